@@ -1,0 +1,1 @@
+"""The deterministic engine: compiled, without clock, input or output."""

@@ -1,0 +1,1 @@
+"""Processes beside the core: they follow events and propose commands."""

@@ -1,0 +1,1 @@
+"""Bytes from clients to commands, and events back to bytes."""

@@ -1,0 +1,1 @@
+"""What the bytes mean: schemas, layouts, accessors; imports nothing of ours."""

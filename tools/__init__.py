@@ -1,0 +1,1 @@
+"""Everything that drives, watches and measures the exchange; imported by nobody."""
