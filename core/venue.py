@@ -1,0 +1,180 @@
+"""What the exchange lists and who trades on it, as the configuration says it.
+
+Names refer to names: an instrument to its assets, an account to its owner, a session to its owner
+and accounts. The core knows only numbers. A number is the position in the file, counted from 0 for
+assets (asset 0 is USDC) and from 1 for everything else, so a venue grows by appending:
+
+    [[asset]]  0, 1, ..      [[owner]]   1, 2, ..      [[fix.session]], [[binary.session]]
+    [[instrument]] 1, 2, ..  [[account]] 1, 2, ..      their `session`, chosen by hand
+    [[event]] 1, 2, ..
+
+Prices, quantities and amounts are decimal strings and become `Fixed`: int64 with exponent -8.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+FIXED_SCALE = 10**8  # `Fixed` units in 1
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,47}$")]
+Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9_.-]{0,31}$")]
+Share = Annotated[int, Meta(ge=0, le=1_000_000)]  # millionths of a whole
+SymbolOrNone = Annotated[str, Meta(pattern=r"^$|^[A-Z0-9][A-Z0-9_.-]{0,31}$")]
+Kind = Literal["spot", "perpetual", "prediction", "price_linked"]
+FeeTier = Annotated[int, Meta(ge=0, le=15)]
+CancelOnDisconnect = Literal["none", "session", "accounts"]
+PositiveInt = Annotated[int, Meta(ge=1)]
+UnsignedInt = Annotated[int, Meta(ge=0)]
+
+
+class Fixed(int):
+    """A number with exponent -8, as prices and quantities have on the wire."""
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True):
+    """One table of the configuration: immutable, and strict about its keys."""
+
+
+class Asset(Section, kw_only=True):
+    """Something an account holds a balance of; `decimals` fixes its smallest unit (USDC: 6).
+
+    The haircut is the share of its index value that doesn't count as collateral, the borrow margin
+    the share of a debt's value that is required on top; both initially and for maintenance.
+    """
+
+    name: Symbol
+    decimals: Annotated[int, Meta(ge=0, le=8)]
+    haircut_initial_millionths: Share = 1_000_000
+    haircut_maintenance_millionths: Share = 1_000_000
+    lendable: bool = False
+    borrowable: bool = False
+    borrow_margin_initial_millionths: Share = 20_000
+    borrow_margin_maintenance_millionths: Share = 10_000
+    borrow_max: Fixed = Fixed(0)  # of one account; 0: as much as its margin allows
+    utilisation_ceiling_millionths: Share = 950_000
+    reserve_share_millionths: Share = 100_000
+
+
+class Instrument(Section, kw_only=True):
+    """A book: spot pair, perpetual, outcome of an event, or a prediction linked to a price.
+
+    `tick` and `lot` are the steps of price and quantity. `prediction` is one outcome of `event`
+    and pays 1 if it comes true. `price_linked` pays 1 if at the expiry the index of `base` is above
+    `low`, below `high`, or in the range `low <= index < high`. The expiry is `expires` (RFC 3339)
+    or, for a venue that should work on any day, `expires_in_seconds` after it was listed.
+    A perpetual's requirement is `max(base, factor * sqrt(notional)) * notional`.
+    """
+
+    symbol: Symbol
+    kind: Kind
+    base: SymbolOrNone = ""
+    event: SymbolOrNone = ""
+    quote: Symbol = "USDC"
+    tick: Fixed
+    lot: Fixed
+    quantity_min: Fixed = Fixed(0)  # 0: one lot
+    quantity_max: Fixed = Fixed(0)  # 0: as far as exact arithmetic reaches
+    price_max: Fixed = Fixed(0)  # 0: as far as exact arithmetic reaches
+    position_max: Fixed = Fixed(0)  # of one account; 0: none
+    price_band_millionths: Share = 0  # how far from the mark a limit price may be; 0: anywhere
+    margin_base_initial_millionths: Share = 100_000
+    margin_base_maintenance_millionths: Share = 60_000
+    margin_factor_initial_billionths: UnsignedInt = 20_000  # per root of a whole USDC of notional
+    margin_factor_maintenance_billionths: UnsignedInt = 12_000
+    condition: Literal["", "above", "below", "range"] = ""
+    low: Fixed = Fixed(0)
+    high: Fixed = Fixed(0)
+    expires: str = ""
+    expires_in_seconds: UnsignedInt = 0
+    averaging_seconds: PositiveInt = 30
+    title: str = ""
+    rules: str = ""
+    auction: bool = False  # start in pre-open, for an auction, instead of open
+
+
+class Event(Section, kw_only=True):
+    """A question. Its outcomes are the instruments that name it, in their order in the file.
+
+    They share one margin group. `exclusive`: at most one outcome comes true. `exhaustive`: exactly
+    one does. `nested`: each implies the one before it, like thresholds passed one after the other.
+    """
+
+    symbol: Symbol
+    structure: Literal["exclusive", "exhaustive", "nested"]
+    title: str = ""
+    rules: str = ""
+    reporters: tuple[str, ...] = ()  # Ed25519 public keys, hexadecimal
+    quorum: PositiveInt = 1
+    dispute_seconds: UnsignedInt = 3600
+    arbiter: str = ""
+    cutoff: str = ""
+    cutoff_in_seconds: UnsignedInt = 0
+    void_price: Fixed = Fixed(0)
+
+
+class Owner(Section, kw_only=True):
+    """Who is behind a set of accounts: self-trade prevention and limits work by owner."""
+
+    name: Name
+    fee_tier: FeeTier = 0
+    self_trade_prevention: Literal["taker", "maker", "both", "decrement"] = "taker"
+
+
+class Fee(Section, kw_only=True):
+    """What one tier pays for one kind of instrument, in millionths of the value traded."""
+
+    tier: FeeTier = 0
+    kind: Kind
+    maker_millionths: Annotated[int, Meta(ge=-10_000, le=100_000)]  # below zero: a rebate
+    taker_millionths: Annotated[int, Meta(ge=0, le=100_000)]
+
+
+class Account(Section, kw_only=True):
+    """One balance sheet. `deposits` (asset to amount) are credited once, when it is created."""
+
+    name: Name
+    owner: Name
+    deposits: dict[Symbol, Fixed] = {}
+    auto_lend: bool = True
+    auto_borrow: bool = True
+
+
+class FixSession(Section, kw_only=True):
+    """A FIX counterparty: who it is, how it proves that, and what it may do."""
+
+    session: PositiveInt
+    sender_comp_id: Annotated[str, Meta(min_length=1, max_length=32)]  # the client's
+    target_comp_id: Annotated[str, Meta(min_length=1, max_length=32)] = "ONEBOOK"
+    owner: Name
+    account: Name  # used where an order names none
+    accounts: tuple[Name, ...] = ()  # further ones it may name
+    authentication: Literal["hmac", "ed25519", "password", "open"] = "hmac"
+    secret: str = ""
+    public_key: str = ""  # Ed25519, hexadecimal
+    password: str = ""
+    heartbeat_seconds_min: PositiveInt = 1
+    heartbeat_seconds_max: PositiveInt = 300
+    reset_on_logon: bool = False  # start from 1 at every logon; else only when the client asks
+    cancel_on_disconnect: CancelOnDisconnect = "none"
+    cancel_window_milliseconds: UnsignedInt = 0
+    throttle: UnsignedInt = 0  # orders a second, 0: no limit
+    ip_allow: tuple[str, ...] = ()  # networks, empty: from anywhere
+    drop_copy: bool = False  # receives reports of its accounts, sends no orders
+
+
+class BinarySession(Section, kw_only=True):
+    """A binary counterparty; it signs with HMAC-SHA256 under `secret`."""
+
+    session: PositiveInt
+    key_id: Annotated[str, Meta(min_length=1, max_length=16)]
+    secret: Annotated[str, Meta(min_length=16)]
+    owner: Name
+    accounts: Annotated[tuple[Name, ...], Meta(min_length=1)]
+    keepalive_milliseconds_min: PositiveInt = 100
+    keepalive_milliseconds_max: PositiveInt = 60_000
+    cancel_on_disconnect: CancelOnDisconnect = "session"
+    cancel_window_milliseconds: UnsignedInt = 0
+    throttle: UnsignedInt = 0
+    ip_allow: tuple[str, ...] = ()
+
