@@ -1,0 +1,456 @@
+"""THE state of the core: one structured record with nested arrays, allocated once from limits.
+
+A snapshot is its bytes, the digest is a hash of its bytes, an inspector is a read-only map of its
+bytes. Compiled functions take the record (`s`) and nothing else.
+
+    ┌────────────────────────────────────────────────────────────┬──────────────┐
+    │ durable: counters, orders, levels, accounts, positions, …  │ work         │
+    └────────────────────────────────────────────────────────────┴──────────────┘
+     ← digest and snapshot cover this, a pure function of the     ← where events
+       journal                                                      go, scratch
+
+Everything reached by index (orders, levels, accounts, positions) is a record of its own; what is
+walked whole stands in narrow arrays. Index 0 is "none" in every pool that is linked by index, so
+that memory of zeros is an empty exchange.
+
+Units: `*_ticks`/`tick` are price steps of the instrument, `lots` quantity steps, `*_value` and
+`balance` whole units of an asset, prices without a suffix int64 with exponent −8, times ns UTC.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+PRODUCERS = 16
+FEE_TIERS = 8
+INSTRUMENT_KINDS = 8
+OUTCOMES_MAX = 32
+PAGE_LEVELS = 64
+ECHO_MAX = 160
+LAYOUT_VERSION = 1
+
+# Accounts of the house, owned by owner 1; clients' start at FIRST_CLIENT.
+FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING = 1, 2, 3, 4, 5, 6
+HOUSE_OWNER = 1
+HOUSE_ACCOUNTS = 7
+FIRST_CLIENT = 100
+
+# `order.state`
+FREE, RESTING, STOPPED, DONE = 0, 1, 2, 3
+# `order.flags`
+QUOTE, REDUCE_ONLY, POST_ONLY, SURVIVES_DISCONNECT, NO_TERMS = 1, 2, 4, 8, 16
+
+ORDER = np.dtype(  # What matching touches: one cache line.
+    [
+        ("order_id", "i8"),
+        ("leaves", "i8"),  # lots, shown and hidden
+        ("visible", "i8"),  # lots the book shows
+        ("tick", "i4"),  # of a stopped order: its trigger
+        ("level", "i4"),  # page * 64 + slot
+        ("next", "i4"),
+        ("previous", "i4"),
+        ("instrument", "i4"),
+        ("account", "i4"),
+        ("owner", "i4"),
+        ("position", "i4"),
+        ("side", "i1"),  # Side of the schema: 1 buy, 2 sell
+        ("state", "i1"),
+        ("flags", "u1"),
+        ("self_trade_prevention", "i1"),
+        ("spare", "i4"),
+    ],
+    align=True,
+)
+assert ORDER.itemsize == 64
+
+DETAIL = np.dtype(  # What reports and the order's owner need.
+    [
+        ("client_order_id", "i8"),
+        ("quantity", "i8"),  # lots
+        ("filled", "i8"),  # lots
+        ("filled_value", "i8"),  # quote units, in YES terms
+        ("expire_time", "i8"),  # 0 never
+        ("display", "i8"),  # lots, 0 shows everything
+        ("limit_tick", "i4"),  # -1 for market orders
+        ("stop_tick", "i4"),  # -1 for none
+        ("session", "i4"),
+        ("tag", "u4"),
+        ("quote_set", "u4"),
+        ("account_next", "i4"),
+        ("account_previous", "i4"),
+        ("expiry_place", "i4"),  # in the heap of expiries, 0 when not there
+        ("order_type", "i1"),
+        ("time_in_force", "i1"),
+        ("exec_inst", "u1"),
+        ("trigger_type", "i1"),
+        ("status", "i1"),  # OrdStatus of the schema
+        ("outcome_side", "i1"),
+        ("echo_length", "u1"),
+        ("spare", "i1"),
+        ("entry_sequence", "i8"),
+        ("entry_time", "i8"),
+        ("reserved_tick", "i4"),  # the price the margin room holds it at
+        ("protection", "i4"),  # of a quote: its market-maker protection, else 0
+    ],
+    align=True,
+)
+assert DETAIL.itemsize == 112
+
+CLIENT_KEY = np.dtype([("client_order_id", "i8"), ("session", "i4"), ("order", "i4")], align=True)
+LEVEL = np.dtype(
+    [("quantity", "i8"), ("first", "i4"), ("last", "i4"), ("count", "i4"), ("spare", "i4")],
+    align=True,
+)
+PAGE = np.dtype([("occupied", "i8"), ("level", LEVEL, (PAGE_LEVELS,))], align=True)
+NODE = np.dtype([("occupied", "i8"), ("child", "i4", (64,))], align=True)
+
+BALANCE = np.dtype(
+    [
+        ("balance", "i8"),  # below zero is borrowed
+        ("reserved", "i8"),  # by open spot orders
+        ("index", "i8"),  # of interest at the last touch, 1e-12
+        ("held", "i8"),  # under a pending transfer or similar; part of balance
+    ],
+    align=True,
+)
+
+POSITION = np.dtype(
+    [
+        ("account", "i4"),
+        ("instrument", "i4"),
+        ("quantity", "i8"),  # lots, signed; of a prediction in YES terms
+        ("unsettled", "i8"),  # quote units since the last settlement, excluding the mark's move
+        ("entry_value", "i8"),  # quote units paid (long) or received (short, negative)
+        ("realized", "i8"),
+        ("open_buy", "i8"),  # lots of open buy orders
+        ("open_sell", "i8"),
+        ("open_buy_value", "i8"),  # at their limit prices, quote units
+        ("open_sell_value", "i8"),
+        ("settled_mark", "i8"),  # price of the last settlement
+        ("account_next", "i4"),
+        ("account_previous", "i4"),
+        ("holder_next", "i4"),
+        ("holder_previous", "i4"),
+        ("cycle", "i8"),  # settlement cycle this was last settled in
+        ("in_use", "i4"),
+        ("spare", "i4"),
+    ],
+    align=True,
+)
+
+PROTECTION = np.dtype(  # Market-maker protection of (account, underlying).
+    [
+        ("account", "i4"),
+        ("underlying", "i4"),
+        ("window", "i8"),
+        ("quantity_limit", "i8"),  # exponent -8
+        ("value_limit", "i8"),
+        ("count_limit", "i8"),
+        ("window_start", "i8"),
+        ("quantity", "i8"),
+        ("value", "i8"),
+        ("count", "i8"),
+        ("tripped", "i4"),
+        ("next", "i4"),  # of the account's
+    ],
+    align=True,
+)
+
+PRODUCER = np.dtype(
+    [("ring_position", "i8"), ("last_key", "i8"), ("commands", "i8"), ("spare", "i8")], align=True
+)
+
+SESSION = np.dtype(
+    [
+        ("registered", "i4"),
+        ("owner", "i4"),
+        ("account", "i4"),
+        ("kind", "i4"),
+        ("version", "i8"),
+        ("connection", "i8"),  # 0 when nobody is connected
+        ("next_inbound", "i8"),
+        ("next_outbound", "i8"),
+        ("cancel_at", "i8"),  # time at which cancel-on-disconnect strikes, 0 none
+        ("cancel_window", "i8"),  # ns
+        ("cancel_on_disconnect", "i4"),
+        ("producer", "i4"),
+        ("name", "u1", (48,)),
+    ],
+    align=True,
+)
+
+
+class Limits(Protocol):
+    """How much of everything there is room for; `core.config.Limits` is one."""
+
+    assets_max: int
+    owners_max: int
+    accounts_max: int
+    positions_max: int
+    instruments_max: int
+    events_max: int
+    orders_max: int
+    levels_max: int
+    sessions_max: int
+
+
+def _asset() -> np.dtype[Any]:
+    return np.dtype(
+        [
+            ("registered", "i4"),
+            ("decimals", "i4"),
+            ("unit", "i8"),  # 10 ** decimals
+            ("lendable", "i4"),
+            ("borrowable", "i4"),
+            ("haircut_initial", "i8"),  # parts per million
+            ("haircut_maintenance", "i8"),
+            ("borrow_margin_initial", "i8"),
+            ("borrow_margin_maintenance", "i8"),
+            ("borrow_limit", "i8"),
+            ("utilisation_ceiling", "i8"),
+            ("reserve_share", "i8"),
+            ("borrow_index", "i8"),  # 1e-12
+            ("lend_index", "i8"),
+            ("borrowed", "i8"),  # units, sum of negative balances as last touched
+            ("lent", "i8"),  # units, sum of positive balances of clients
+            ("deposited", "i8"),
+            ("withdrawn", "i8"),
+            ("index_price", "i8"),  # exponent -8, in USDC
+            ("index_state", "i4"),
+            ("index_sources", "i4"),
+            ("name", "u1", (32,)),
+        ],
+        align=True,
+    )
+
+
+def _instrument() -> np.dtype[Any]:
+    return np.dtype(
+        [
+            # Matching: best prices, roots of the price levels by side (0 buy, 1 sell).
+            ("best", "i4", (2,)),  # tick + 1, 0 when the side is empty
+            ("root", "i4", (2,)),
+            ("kind", "i4"),
+            ("state", "i4"),
+            ("depth", "i4"),  # levels of the price tree above the pages, 1 to 3
+            ("last_tick", "i4"),  # tick + 1, 0 before the first trade
+            ("value_per_tick_lot", "i8"),  # quote units
+            ("ticks_maximum", "i8"),
+            ("lots_minimum", "i8"),
+            ("lots_maximum", "i8"),
+            ("tick_size", "i8"),  # exponent -8
+            ("tick_inverse", "i8"),  # exact division by multiplication, see engine.units
+            ("tick_shift", "i8"),
+            ("tick_quotient_maximum", "i8"),
+            ("lot_size", "i8"),
+            ("lot_inverse", "i8"),
+            ("lot_shift", "i8"),
+            ("lot_quotient_maximum", "i8"),
+            ("base", "i4"),
+            ("quote", "i4"),
+            ("event", "i4"),
+            ("outcome", "i4"),
+            ("one_tick", "i4"),  # ticks of price 1.0, of a prediction
+            ("price_band", "i4"),  # parts per million, 0 none
+            # Stops waiting, by trigger (0 last, 1 mark, 2 index) and side.
+            ("stop_root", "i4", (3, 2)),
+            ("stop_best", "i4", (3, 2)),  # tick + 1 of the next to trigger
+            ("open_orders", "i8"),
+            ("trades", "i8"),
+            ("open_interest", "i8"),  # lots
+            ("mark", "i8"),  # exponent -8
+            ("index", "i8"),
+            ("settled_mark", "i8"),  # of the last completed or running settlement
+            ("first_holder", "i4"),  # position
+            ("holders", "i4"),
+            ("lower_strike", "i8"),
+            ("upper_strike", "i8"),
+            ("expiry", "i8"),
+            ("payout", "i8"),  # exponent -8, when resolved
+            ("margin_base_initial", "i8"),  # parts per million
+            ("margin_base_maintenance", "i8"),
+            ("margin_factor_initial", "i8"),  # 1e-9
+            ("margin_factor_maintenance", "i8"),
+            ("position_limit", "i8"),  # lots, 0 none
+            ("cash_per_lot_price", "i8"),  # quote units of one lot at price 1.0
+            ("first_of_underlying", "i4"),
+            ("spare", "i4"),
+            ("rules_hash", "u1", (32,)),
+            ("symbol", "u1", (32,)),
+        ],
+        align=True,
+    )
+
+
+def _account(limits: Limits) -> np.dtype[Any]:
+    return np.dtype(
+        [
+            ("owner", "i4"),
+            ("state", "i4"),  # AccountState, 0 when there is no such account
+            ("first_order", "i4"),
+            ("open_orders", "i4"),
+            ("first_position", "i4"),
+            ("first_protection", "i4"),
+            ("auto_lend", "i4"),
+            ("auto_borrow", "i4"),
+            ("cancel_at", "i8"),  # dead-man timer, 0 none
+            ("margin_level", "i4"),
+            ("spare", "i4"),
+            ("assets", BALANCE, (limits.assets_max,)),
+            ("name", "u1", (48,)),
+        ],
+        align=True,
+    )
+
+
+OWNER = np.dtype(
+    [
+        ("registered", "i4"),
+        ("fee_tier", "i4"),
+        ("self_trade_prevention", "i4"),
+        ("spare", "i4"),
+        ("name", "u1", (48,)),
+    ],
+    align=True,
+)
+
+EVENT = np.dtype(  # A prediction event: its outcomes are instruments.
+    [
+        ("kind", "i4"),  # EventKind, 0 when there is no such event
+        ("outcomes", "i4"),
+        ("state", "i4"),  # 0 open, 1 resolving, 2 resolved
+        ("spare", "i4"),
+        ("instrument", "i4", (OUTCOMES_MAX,)),
+        ("rules_hash", "u1", (32,)),
+    ],
+    align=True,
+)
+
+FEE = np.dtype([("maker", "i8"), ("taker", "i8")], align=True)  # parts per million of the value
+
+EXPIRY = np.dtype([("time", "i8"), ("order", "i4"), ("spare", "i4")], align=True)
+
+WITHDRAWAL = np.dtype(
+    [
+        ("id", "i8"),
+        ("account", "i4"),
+        ("asset", "i4"),
+        ("amount", "i8"),
+        ("state", "i4"),
+        ("session", "i4"),
+    ],
+    align=True,
+)
+
+JOB = np.dtype(  # Work done in slices between commands: settlement, funding, payouts, reports.
+    [
+        ("kind", "i4"),
+        ("phase", "i4"),
+        ("instrument", "i4"),
+        ("cursor", "i4"),
+        ("cycle", "i8"),
+        ("rate", "i8"),
+        ("count", "i8"),
+        ("debits", "i8"),
+        ("credits", "i8"),
+        ("key", "i8"),
+    ],
+    align=True,
+)
+JOBS_MAX = 64
+
+WORK = np.dtype(  # Of the running command; not part of the digest.
+    [
+        ("event_data", "i8"),  # address of the event ring's data
+        ("event_mask", "i8"),
+        ("sequence", "i8"),
+        ("time", "i8"),
+        ("session", "i8"),
+        ("producer", "i8"),
+        ("message_sequence", "i8"),
+        ("echo", "i8"),  # address of the echo's length byte, 0 for none
+        ("detail", "i8"),  # of a reject: the value, and
+        ("limit", "i8"),  # the rule's limit
+        ("event_index", "i8"),
+        ("last_event", "i8"),  # address of the newest ExecutionReport's flags
+        ("scratch", "i8", (4096,)),
+    ],
+    align=True,
+)
+
+
+def power_of_two(number: int) -> int:
+    """The smallest power of two that isn't below the number."""
+    return 1 << max(0, number - 1).bit_length()
+
+
+def state_dtype(limits: Limits) -> np.dtype[Any]:
+    """The layout of the state for the limits; equal limits give equal layouts."""
+    pages = max(64, limits.levels_max // 8)
+    return np.dtype(
+        [
+            ("layout_version", "i8"),
+            ("sequence", "i8"),  # of the last command applied
+            ("time", "i8"),
+            ("event_position", "i8"),  # where the next event goes in the event stream
+            ("events", "i8"),  # count, and the last execId
+            ("trades", "i8"),
+            ("orders_used", "i8"),  # slots ever used; those below are free when in the ring
+            ("orders_open", "i8"),
+            ("free_first", "i8"),
+            ("free_count", "i8"),
+            ("order_ids", "i8"),
+            ("pages_used", "i4"),
+            ("page_free", "i4"),
+            ("nodes_used", "i4"),
+            ("node_free", "i4"),
+            ("positions_used", "i4"),
+            ("position_free", "i4"),
+            ("protections_used", "i4"),
+            ("expiries", "i4"),
+            ("jobs", "i4"),
+            ("withdrawals", "i4"),
+            ("withdrawal_ids", "i8"),
+            ("producers", PRODUCER, (PRODUCERS,)),
+            ("fees", FEE, (FEE_TIERS, INSTRUMENT_KINDS)),
+            ("job", JOB, (JOBS_MAX,)),
+            ("assets", _asset(), (limits.assets_max,)),
+            ("owners", OWNER, (limits.owners_max,)),
+            ("sessions", SESSION, (limits.sessions_max,)),
+            ("event_groups", EVENT, (limits.events_max,)),
+            ("instruments", _instrument(), (limits.instruments_max,)),
+            ("accounts", _account(limits), (limits.accounts_max,)),
+            ("positions", POSITION, (limits.positions_max,)),
+            ("position_index", "i4", (power_of_two(2 * limits.positions_max),)),
+            ("protections", PROTECTION, (4096,)),
+            ("withdrawal", WITHDRAWAL, (4096,)),
+            ("orders", ORDER, (limits.orders_max,)),
+            ("details", DETAIL, (limits.orders_max,)),
+            ("echoes", "u1", (limits.orders_max, ECHO_MAX)),
+            ("free_orders", "i4", (power_of_two(limits.orders_max),)),
+            ("client_index", CLIENT_KEY, (power_of_two(2 * limits.orders_max),)),
+            ("expiry", EXPIRY, (limits.orders_max + 1,)),
+            ("nodes", NODE, (pages,)),
+            ("pages", PAGE, (pages,)),
+            ("work", WORK),
+        ],
+        align=True,
+    )
+
+
+def durable_size(dtype: np.dtype[Any]) -> int:
+    """Bytes of the state that the digest and a snapshot cover."""
+    fields = dtype.fields
+    assert fields is not None
+    return int(fields["work"][1])
+
+
+def new_state(limits: Limits, buffer: memoryview | None = None) -> NDArray[Any]:
+    """An empty exchange; in `buffer` (all zeros) when one is given, else in memory of its own."""
+    dtype = state_dtype(limits)
+    if buffer is None:
+        state = np.zeros(1, dtype)
+    else:
+        state = np.frombuffer(buffer, dtype, count=1)
+    return state
