@@ -52,7 +52,7 @@ class ConfigurationError(Exception):
     """The configuration is wrong; the text is one line naming the key path and the rule."""
 
 
-class Exchange(Section, kw_only=True):
+class Exchange(Section, frozen=True, kw_only=True):
     """The instance as a whole.
 
     `policy` is the promise behind an acknowledgement: `fsync` survives a power cut, `async` the
@@ -67,7 +67,7 @@ class Exchange(Section, kw_only=True):
     snapshot_seconds: UnsignedInt = 300
 
 
-class Limits(Section, kw_only=True):
+class Limits(Section, frozen=True, kw_only=True):
     """How much of everything there is room for; fixed when the state is first created."""
 
     assets_max: Annotated[int, Meta(ge=1, le=1 << 10)] = 16
@@ -81,7 +81,7 @@ class Limits(Section, kw_only=True):
     sessions_max: Annotated[int, Meta(ge=1, le=1 << 14)] = 1 << 8
 
 
-class Rings(Section, kw_only=True):
+class Rings(Section, frozen=True, kw_only=True):
     """Sizes in bytes of the rings between the processes; powers of two."""
 
     command_bytes: PowerOfTwoBytes = 1 << 22
@@ -89,14 +89,14 @@ class Rings(Section, kw_only=True):
     events_bytes: PowerOfTwoBytes = 1 << 26
 
 
-class Journal(Section, kw_only=True):
+class Journal(Section, frozen=True, kw_only=True):
     """The journal's files: `segment_bytes` each, a batch of commands at most `frame_bytes`."""
 
     segment_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 32)] = 1 << 26
     archive_segment_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 32)] = 1 << 26
 
 
-class FixGateway(Section, kw_only=True):
+class FixGateway(Section, frozen=True, kw_only=True):
     """The FIX 4.4 acceptor; `session` lists the counterparties."""
 
     host: str = "127.0.0.1"
@@ -107,7 +107,7 @@ class FixGateway(Section, kw_only=True):
     send_buffer_bytes: PositiveInt = 1 << 22  # a client further behind than this is cut off
 
 
-class BinaryGateway(Section, kw_only=True):
+class BinaryGateway(Section, frozen=True, kw_only=True):
     """The SBE-over-TCP acceptor; `session` lists the counterparties."""
 
     host: str = "127.0.0.1"
@@ -118,7 +118,7 @@ class BinaryGateway(Section, kw_only=True):
     send_buffer_bytes: PositiveInt = 1 << 22
 
 
-class Feed(Section, kw_only=True):
+class Feed(Section, frozen=True, kw_only=True):
     """The market data feed."""
 
     enabled: bool = False
@@ -126,7 +126,7 @@ class Feed(Section, kw_only=True):
     port: Port = 7003
 
 
-class Web(Section, kw_only=True):
+class Web(Section, frozen=True, kw_only=True):
     """Pages and JSON for people."""
 
     enabled: bool = False
@@ -134,7 +134,7 @@ class Web(Section, kw_only=True):
     port: Port = 7080
 
 
-class OracleSource(Section, kw_only=True):
+class OracleSource(Section, frozen=True, kw_only=True):
     """One source of an asset's price, with its weight and its limits of age and deviation.
 
     `simulated` is a seeded random walk from `start`; `file` follows lines `time,price` appended to
@@ -153,7 +153,7 @@ class OracleSource(Section, kw_only=True):
     deviation_millionths: Share = 20_000
 
 
-class Oracle(Section, kw_only=True):
+class Oracle(Section, frozen=True, kw_only=True):
     """Indices, marks and outcomes."""
 
     enabled: bool = True
@@ -164,7 +164,7 @@ class Oracle(Section, kw_only=True):
     source: tuple[OracleSource, ...] = ()
 
 
-class Settlement(Section, kw_only=True):
+class Settlement(Section, frozen=True, kw_only=True):
     """Profit and loss into USDC every `period_seconds`, funding every `funding_seconds`."""
 
     enabled: bool = True
@@ -174,7 +174,7 @@ class Settlement(Section, kw_only=True):
     slice_accounts: PositiveInt = 64
 
 
-class Lending(Section, kw_only=True):
+class Lending(Section, frozen=True, kw_only=True):
     """The pool: interest accrues each `period_seconds` along a utilisation curve with a kink."""
 
     enabled: bool = True
@@ -185,7 +185,7 @@ class Lending(Section, kw_only=True):
     rate_full_millionths: UnsignedInt = 600_000
 
 
-class Reserves(Section, kw_only=True):
+class Reserves(Section, frozen=True, kw_only=True):
     """Proof of reserves: a signed attestation each `period_seconds` and on request."""
 
     enabled: bool = True
@@ -193,7 +193,7 @@ class Reserves(Section, kw_only=True):
     key_file: str = ""  # Ed25519, made on first use under the data directory if empty
 
 
-class Configuration(Section, kw_only=True):
+class Configuration(Section, frozen=True, kw_only=True):
     """All of it."""
 
     exchange: Exchange = Exchange()

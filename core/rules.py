@@ -72,15 +72,15 @@ def _names(configuration: Configuration) -> None:
 def _rooms(configuration: Configuration) -> None:
     """Everything listed fits the limits; number 0 and the built-in house accounts need room too."""
     limits = configuration.limits
-    highest = max(
-        (s.session for s in (*configuration.fix.session, *configuration.binary.session)), default=0)
+    numbers = [s.session for s in configuration.fix.session]
+    numbers += [s.session for s in configuration.binary.session]
     for path, count, name in (
         ("asset", len(configuration.asset), "assets_max"),
         ("instrument", len(configuration.instrument) + 1, "instruments_max"),
         ("event", len(configuration.event) + 1, "events_max"),
         ("owner", len(configuration.owner) + 1, "owners_max"),
         ("account", len(configuration.account) + 1, "accounts_max"),
-        ("session", highest + 1, "sessions_max"),
+        ("session", max(numbers, default=0) + 1, "sessions_max"),
     ):
         room = getattr(limits, name)
         _demand(count <= room, f"limits.{name}", f"{count} needed for {path}, was {room}")

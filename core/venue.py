@@ -36,7 +36,7 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True):
     """One table of the configuration: immutable, and strict about its keys."""
 
 
-class Asset(Section, kw_only=True):
+class Asset(Section, frozen=True, kw_only=True):
     """Something an account holds a balance of; `decimals` fixes its smallest unit (USDC: 6).
 
     The haircut is the share of its index value that doesn't count as collateral, the borrow margin
@@ -56,7 +56,7 @@ class Asset(Section, kw_only=True):
     reserve_share_millionths: Share = 100_000
 
 
-class Instrument(Section, kw_only=True):
+class Instrument(Section, frozen=True, kw_only=True):
     """A book: spot pair, perpetual, outcome of an event, or a prediction linked to a price.
 
     `tick` and `lot` are the steps of price and quantity. `prediction` is one outcome of `event`
@@ -93,7 +93,7 @@ class Instrument(Section, kw_only=True):
     auction: bool = False  # start in pre-open, for an auction, instead of open
 
 
-class Event(Section, kw_only=True):
+class Event(Section, frozen=True, kw_only=True):
     """A question. Its outcomes are the instruments that name it, in their order in the file.
 
     They share one margin group. `exclusive`: at most one outcome comes true. `exhaustive`: exactly
@@ -113,7 +113,7 @@ class Event(Section, kw_only=True):
     void_price: Fixed = Fixed(0)
 
 
-class Owner(Section, kw_only=True):
+class Owner(Section, frozen=True, kw_only=True):
     """Who is behind a set of accounts: self-trade prevention and limits work by owner."""
 
     name: Name
@@ -121,7 +121,7 @@ class Owner(Section, kw_only=True):
     self_trade_prevention: Literal["taker", "maker", "both", "decrement"] = "taker"
 
 
-class Fee(Section, kw_only=True):
+class Fee(Section, frozen=True, kw_only=True):
     """What one tier pays for one kind of instrument, in millionths of the value traded."""
 
     tier: FeeTier = 0
@@ -130,7 +130,7 @@ class Fee(Section, kw_only=True):
     taker_millionths: Annotated[int, Meta(ge=0, le=100_000)]
 
 
-class Account(Section, kw_only=True):
+class Account(Section, frozen=True, kw_only=True):
     """One balance sheet. `deposits` (asset to amount) are credited once, when it is created."""
 
     name: Name
@@ -140,7 +140,7 @@ class Account(Section, kw_only=True):
     auto_borrow: bool = True
 
 
-class FixSession(Section, kw_only=True):
+class FixSession(Section, frozen=True, kw_only=True):
     """A FIX counterparty: who it is, how it proves that, and what it may do."""
 
     session: PositiveInt
@@ -163,7 +163,7 @@ class FixSession(Section, kw_only=True):
     drop_copy: bool = False  # receives reports of its accounts, sends no orders
 
 
-class BinarySession(Section, kw_only=True):
+class BinarySession(Section, frozen=True, kw_only=True):
     """A binary counterparty; it signs with HMAC-SHA256 under `secret`."""
 
     session: PositiveInt

@@ -1,0 +1,162 @@
+"""What every process of the exchange does first and last: options, log, signals, exit code.
+
+A process is `python -m core.journal --instance I --data D --rundir R --config F`; its `__main__` is
+
+    def main(process: Process) -> None:
+        ...                                  # attach to shared memory
+        process.ready(port=port)             # the supervisor goes on to the next process
+        while not process.stopping:
+            ...
+
+    if __name__ == "__main__":
+        sys.exit(run("journal", main))
+
+Exit codes tell the supervisor what to do next:
+
+    0  stopped as asked
+    1  failed: start it again, after a while
+    2  the configuration is wrong          } starting it again can't help: the reason stands as one
+    3  refused, harming nothing            } line in <rundir>/<name>.refused, everything stops
+
+No numba here: a process that needs no compiled code starts without it.
+"""
+
+import argparse
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+from core import logs
+from core.config import Configuration, ConfigurationError, load
+from core.errors import CoreError, SegmentError, SegmentMissing
+
+EXIT_FAILED = 1
+EXIT_CONFIGURATION = 2
+EXIT_REFUSED = 3
+
+# The supervisor's pid, given to its children, who end when it does.
+SUPERVISOR_VARIABLE = "ONEBOOK_SUPERVISOR"
+_PR_SET_PDEATHSIG = 1
+
+
+class Refused(Exception):
+    """The process can't work here and a restart won't change that; the text is one line."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where a process finds its exchange."""
+
+    instance: str
+    data: Path  # journal, archive, snapshots, stores of the sidecars
+    rundir: Path  # doorbells, merged configuration; gone when the exchange has stopped
+    config: Path
+
+    def arguments(self) -> list[str]:
+        """These options as a command line, for another process of the same exchange."""
+        return [
+            "--instance", self.instance, "--data", str(self.data),
+            "--rundir", str(self.rundir), "--config", str(self.config),
+        ]
+
+
+class Process:
+    """This process: its name, options, configuration, log, and whether it was asked to stop."""
+
+    def __init__(self, name: str, options: Options, log: FilteringBoundLogger) -> None:
+        self.name = name
+        self.options = options
+        self.configuration: Configuration = load(options.config)
+        self.log = log
+        self.stopping = False
+        self._on_stop: list[Callable[[], None]] = []
+
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        """Call when the first SIGTERM or SIGINT arrives, in the signal handler's context."""
+        self._on_stop.append(callback)
+
+    def stop(self) -> None:
+        """Ask this process to stop; the second time changes nothing."""
+        if not self.stopping:
+            self.stopping = True
+            for callback in self._on_stop:
+                callback()
+
+    def ready(self, **details: object) -> None:
+        """Say that this process does its job from here on, with what the supervisor should know."""
+        file = self.options.rundir / f"{self.name}.ready"
+        temporary = file.with_suffix(".ready.new")
+        temporary.write_bytes(msgspec.json.encode({"pid": os.getpid()} | details))
+        temporary.rename(file)
+        self.log.info("ready", **details)
+
+    def handle_signals(self) -> None:
+        """SIGTERM and SIGINT ask to stop; the death of the supervisor does the same."""
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            self.stop()
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        supervisor = int(os.environ.get(SUPERVISOR_VARIABLE, "0"))
+        if supervisor:
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != supervisor:  # It died before we asked to be told.
+                self.stop()
+
+
+def parse(name: str, arguments: Sequence[str] | None = None) -> Options:
+    """The four options of a process; exits with a usage line if they are wrong."""
+    parser = argparse.ArgumentParser(prog=f"onebook process {name}", allow_abbrev=False)
+    parser.add_argument("--instance", required=True)
+    for option in ("--data", "--rundir", "--config"):
+        parser.add_argument(option, required=True, type=Path)
+    return Options(**vars(parser.parse_args(arguments)))
+
+
+def run(
+    name: str, main: Callable[[Process], None], arguments: Sequence[str] | None = None
+) -> int:
+    """Run the body of a process; the exit code for the supervisor."""
+    log = logs.configure(name)
+    options = parse(name, arguments)
+    try:
+        process = Process(name, options, log)
+        process.handle_signals()
+        main(process)
+    except ConfigurationError as error:
+        return _refuse(options, name, log, str(error), EXIT_CONFIGURATION)
+    except Refused as error:
+        return _refuse(options, name, log, str(error), EXIT_REFUSED)
+    except SegmentMissing as error:  # Its maker isn't there yet, or died; it will come.
+        log.error(str(error))
+        return EXIT_FAILED
+    except SegmentError as error:
+        return _refuse(options, name, log, str(error), EXIT_REFUSED)
+    except CoreError as error:
+        log.error(str(error))
+        return EXIT_FAILED
+    except Exception:
+        log.critical("failed", exc_info=True)
+        return EXIT_FAILED
+    log.info("stopped")
+    return 0
+
+
+def _refuse(
+    options: Options, name: str, log: FilteringBoundLogger, reason: str, code: int
+) -> int:
+    log.critical(reason)
+    try:
+        (options.rundir / f"{name}.refused").write_text(reason + "\n")
+    except OSError:
+        sys.stderr.write(f"{name}: {reason}\n")
+    return code
