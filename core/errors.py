@@ -1,13 +1,14 @@
 """What can go wrong below the engine, as one tree; every message is one line for a person.
 
-    CoreError
-     └─ SegmentError              a shared-memory segment cannot be used
-         ├─ SegmentMissing        there is none of this name: the instance is not running
-         ├─ SegmentInUse          a live process owns it: refuse, harm nothing
-         ├─ SegmentVersion        made by another version of Onebook: refuse, harm nothing
-         ├─ SegmentMismatch       it exists with another size or shape than the configuration asks
-         ├─ SegmentDamaged        not a segment at all, or cut short
-         └─ SegmentNoSpace        shared memory is full; nothing was created
+CoreError
+ ├─ SegmentError              a shared-memory segment cannot be used
+ │   ├─ SegmentMissing        there is none of this name: the instance is not running
+ │   ├─ SegmentInUse          a live process owns it: refuse, harm nothing
+ │   ├─ SegmentVersion        made by another version of Onebook: refuse, harm nothing
+ │   ├─ SegmentMismatch       it exists with another size or shape than the configuration asks
+ │   ├─ SegmentDamaged        not a segment at all, or cut short
+ │   └─ SegmentNoSpace        shared memory is full; nothing was created
+ └─ EventsLost                a reader's events are in neither the log nor the archive
 """
 
 
@@ -41,3 +42,7 @@ class SegmentDamaged(SegmentError):
 
 class SegmentNoSpace(SegmentError):
     """Shared memory is full; nothing was created."""
+
+
+class EventsLost(CoreError):
+    """Events a reader still needs are in neither the log nor the archive."""

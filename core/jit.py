@@ -65,7 +65,9 @@ ENVIRONMENT.mkdir(parents=True, exist_ok=True)
 os.environ["NUMBA_CACHE_DIR"] = str(ENVIRONMENT)  # Before numba is imported; it reads it then.
 
 import numba  # noqa: E402
-import numba.core.config as numba_config  # noqa: E402
+import numba.core.config  # noqa: E402
+
+_configuration: Any = numba.core.config
 
 
 def module_file(name: str) -> Path | None:
@@ -189,7 +191,7 @@ def compile_lock() -> Iterator[None]:
 
 def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     # numba reads the directory while it decorates; nothing else in the process cares about it.
-    numba_config.CACHE_DIR = cache_directory(function.__code__.co_filename)
+    _configuration.CACHE_DIR = cache_directory(function.__code__.co_filename)
     policy: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "python"}
     return numba.njit(**(policy | options))(function)
 
