@@ -36,14 +36,17 @@ from core.atomics import fence_acquire, fence_release, load_acquire, store_relea
 from core.errors import EventsLost
 from core.jit import jit
 from core.memory import HEADER_SIZE, Segment
-from core.ring import CAPACITY, PENDING, PUBLISHED
+from core.words import (
+    ARCHIVED,
+    ARCHIVED_SEEN,
+    CAPACITY,
+    CLAIM_STEP_MAX,
+    CLAIMED,
+    PENDING,
+    PUBLISHED,
+)
 from sbe.raw import copy, fill, load_i64, store_i64
 
-ARCHIVED_SEEN = 1160
-ARCHIVED = 1408
-CLAIMED = 1536
-
-CLAIM_STEP_MAX = 65536
 BATCH_BYTES = 65536
 
 

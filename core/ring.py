@@ -31,16 +31,8 @@ handed to compiled code as one int64, `r`: the address of its segment's header.
 from core.atomics import load_acquire, store_release
 from core.jit import jit
 from core.memory import HEADER, HEADER_SIZE, Segment
+from core.words import CAPACITY, CONSUMED, FREE_UNTIL, PENDING, PUBLISHED, SEEN
 from sbe.raw import fill, load_i32, load_i64, store_i64
-
-CAPACITY = 24
-PENDING = 1152
-FREE_UNTIL = 1160
-PUBLISHED = 1280
-CONSUMED = 1408
-SEEN = 1536
-
-FRAME_ALIGNMENT = 32
 
 assert HEADER.fields is not None
 assert HEADER.fields["data_size"][1] == CAPACITY
