@@ -8,7 +8,8 @@ CoreError
  │   ├─ SegmentMismatch       it exists with another size or shape than the configuration asks
  │   ├─ SegmentDamaged        not a segment at all, or cut short
  │   └─ SegmentNoSpace        shared memory is full; nothing was created
- └─ EventsLost                a reader's events are in neither the log nor the archive
+ ├─ EventsLost                a reader's events are in neither the log nor the archive
+ └─ StatusFull                more processes than the status table has rows
 """
 
 
@@ -46,3 +47,7 @@ class SegmentNoSpace(SegmentError):
 
 class EventsLost(CoreError):
     """Events a reader still needs are in neither the log nor the archive."""
+
+
+class StatusFull(CoreError):
+    """More processes than the status table has rows."""

@@ -2,12 +2,13 @@
 
 Drawn and explained in core/ring.py and core/events.py, which share most of them. This module is
 for all who must not import numba for it. `load_word` and `store_word` are plain eight-byte loads
-and stores: atomic, and on x86 acquire and release by themselves; on any other machine they are
-the compiled ones of core/atomics.py.
+and stores: atomic, and on x86 acquire and release by themselves; `full_fence` borrows the locked
+instruction in every acquisition of a lock. On other machines all three are compiled ones.
 """
 
 import ctypes
 import platform
+import threading
 
 # Offsets in bytes from the segment's header; those of one line lie on the same pair of cache lines.
 CAPACITY = 24
@@ -33,7 +34,13 @@ if platform.machine() in ("x86_64", "AMD64"):
         """Write a shared word; all written before it is visible to who reads it after."""
         ctypes.c_int64.from_address(address).value = value
 
+    def full_fence() -> None:
+        """No load or store moves across, in either direction."""
+        # A new lock each time: free, and safe in a signal handler that interrupts this very line.
+        threading.Lock().acquire()
+
 else:
+    from core.atomics import fence as full_fence
     from core.atomics import load_acquire as load_word
     from core.atomics import store_release as store_word
 
@@ -49,6 +56,7 @@ __all__ = [
     "PENDING",
     "PUBLISHED",
     "SEEN",
+    "full_fence",
     "load_word",
     "store_word",
 ]

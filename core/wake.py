@@ -1,0 +1,18 @@
+"""The waker's side of a doorbell (core/doorbell.py) in compiled code."""
+
+from core.atomics import exchange, fence, load_acquire, write_byte
+from core.jit import jit
+
+
+@jit
+def ring_bell(descriptor: int, asleep: int) -> bool:
+    """Wake the owner of the word at address `asleep` if it sleeps; whether a byte was written.
+
+    Call after publishing. `descriptor` is the FIFO's. There is no system call unless there is
+    somebody to wake, and of several wakers one makes it.
+    """
+    fence()
+    if load_acquire(asleep) == 0 or exchange(asleep, 0) == 0:
+        return False
+    write_byte(descriptor)  # A full FIFO is fine: whoever empties it is awake.
+    return True
