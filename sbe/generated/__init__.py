@@ -1,0 +1,1 @@
+"""Written by `python -m sbe.generate` from sbe/schema/*.xml: one module a schema."""
