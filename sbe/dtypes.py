@@ -10,7 +10,16 @@ from typing import TypeAlias
 
 import numpy as np
 
-from sbe.layout import CONSTANT, Block, Composite, Element, Scalar, Type
+from sbe.layout import (
+    CONSTANT,
+    Block,
+    Composite,
+    Element,
+    Scalar,
+    Type,
+    single_member,
+    wire_members,
+)
 
 #: (name, format, offset); the format is a numpy type string, (string, count), or a nested record.
 Column: TypeAlias = tuple[str, "str | tuple[str, int] | np.dtype[np.void]", int]
@@ -27,19 +36,6 @@ def record(size: int, *columns: Column) -> np.dtype[np.void]:
         }
     )
     return dtype
-
-
-def wire_members(composite: Composite) -> list[Element]:
-    """The members that take bytes."""
-    return [member for member in composite.members if member.presence != CONSTANT]
-
-
-def single_member(kind: Type) -> Element | None:
-    """The only wire member of a composite that has just one."""
-    if not isinstance(kind, Composite):
-        return None
-    members = wire_members(kind)
-    return members[0] if len(members) == 1 else None
 
 
 def block_dtype(block: Block, order: str) -> np.dtype[np.void]:

@@ -11,7 +11,7 @@ from math import isnan
 
 import numpy as np
 
-from sbe.dtypes import Column, block_dtype, column, single_member, wire_members
+from sbe.dtypes import Column, block_dtype, column
 from sbe.layout import (
     CONSTANT,
     Block,
@@ -24,6 +24,8 @@ from sbe.layout import (
     Scalar,
     Schema,
     Set,
+    single_member,
+    wire_members,
 )
 from sbe.naming import Names, snake, upper
 from sbe.primitives import Primitive

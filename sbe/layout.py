@@ -212,6 +212,12 @@ class Block:
     semantic_type: str | None = None
     description: str = ""
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of all its fields, groups and data."""
+        groups, data = (g.name for g in self.groups), (d.name for d in self.data)
+        return frozenset((*(f.name for f in self.fields), *groups, *data))
+
     def length_at(self, version: int) -> int:
         """Where the last field ends that a sender of `version` knew."""
         return max((f.end for f in self.fields if f.since <= version), default=0)
@@ -266,6 +272,19 @@ class Schema:
 
     def template(self, number: int) -> Message | None:
         return next((message for message in self.messages if message.id == number), None)
+
+
+def wire_members(composite: Composite) -> list[Element]:
+    """The members that take bytes."""
+    return [member for member in composite.members if member.presence != CONSTANT]
+
+
+def single_member(kind: Type) -> Element | None:
+    """The only wire member of a composite that has just one."""
+    if not isinstance(kind, Composite):
+        return None
+    members = wire_members(kind)
+    return members[0] if len(members) == 1 else None
 
 
 def count_max(element: Element) -> int:
