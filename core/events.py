@@ -114,27 +114,38 @@ def log_publish(log: int, position: int) -> None:
 
 
 @jit
-def log_resume(log: int, position: int) -> None:
-    """A restarted writer goes on at `position`; what was published beyond it is not touched.
+def log_resume(log: int, position: int) -> bool:
+    """A restarted writer, or one with a new log, goes on at `position`.
 
-    Published bytes may be being read, so they are never rewritten, not even with the same values:
-    a replay writes into a log of its own and `log_transfer` brings over what is new.
+    Beyond what was published, everything before `position` counts as overwritten: it is not here.
+    False, and nothing done, if more than that is published: published bytes may be being read and
+    are never rewritten, not even with the same values. A replay writes into a log of its own, and
+    `log_transfer` brings over what is new.
     """
+    published = load_i64(log + PUBLISHED)
+    if position < published:
+        return False
+    if position > published:
+        claimed = max(load_i64(log + CLAIMED), position + load_i64(log + CAPACITY))
+        store_release(log + CLAIMED, claimed)
+        fence_release()
+        store_release(log + PUBLISHED, position)
     store_i64(log + PENDING, position)
     store_i64(log + ARCHIVED_SEEN, load_acquire(log + ARCHIVED))
-    if position > load_i64(log + PUBLISHED):
-        store_release(log + PUBLISHED, position)
+    return True
 
 
 @jit
 def log_transfer(log: int, source: int, end: int) -> bool:
     """Append and publish what `source`, a log of equal positions, holds before `end`.
 
-    False if there is no room for it yet (then nothing was done). For the writer's end only.
+    False if there is no room for it yet (then nothing was done); at most `log_room` of an empty
+    log can be brought over at once. For the writer's end only.
     """
     start = load_i64(log + PUBLISHED)
     if end <= start:
         return True
+    assert not log_lapped(source, start), "Invariant: the source still holds what the log lacks."
     store_i64(log + PENDING, start)
     if log_room(log) < end - start:
         return False

@@ -4,15 +4,14 @@ numba's own cache looks at the file a function stands in and at nothing else: ed
 another file and the caller keeps running the old one. For money that is a correctness bug. So
 every compiled module gets a cache directory named by what its machine code is made of:
 
-    ~/.cache/onebook/numba/                    root, ONEBOOK_CACHE overrides
-      <environment>/                           python, numba, llvmlite, numpy, CPU, this file
-        compile.lock                           see compile_lock()
-        <module>-<closure>/                    hash of the module and all of ours it imports
-          in-use                               shared lock held by every process that uses it
-          *.nbi *.nbc                          numba's files
+    ~/.cache/onebook/numba/          root, ONEBOOK_CACHE overrides
+      <environment>/                 python, numba, llvmlite, numpy, CPU, this file
+        compile.lock                 see compile_lock()
+        <module>-<closure>/          hash of the module and of all of ours that it imports
+          …                          numba's files
 
 An edit of one file therefore recompiles that file and those that import it, directly or not, and
-nothing else. Only the newest few directories of a module are kept; one in use is never removed.
+nothing else. Only the newest few directories of each kind are kept.
 """
 
 import contextlib
@@ -24,14 +23,15 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import llvmlite.binding
 
-KEPT_PER_MODULE = 8
-PACKAGES = ("core", "sbe", "gateway", "tools")
+KEPT = 8
+PACKAGES = ("core", "sbe", "gateway", "tools", "tests")
 SOURCES = Path(__file__).resolve().parent.parent
 ROOT = Path(
     os.environ.get("ONEBOOK_CACHE")
@@ -41,9 +41,14 @@ ROOT = Path(
 _IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)|import[ \t]+([^\n]+))", re.M
 )
+_COMMENT = re.compile(r"#[^\n]*")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 def _environment_key() -> str:
@@ -57,11 +62,10 @@ def _environment_key() -> str:
         os.environ.get("NUMBA_OPT", ""),
         Path(__file__).read_text(),
     ]
-    return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
+    return _hash("\n".join(parts).encode())
 
 
 ENVIRONMENT = ROOT / _environment_key()
-ENVIRONMENT.mkdir(parents=True, exist_ok=True)
 os.environ["NUMBA_CACHE_DIR"] = str(ENVIRONMENT)  # Before numba is imported; it reads it then.
 
 import numba  # noqa: E402
@@ -86,29 +90,26 @@ def _imported_names(text: str) -> Iterator[str]:
     for origin, names, plain in _IMPORT.findall(text):
         if origin:
             yield origin
-            for name in _WORD.findall(names):
+            for name in _WORD.findall(_COMMENT.sub("", names)):
                 yield f"{origin}.{name}"
         else:
             for part in plain.split(","):
                 yield part.split()[0] if part.split() else ""
 
 
-_closures: dict[Path, frozenset[Path]] = {}
-
-
-def _direct(path: Path) -> frozenset[Path]:
-    """Our source files that one source file imports; a package brings its __init__ along."""
-    found = _closures.get(path)
-    if found is None:
-        files: set[Path] = set()
-        for name in _imported_names(path.read_text()):
-            parts = name.split(".")
-            for end in range(1, len(parts) + 1):
-                file = module_file(".".join(parts[:end]))
-                if file is not None:
-                    files.add(file)
-        found = _closures[path] = frozenset(files)
-    return found
+@cache
+def _read(path: Path) -> tuple[str, frozenset[Path]]:
+    """A source file's hash, and our files that it imports; a package brings its __init__ along."""
+    data = path.read_bytes()
+    files: set[Path] = set()
+    for name in _imported_names(data.decode()):
+        parts = name.split(".")
+        for end in range(1, len(parts) + 1):
+            file = module_file(".".join(parts[:end]))
+            if file is None:
+                break
+            files.add(file)
+    return _hash(data), frozenset(files)
 
 
 def closure(path: Path) -> list[Path]:
@@ -116,64 +117,39 @@ def closure(path: Path) -> list[Path]:
     seen = {path}
     waiting = [path]
     while waiting:
-        for file in _direct(waiting.pop()):
-            if file not in seen:
-                seen.add(file)
-                waiting.append(file)
+        new = _read(waiting.pop())[1] - seen
+        seen |= new
+        waiting.extend(new)
     return sorted(seen)
 
 
 def closure_key(path: Path) -> str:
     """A hash of the names and contents of `closure(path)`."""
-    digest = hashlib.blake2b(digest_size=8)
-    for file in closure(path):
-        text = file.read_bytes()
-        digest.update(f"{file}\n{len(text)}\n".encode())
-        digest.update(text)
-    return digest.hexdigest()
+    return _hash("\n".join(f"{file} {_read(file)[0]}" for file in closure(path)).encode())
 
 
-_directories: dict[str, str] = {}
-_in_use: list[int] = []  # Open files: the shared locks live as long as the process.
-
-
+@cache
 def cache_directory(path: str) -> str:
     """The cache directory for the compiled functions of one source file; made if missing."""
-    found = _directories.get(path)
-    if found is None:
-        source = Path(path).resolve()
-        inside = source.is_relative_to(SOURCES)
-        name = ".".join(source.relative_to(SOURCES).with_suffix("").parts) if inside else "other"
-        directory = ENVIRONMENT / f"{name}-{closure_key(source)}"
-        directory.mkdir(exist_ok=True)
-        _in_use.append(_lock(directory / "in-use", fcntl.LOCK_SH))
-        os.utime(directory)
-        if inside:
-            _remove_old(name)
-        found = _directories[path] = str(directory)
-    return found
+    source = Path(path).resolve()
+    inside = source.is_relative_to(SOURCES)
+    name = ".".join(source.relative_to(SOURCES).with_suffix("").parts) if inside else source.stem
+    directory = ENVIRONMENT / f"{name}-{closure_key(source)}"
+    _use(directory, f"{name}-{'[0-9a-f]' * 16}")
+    return str(directory)
 
 
-def _lock(path: Path, how: int) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, how)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _remove_old(name: str) -> None:
-    """Remove what is beyond the newest directories of a module, unless a process uses it."""
-    pattern = f"{name}-{'[0-9a-f]' * 16}"
+def _use(directory: Path, pattern: str) -> None:
+    """Make a directory or mark it as used now; remove the oldest of its kind."""
+    directory.mkdir(parents=True, exist_ok=True)
+    os.utime(directory)
     with contextlib.suppress(OSError):  # Another process may be removing the same.
-        ages = sorted(((d.stat().st_mtime, d) for d in ENVIRONMENT.glob(pattern)), reverse=True)
-        for _, directory in ages[KEPT_PER_MODULE:]:
-            with contextlib.suppress(OSError):
-                lock = _lock(directory / "in-use", fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(directory, ignore_errors=True)
-                os.close(lock)
+        ages = [(found.stat().st_mtime_ns, found) for found in directory.parent.glob(pattern)]
+        for _, old in sorted(ages, reverse=True)[KEPT:]:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+_use(ENVIRONMENT, "[0-9a-f]" * 16)
 
 
 @contextlib.contextmanager
@@ -182,8 +158,9 @@ def compile_lock() -> Iterator[None]:
 
     The first compiles; those that waited then load what it left in the cache.
     """
-    descriptor = _lock(ENVIRONMENT / "compile.lock", fcntl.LOCK_EX)
+    descriptor = os.open(ENVIRONMENT / "compile.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

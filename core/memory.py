@@ -169,7 +169,7 @@ class Segment:
         descriptor = _new_file(instance, kind, data_bytes, mirrored, owner or os.getpid())
         try:
             while not _link(descriptor, path):
-                _reclaim(path, owner or os.getpid())
+                _reclaim(path)
             return cls(path, descriptor, writable=True, created=True)
         finally:
             os.close(descriptor)
@@ -320,7 +320,10 @@ def _read_header(path: Path, descriptor: int) -> Any:
     header = np.frombuffer(data, HEADER)[0]
     version = int(header["version"])
     if version != LAYOUT_VERSION:
-        raise SegmentVersion(f"{path} has layout version {version}, this is {LAYOUT_VERSION}")
+        raise SegmentVersion(
+            f"{path} is of layout version {version}, this Onebook uses {LAYOUT_VERSION}: "
+            "stop the other one, or remove the file"
+        )
     if os.fstat(descriptor).st_size != HEADER_SIZE + int(header["data_size"]):
         raise SegmentDamaged(f"{path} is cut short; remove it by hand")
     return header
@@ -332,7 +335,7 @@ def _refuse_if_live(path: Path, header: Any, owner: int) -> None:
         raise SegmentInUse(f"{path} belongs to the running process {pid}")
 
 
-def _reclaim(path: Path, owner: int) -> None:
+def _reclaim(path: Path) -> None:
     """Remove the segment of a dead owner, or raise."""
     try:
         descriptor = _open_file(path, os.O_RDWR)

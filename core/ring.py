@@ -178,6 +178,11 @@ class Ring:
         """An existing ring, to produce into, consume from, or (not writable) look at."""
         return cls(Segment.open(instance, kind, writable))
 
+    def take_producer(self) -> int:
+        """Become the producer, forgetting what a dead one claimed; the position to go on at."""
+        ring_abandon(self.address)
+        return self.published
+
     @property
     def published(self) -> int:
         """The position up to which frames were published."""
