@@ -25,15 +25,14 @@ The header of an event frame, as `EventFollower` reads it:
     24  root block, groups, data
 """
 
-import contextlib
 import ctypes
 import os
 import struct
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from core.doorbell import Doorbell
 from core.errors import EventsLost, SegmentInUse, SegmentMissing
 from core.journal.archive import EventArchive
 from core.journal.errors import JournalError
@@ -71,29 +70,19 @@ class Bell(Protocol):
 
 
 class CoreBell:
-    """The core's doorbell (core/doorbell.py), rung without numba."""
+    """The core's doorbell and the row that says whether it sleeps, as one thing to ring."""
 
     def __init__(self, rundir: Path, status: StatusTable) -> None:
-        self._asleep = status.row("core").asleep_address
-        path = rundir / "core.bell"
-        with contextlib.suppress(FileExistsError):
-            os.mkfifo(path, 0o600)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        self._fence = threading.Lock()
+        self._bell = Doorbell(rundir, "core")
+        self._row = status.row("core")
 
     def ring(self) -> bool:
         """Wake the core if it is asleep; whether it was."""
-        with self._fence:  # A locked instruction: what was stored before is seen by who looks now.
-            if load_word(self._asleep) == 0:
-                return False
-            store_word(self._asleep, 0)
-        with contextlib.suppress(BlockingIOError):  # Full: it is being woken already.
-            os.write(self._descriptor, b"\1")
-        return True
+        return self._bell.ring_if_asleep(self._row)
 
     def close(self) -> None:
         """Close the FIFO."""
-        os.close(self._descriptor)
+        self._bell.close()
 
 
 def released(status: StatusTable, policy: str) -> Callable[[], int]:
