@@ -1,0 +1,120 @@
+"""`python -m core.journal`: the journal process."""
+
+import sys
+import time
+
+import numpy as np
+
+from core.agent import run_agent
+from core.doorbell import Doorbell
+from core.errors import SegmentMissing
+from core.idle import Adaptive, Idle, Spin
+from core.journal.errors import DiskFailed, JournalError
+from core.journal.process import JournalAgent, Sizes
+from core.journal.writer import Policy
+from core.memory import Segment
+from core.process import Process, Refused, run
+from core.status import State, StatusRow, StatusTable
+
+NAME = "journal"
+# They wait for other things than for a command to be durable.
+NOT_WAITING = frozenset({NAME, "core", "supervisor"})
+BEAT_INTERVAL_NS = 100_000_000
+
+
+class _Bells:
+    """Wakes the processes that sleep until commands are durable."""
+
+    def __init__(self, process: Process, status: StatusTable) -> None:
+        self._rundir = process.options.rundir
+        self._status = status
+        self._bells: dict[str, Doorbell] = {}
+
+    def ring(self) -> None:
+        for number in np.flatnonzero(self._status.rows["asleep"]):
+            row = StatusRow(self._status, int(number))
+            if row.name not in NOT_WAITING:
+                self._bell(row.name).ring_if_asleep(row)
+
+    def _bell(self, name: str) -> Doorbell:
+        if name not in self._bells:
+            self._bells[name] = Doorbell(self._rundir, name)
+        return self._bells[name]
+
+    def close(self) -> None:
+        for bell in self._bells.values():
+            bell.close()
+
+
+class _Beating:
+    """The journal agent, with a heartbeat and its counters in the status row."""
+
+    def __init__(self, agent: JournalAgent, row: StatusRow) -> None:
+        self._agent = agent
+        self._row = row
+        self._next_ns = 0
+
+    def poll(self) -> int:
+        work = self._agent.poll()
+        now = time.time_ns()
+        if now >= self._next_ns:
+            self._next_ns = now + BEAT_INTERVAL_NS
+            self.beat(now)
+        return work
+
+    def beat(self, now: int) -> None:
+        """Counters: frames, bytes and last sequence of the journal, last one synced."""
+        agent = self._agent
+        self._row.beat(now)
+        self._row.position = agent.position
+        counters = (agent.frames, agent.bytes, agent.sequence, agent.journal.durable_sequence)
+        self._row.fields["counters"] = counters
+
+
+def _journal(process: Process) -> None:
+    options, configuration = process.options, process.configuration
+    status = StatusTable.open(options.instance)
+    row = status.take(NAME)
+    bells = _Bells(process, status)
+    policy = Policy(configuration.exchange.policy)
+
+    def attach() -> tuple[Segment, Segment] | None:
+        try:  # The core makes `events` after `sequenced`.
+            events = Segment.open(options.instance, "events")
+        except SegmentMissing:
+            return None
+        return Segment.open(options.instance, "sequenced"), events
+
+    def publish(sequence: int) -> None:
+        status.durable_sequence = sequence
+        bells.ring()
+
+    sizes = Sizes(configuration.journal.segment_bytes, configuration.journal.archive_segment_bytes)
+    agent = JournalAgent(options.data, policy, attach, publish, sizes=sizes)
+    bell = Doorbell(options.rundir, NAME)
+    process.on_stop(bell.ring)
+    idle: Idle = Spin() if configuration.exchange.idle == "spin" else Adaptive(bell, row)
+    row.state = State.RUNNING
+    process.ready(sequence=agent.sequence, policy=str(policy))
+    beating = _Beating(agent, row)
+    run_agent(beating, idle, process)
+    row.state = State.STOPPING
+    agent.close()
+    beating.beat(time.time_ns())
+    bells.close()
+    bell.close()
+    row.state = State.STOPPED
+
+
+def main(process: Process) -> None:
+    """The body of the process: errors of the files become exit codes the supervisor knows."""
+    try:
+        _journal(process)
+    except DiskFailed:
+        raise  # What the disk holds is unknown: end, start again, read what is there.
+    except JournalError as error:
+        raise Refused(str(error)) from error
+
+
+if __name__ == "__main__":
+    sys.exit(run(NAME, main))
