@@ -167,9 +167,13 @@ def compile_lock() -> Iterator[None]:
 
 
 def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Any:
-    # numba reads the directory while it decorates; nothing else in the process cares about it.
-    _configuration.CACHE_DIR = cache_directory(function.__code__.co_filename)
     policy: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "python"}
+    source = function.__code__.co_filename
+    if os.path.isfile(source):
+        # numba reads the directory while it decorates; nothing else in the process cares about it.
+        _configuration.CACHE_DIR = cache_directory(source)
+    else:
+        policy["cache"] = False  # Typed in by hand, or made at run time.
     return numba.njit(**(policy | options))(function)
 
 
