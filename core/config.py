@@ -31,6 +31,7 @@ from core.venue import (
     Fixed,
     FixSession,
     Instrument,
+    Numbers,
     Owner,
     PositiveInt,
     Section,
@@ -214,6 +215,10 @@ class Configuration(Section, frozen=True, kw_only=True):
     owner: tuple[Owner, ...] = ()
     account: tuple[Account, ...] = ()
     fee: tuple[Fee, ...] = ()
+
+    def numbers(self) -> Numbers:
+        """The numbers that the core knows the names of this venue by."""
+        return Numbers(self.asset, self.instrument, self.event, self.owner, self.account)
 
 
 def load(path: str | os.PathLike[str]) -> Configuration:

@@ -27,9 +27,12 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 class _LineWriter:
     """Writes each line with one system call, so that processes can share a file."""
 
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
     def msg(self, line: bytes) -> None:
         try:
-            os.write(2, line)
+            os.write(self._descriptor, line)
         except OSError:  # The reader of our log is gone; the exchange goes on.
             return
 
@@ -56,15 +59,18 @@ def _stamp(
     return head | dict(event)
 
 
-def configure(process: str, debug: bool = False) -> FilteringBoundLogger:
-    """Set up logging for this process and return its logger; also for uncaught exceptions."""
+def configure(process: str, descriptor: int = 2, debug: bool = False) -> FilteringBoundLogger:
+    """Set up logging for this process and return its logger; also for uncaught exceptions.
+
+    descriptor: the open file that lines go to; standard error by default.
+    """
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, _stamp, _render],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.DEBUG if debug else logging.INFO
         ),
-        logger_factory=lambda *_: _LineWriter(),
-        cache_logger_on_first_use=True,
+        logger_factory=lambda *_: _LineWriter(descriptor),
+        cache_logger_on_first_use=False,
     )
     log = cast(FilteringBoundLogger, structlog.get_logger().bind(process=process))
 

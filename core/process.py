@@ -3,7 +3,8 @@
 A process is `python -m core.journal --instance I --data D --rundir R --config F`; its `__main__` is
 
     def main(process: Process) -> None:
-        ...                                  # attach to shared memory
+        row = process.attach_status()
+        ...                                  # attach to rings and the event log
         process.ready(port=port)             # the supervisor goes on to the next process
         while not process.stopping:
             ...
@@ -37,6 +38,8 @@ from structlog.typing import FilteringBoundLogger
 from core import logs
 from core.config import Configuration, ConfigurationError, load
 from core.errors import CoreError, SegmentError, SegmentMissing
+from core.journal.errors import DiskFailed, JournalError
+from core.status import State, StatusRow, StatusTable
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
@@ -77,7 +80,24 @@ class Process:
         self.configuration: Configuration = load(options.config)
         self.log = log
         self.stopping = False
+        self.status: StatusTable | None = None
+        self.row: StatusRow | None = None
         self._on_stop: list[Callable[[], None]] = []
+
+    def attach_status(self) -> StatusRow:
+        """Open the status table and take this process' row. Raises SegmentMissing."""
+        if self.row is None:
+            self.status = StatusTable.open(self.options.instance)
+            self.row = self.status.take(self.name)
+        return self.row
+
+    def close(self, failed: bool = False) -> None:
+        """Say in the status table that this process has ended."""
+        if self.status and self.row:
+            self.row.state = State.ABSENT if failed else State.STOPPED
+            self.row = None
+            self.status.close()
+            self.status = None
 
     def on_stop(self, callback: Callable[[], None]) -> None:
         """Call when the first SIGTERM or SIGINT arrives, in the signal handler's context."""
@@ -87,11 +107,15 @@ class Process:
         """Ask this process to stop; the second time changes nothing."""
         if not self.stopping:
             self.stopping = True
+            if self.row:
+                self.row.state = State.STOPPING
             for callback in self._on_stop:
                 callback()
 
     def ready(self, **details: object) -> None:
         """Say that this process does its job from here on, with what the supervisor should know."""
+        if self.row:
+            self.row.state = State.RUNNING
         file = self.options.rundir / f"{self.name}.ready"
         temporary = file.with_suffix(".ready.new")
         temporary.write_bytes(msgspec.json.encode({"pid": os.getpid()} | details))
@@ -128,27 +152,30 @@ def run(
     """Run the body of a process; the exit code for the supervisor."""
     log = logs.configure(name)
     options = parse(name, arguments)
+    process = None
+    code = EXIT_FAILED
     try:
         process = Process(name, options, log)
         process.handle_signals()
         main(process)
+        code = 0
     except ConfigurationError as error:
-        return _refuse(options, name, log, str(error), EXIT_CONFIGURATION)
-    except Refused as error:
-        return _refuse(options, name, log, str(error), EXIT_REFUSED)
-    except SegmentMissing as error:  # Its maker isn't there yet, or died; it will come.
+        code = _refuse(options, name, log, str(error), EXIT_CONFIGURATION)
+    except (DiskFailed, SegmentMissing) as error:
+        # What the disk holds is unknown, or the segment's maker isn't there yet: begin again.
         log.error(str(error))
-        return EXIT_FAILED
-    except SegmentError as error:
-        return _refuse(options, name, log, str(error), EXIT_REFUSED)
+    except (Refused, JournalError, SegmentError) as error:
+        code = _refuse(options, name, log, str(error), EXIT_REFUSED)
     except CoreError as error:
         log.error(str(error))
-        return EXIT_FAILED
     except Exception:
         log.critical("failed", exc_info=True)
-        return EXIT_FAILED
-    log.info("stopped")
-    return 0
+    finally:
+        if process:
+            process.close(failed=code != 0)
+    if code == 0:
+        log.info("stopped")
+    return code
 
 
 def _refuse(

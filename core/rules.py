@@ -8,7 +8,14 @@ from datetime import datetime
 from ipaddress import ip_network
 
 from core.config import Configuration, ConfigurationError, decimal_text
-from core.venue import FIXED_SCALE, BinarySession, FixSession, Instrument
+from core.venue import (
+    FIRST_ACCOUNT,
+    FIRST_OWNER,
+    FIXED_SCALE,
+    BinarySession,
+    FixSession,
+    Instrument,
+)
 
 KEY_HEX_LENGTH = 64  # an Ed25519 public key
 OUTCOMES_MAX = 32
@@ -70,7 +77,7 @@ def _names(configuration: Configuration) -> None:
 
 
 def _rooms(configuration: Configuration) -> None:
-    """Everything listed fits the limits; number 0 and the built-in house accounts need room too."""
+    """Everything listed fits the limits; numbers that are the core's own need room too."""
     limits = configuration.limits
     numbers = [s.session for s in configuration.fix.session]
     numbers += [s.session for s in configuration.binary.session]
@@ -78,8 +85,8 @@ def _rooms(configuration: Configuration) -> None:
         ("asset", len(configuration.asset), "assets_max"),
         ("instrument", len(configuration.instrument) + 1, "instruments_max"),
         ("event", len(configuration.event) + 1, "events_max"),
-        ("owner", len(configuration.owner) + 1, "owners_max"),
-        ("account", len(configuration.account) + 1, "accounts_max"),
+        ("owner", FIRST_OWNER + len(configuration.owner), "owners_max"),
+        ("account", FIRST_ACCOUNT + len(configuration.account), "accounts_max"),
         ("session", max(numbers, default=0) + 1, "sessions_max"),
     ):
         room = getattr(limits, name)

@@ -1,16 +1,17 @@
 """What the exchange lists and who trades on it, as the configuration says it.
 
 Names refer to names: an instrument to its assets, an account to its owner, a session to its owner
-and accounts. The core knows only numbers. A number is the position in the file, counted from 0 for
-assets (asset 0 is USDC) and from 1 for everything else, so a venue grows by appending:
+and accounts. The core knows only numbers. A number is the place in the file, so a venue grows by
+appending (`Numbers`):
 
-    [[asset]]  0, 1, ..      [[owner]]   1, 2, ..      [[fix.session]], [[binary.session]]
-    [[instrument]] 1, 2, ..  [[account]] 1, 2, ..      their `session`, chosen by hand
-    [[event]] 1, 2, ..
+    [[asset]]       0, 1, ..  (0 is USDC)      [[owner]]    2, 3, ..     (1 is the house)
+    [[instrument]]  1, 2, ..                   [[account]]  100, 101, .. (below: the house's)
+    [[event]]       1, 2, ..                   sessions     their `session`, chosen by hand
 
 Prices, quantities and amounts are decimal strings and become `Fixed`: int64 with exponent -8.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -22,7 +23,7 @@ Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9_.-]{0,31}$")]
 Share = Annotated[int, Meta(ge=0, le=1_000_000)]  # millionths of a whole
 SymbolOrNone = Annotated[str, Meta(pattern=r"^$|^[A-Z0-9][A-Z0-9_.-]{0,31}$")]
 Kind = Literal["spot", "perpetual", "prediction", "price_linked"]
-FeeTier = Annotated[int, Meta(ge=0, le=15)]
+FeeTier = Annotated[int, Meta(ge=0, le=7)]
 CancelOnDisconnect = Literal["none", "session", "accounts"]
 PositiveInt = Annotated[int, Meta(ge=1)]
 UnsignedInt = Annotated[int, Meta(ge=0)]
@@ -178,3 +179,22 @@ class BinarySession(Section, frozen=True, kw_only=True):
     throttle: UnsignedInt = 0
     ip_allow: tuple[str, ...] = ()
 
+
+
+# Numbers below these are the core's own: the house is owner 1, with accounts for fees, insurance…
+FIRST_OWNER = 2
+FIRST_ACCOUNT = 100
+
+
+class Numbers:
+    """The numbers that the core knows names by: the places in the configuration's lists."""
+
+    def __init__(
+        self, assets: Iterable[Asset], instruments: Iterable[Instrument], events: Iterable[Event],
+        owners: Iterable[Owner], accounts: Iterable[Account],
+    ) -> None:
+        self.assets = {a.name: number for number, a in enumerate(assets)}
+        self.instruments = {i.symbol: number for number, i in enumerate(instruments, 1)}
+        self.events = {e.symbol: number for number, e in enumerate(events, 1)}
+        self.owners = {o.name: number for number, o in enumerate(owners, FIRST_OWNER)}
+        self.accounts = {a.name: number for number, a in enumerate(accounts, FIRST_ACCOUNT)}

@@ -1,0 +1,138 @@
+"""Genesis: telling the core the venue that the configuration describes.
+
+Everything listed becomes a command of the producer `admin`, sent when the core is ready and before
+any gateway opens; the start goes on when each has been acknowledged. On a later start only what is
+new in the configuration is sent, so a venue grows by appending to its file.
+
+What was sent is remembered in `<data>/genesis.json`, written and synced *before* anything is sent,
+with the idempotency key of each command. After a crash in between, the same commands go out under
+the same keys, and the core does none of them twice.
+"""
+
+import os
+import struct
+import time
+from pathlib import Path
+
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+import sbe
+from core.config import Configuration
+from core.link import CommandLink, CoreBell, EventFollower, released
+from core.process import Options, Refused
+from core.producers import Producer
+from core.status import StatusTable
+from sbe.codec import Codec
+from tools.supervisor.listing import commands
+from tools.supervisor.supervisor import Supervisor
+
+WAIT_SECONDS = 60.0
+CONTROL = Path(sbe.__file__).parent / "schema" / "control.xml"
+RESULT = "CommandResult"
+# A command that the core knows already, by its key or by its subject, is done.
+DONE_REASONS = ("None", "DuplicateKey", "AlreadyExists")
+
+
+HEADER = struct.Struct("<HHHH")  # block length, template, schema, version
+
+
+class Sent(msgspec.Struct):
+    """One command of genesis: its idempotency key, its bytes, whether the core has answered."""
+
+    key: int
+    message: bytes
+    done: bool = False
+
+
+class Genesis:
+    """Brings the core's venue up to the configuration."""
+
+    def __init__(
+        self, configuration: Configuration, options: Options, log: FilteringBoundLogger
+    ) -> None:
+        self._configuration = configuration
+        self._options = options
+        self._log = log
+        self._file = options.data / "genesis.json"
+        self._codec = Codec.load(CONTROL)
+        result = self._codec.schema.message(RESULT)
+        assert result is not None, "Invariant: the schema has the answer to every command."
+        self._result_template = result.id
+        schema = self._codec.schema
+        self._result_header = HEADER.pack(
+            result.block_length, result.id, schema.id, schema.version
+        )
+        self._sent: dict[str, Sent] = {}
+
+    def run(self, supervisor: Supervisor) -> None:
+        """Send what the core doesn't have yet and wait until it has. Raises Refused."""
+        self._plan()
+        waiting = {sent.key: subject for subject, sent in self._sent.items() if not sent.done}
+        if not waiting:
+            return
+        begin = time.monotonic()
+        status = StatusTable.open(self._options.instance)
+        bell = CoreBell(self._options.rundir, status)
+        link = CommandLink(self._options.instance, Producer.ADMIN, bell=bell)
+        # Whatever is answered to us is answered behind what the log holds now.
+        policy = self._configuration.exchange.policy
+        follower = EventFollower(
+            self._options.instance, self._options.data, gate=released(status, policy)
+        )
+        follower.position = follower.published
+        try:
+            unsent = [self._sent[subject].message for subject in waiting.values()]
+            while waiting and not supervisor.stopping:
+                while unsent and link.send_message(unsent[0]):
+                    unsent.pop(0)
+                self._acknowledge(follower, waiting)
+                supervisor.poll(0.002)
+                if time.monotonic() - begin > WAIT_SECONDS:
+                    subject = next(iter(waiting.values()))
+                    raise Refused(f"the core doesn't answer: {subject} ({len(waiting)} waiting)")
+            self._store()
+        finally:
+            follower.close()
+            link.close()
+            bell.close()
+            status.close()
+        self._log.info("genesis done", commands=len(self._sent), seconds=time.monotonic() - begin)
+
+    def _plan(self) -> None:
+        """Give what is new a key, and remember it before it is sent."""
+        if self._file.exists():
+            self._sent = msgspec.json.decode(self._file.read_bytes(), type=dict[str, Sent])
+        now = time.time_ns()
+        key = max([now, *(sent.key for sent in self._sent.values())])
+        for subject, message, fields in commands(self._configuration, now):
+            if subject not in self._sent:
+                key += 1
+                encoded = self._codec.encode(message, fields | {"key": key})
+                self._sent[subject] = Sent(key, encoded)
+        self._store()
+
+    def _acknowledge(self, follower: EventFollower, waiting: dict[int, str]) -> None:
+        for event in follower:
+            if event.template != self._result_template:
+                continue
+            message = self._result_header + bytes(event.body)
+            result = self._codec.inspect(message, exact=False).fields
+            if result["producer"] != Producer.ADMIN or result["key"] not in waiting:
+                continue
+            subject = waiting.pop(result["key"])
+            if result["reason"] not in DONE_REASONS:
+                raise Refused(
+                    f"{subject}: the core says {result['reason']} "
+                    f"(value {result['detail']}, limit {result['limit']})"
+                )
+            self._sent[subject].done = True
+
+    def _store(self) -> None:
+        temporary = self._file.with_suffix(".json.new")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(self._sent))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(self._file)

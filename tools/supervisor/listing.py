@@ -1,0 +1,201 @@
+"""The configuration as commands: what an empty core is told, in an order in which names resolve.
+
+Each command has a subject, `instrument BTC-PERP`, by which genesis knows what it has sent already,
+the name of its message in sbe/schema/control.xml, and its fields (without the key).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from blake3 import blake3
+
+from core.config import Configuration
+from core.venue import Event, Fixed, Instrument
+
+NANOSECONDS = 1_000_000_000
+# The notional value of the largest order has to stay within int64 in quote units (1e-6); both
+# bounds can be set lower in the configuration.
+QUANTITY_LOTS_MAX = 10**9
+PRICE_TICKS_MAX = 2**28
+
+SELF_TRADE = {
+    "taker": "CancelTaker", "maker": "CancelMaker", "both": "CancelBoth", "decrement": "Decrement",
+}
+PRICE_LINKED = {"above": "PriceAbove", "below": "PriceBelow", "range": "PriceRange"}
+KINDS = {
+    "spot": ("Spot",),
+    "perpetual": ("Perpetual",),
+    "prediction": ("Outcome",),
+    "price_linked": tuple(PRICE_LINKED.values()),
+}
+
+
+class Command(NamedTuple):
+    """One command of genesis."""
+
+    subject: str
+    message: str
+    fields: dict[str, Any]
+
+
+def commands(configuration: Configuration, now_ns: int) -> Iterator[Command]:
+    """All of them; `now_ns` (UTC) is when what expires after a while begins to."""
+    yield from _assets(configuration)
+    yield from _fees(configuration)
+    yield from _people(configuration)
+    yield from _sessions(configuration)
+    yield from _events(configuration)
+    numbers = configuration.numbers()
+    for listed in configuration.instrument:
+        number = numbers.instruments[listed.symbol]
+        fields = _instrument(configuration, listed, now_ns) | {"instrument": number}
+        yield Command(f"instrument {listed.symbol}", "ListInstrument", fields)
+    yield from _deposits(configuration)
+
+
+def _assets(configuration: Configuration) -> Iterator[Command]:
+    for number, asset in enumerate(configuration.asset):
+        yield Command(f"asset {asset.name}", "RegisterAsset", {
+            "name": asset.name,
+            "asset": number,
+            "decimals": asset.decimals,
+            "lendable": int(asset.lendable),
+            "borrowable": int(asset.borrowable),
+            "haircutInitial": asset.haircut_initial_millionths,
+            "haircutMaintenance": asset.haircut_maintenance_millionths,
+            "borrowMarginInitial": asset.borrow_margin_initial_millionths,
+            "borrowMarginMaintenance": asset.borrow_margin_maintenance_millionths,
+            "borrowLimit": units(asset.borrow_max, asset.decimals),
+            "utilisationCeiling": asset.utilisation_ceiling_millionths,
+            "reserveShare": asset.reserve_share_millionths,
+        })
+
+
+def _fees(configuration: Configuration) -> Iterator[Command]:
+    for fee in configuration.fee:
+        for kind in KINDS[fee.kind]:
+            yield Command(f"fee {fee.tier} {kind}", "SetFees", {
+                "tier": fee.tier, "kind": kind,
+                "makerFee": fee.maker_millionths, "takerFee": fee.taker_millionths,
+            })
+
+
+def _people(configuration: Configuration) -> Iterator[Command]:
+    numbers = configuration.numbers()
+    for owner in configuration.owner:
+        yield Command(f"owner {owner.name}", "RegisterOwner", {
+            "owner": numbers.owners[owner.name],
+            "name": owner.name,
+            "feeTier": owner.fee_tier,
+            "selfTradePrevention": SELF_TRADE[owner.self_trade_prevention],
+        })
+    for account in configuration.account:
+        yield Command(f"account {account.name}", "RegisterAccount", {
+            "account": numbers.accounts[account.name],
+            "owner": numbers.owners[account.owner],
+            "name": account.name,
+            "autoLend": int(account.auto_lend),
+            "autoBorrow": int(account.auto_borrow),
+        })
+
+
+def _sessions(configuration: Configuration) -> Iterator[Command]:
+    numbers = configuration.numbers()
+    for fix in configuration.fix.session:
+        yield Command(f"session {fix.session}", "RegisterSession", {
+            "session": fix.session,
+            "owner": numbers.owners[fix.owner],
+            "account": numbers.accounts[fix.account],
+            "kind": "Fix",
+            "name": fix.sender_comp_id,
+        })
+    for binary in configuration.binary.session:
+        yield Command(f"session {binary.session}", "RegisterSession", {
+            "session": binary.session,
+            "owner": numbers.owners[binary.owner],
+            "account": numbers.accounts[binary.accounts[0]],
+            "kind": "Binary",
+            "name": binary.key_id,
+        })
+
+
+def _events(configuration: Configuration) -> Iterator[Command]:
+    numbers = configuration.numbers()
+    for event in configuration.event:
+        yield Command(f"event {event.symbol}", "RegisterEvent", {
+            "event": numbers.events[event.symbol],
+            "kind": event.structure.capitalize(),
+            "outcomes": len(outcomes(configuration, event)),
+            "rulesHash": blake3(event.rules.encode()).digest(),
+            "title": event.title,
+        })
+
+
+def outcomes(configuration: Configuration, event: Event) -> list[str]:
+    """The symbols of an event's outcomes, in their order."""
+    return [i.symbol for i in configuration.instrument if i.event == event.symbol]
+
+
+def _instrument(configuration: Configuration, listed: Instrument, now_ns: int) -> dict[str, Any]:
+    numbers = configuration.numbers()
+    events = {e.symbol: e for e in configuration.event}
+    event = events.get(listed.event)
+    place = outcomes(configuration, event).index(listed.symbol) if event else 0
+    rules = listed.rules or (event.rules if event else "")
+    return {
+        "symbol": listed.symbol,
+        "kind": PRICE_LINKED.get(listed.condition, KINDS[listed.kind][0]),
+        "state": "PreOpen" if listed.auction else "Open",
+        "baseAsset": numbers.assets.get(listed.base, 0),
+        "quoteAsset": numbers.assets[listed.quote],
+        "event": numbers.events.get(listed.event, 0),
+        "outcome": place,
+        "tickSize": listed.tick,
+        "lotSize": listed.lot,
+        "minimumQty": listed.quantity_min or listed.lot,
+        "maximumQty": listed.quantity_max or listed.lot * QUANTITY_LOTS_MAX,
+        "maximumPrice": listed.price_max or _price_max(listed),
+        "lowerStrike": listed.low or None,
+        "upperStrike": listed.high or None,
+        "expiry": _expiry(listed, now_ns),
+        "marginBaseInitial": listed.margin_base_initial_millionths,
+        "marginBaseMaintenance": listed.margin_base_maintenance_millionths,
+        "marginFactorInitial": listed.margin_factor_initial_billionths,
+        "marginFactorMaintenance": listed.margin_factor_maintenance_billionths,
+        "positionLimit": listed.position_max,
+        "priceBand": listed.price_band_millionths,
+        "rulesHash": blake3(rules.encode()).digest(),
+        "title": listed.title,
+    }
+
+
+def _price_max(listed: Instrument) -> int:
+    if listed.kind in ("prediction", "price_linked"):
+        return 10**8  # A prediction pays 1 at most.
+    return listed.tick * PRICE_TICKS_MAX
+
+
+def _expiry(listed: Instrument, now_ns: int) -> int | None:
+    if listed.expires:
+        return round(datetime.fromisoformat(listed.expires).timestamp()) * NANOSECONDS
+    if listed.expires_in_seconds:
+        return now_ns + listed.expires_in_seconds * NANOSECONDS
+    return None
+
+
+def _deposits(configuration: Configuration) -> Iterator[Command]:
+    numbers = configuration.numbers()
+    decimals = {a.name: a.decimals for a in configuration.asset}
+    for account in configuration.account:
+        for asset, amount in account.deposits.items():
+            yield Command(f"deposit {account.name} {asset}", "Deposit", {
+                "account": numbers.accounts[account.name],
+                "asset": numbers.assets[asset],
+                "amount": units(amount, decimals[asset]),
+            })
+
+
+def units(amount: Fixed, decimals: int) -> int:
+    """An amount with exponent -8 in whole units of its asset."""
+    return int(amount) // int(10 ** (8 - decimals))

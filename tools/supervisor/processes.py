@@ -1,0 +1,55 @@
+"""The processes of the exchange as a table: what is started, in which order, and stopped in which.
+
+Started from the top, each line as soon as the line above is ready; stopped from the bottom. A
+gateway goes first when stopping, so that no client is promised anything any more; the journal goes
+last, when it has stored what the core did.
+
+    start 0   journal, core                      stop 3  journal
+          |                                           2  core
+          1   settlement, lending, oracle,            1  settlement, lending, oracle, reserves
+          |   reserves                                |
+          2   fix, binary, feed, web                  0  fix, binary, feed, web
+"""
+
+from dataclasses import dataclass
+
+from core.config import Configuration
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One process: its name everywhere, its module, and its place in the two orders."""
+
+    name: str
+    module: str
+    start: int
+    stop: int
+    ready_seconds: float = 60.0  # longer than this to become ready counts as a failure
+    stop_seconds: float = 10.0  # longer than this to stop: killed
+
+
+PROCESSES = (
+    # A recovery replays the journal before the core is ready, however long that takes.
+    Spec("journal", "core.journal", start=0, stop=3, ready_seconds=600.0, stop_seconds=30.0),
+    Spec("core", "core", start=0, stop=2, ready_seconds=3600.0, stop_seconds=30.0),
+    Spec("settlement", "core.sidecars.settlement", start=1, stop=1),
+    Spec("lending", "core.sidecars.lending", start=1, stop=1),
+    Spec("oracle", "core.sidecars.oracle", start=1, stop=1),
+    Spec("reserves", "core.sidecars.reserves", start=1, stop=1),
+    Spec("fix", "gateway.fix", start=2, stop=0),
+    Spec("binary", "gateway.binary", start=2, stop=0),
+    Spec("feed", "gateway.feed", start=2, stop=0),
+    Spec("web", "gateway.web", start=2, stop=0),
+)
+
+# The core has to know the venue before anybody may use it: genesis runs when this start is ready.
+GENESIS_AFTER = 0
+
+
+def enabled(configuration: Configuration) -> tuple[Spec, ...]:
+    """The processes that a configuration asks for, in order of start."""
+    return tuple(
+        spec
+        for spec in PROCESSES
+        if getattr(getattr(configuration, spec.name, None), "enabled", True)
+    )

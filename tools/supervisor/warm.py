@@ -1,0 +1,111 @@
+"""Compiling before the ports open: once per version of the sources, with visible progress.
+
+Each module of `WARM` is run as a process of its own, all at the same time, with the options of any
+process; it compiles what its part of the exchange runs into numba's cache and prints a line for
+each step. What was compiled is remembered by a stamp in the cache, named by everything the machine
+code depends on, so that later starts don't even load the compiler.
+"""
+
+import hashlib
+import importlib.util
+import os
+import platform
+import selectors
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from structlog.typing import FilteringBoundLogger
+
+from core.config import Configuration
+from core.process import Options, Refused
+
+WARM = ("core.warm", "gateway.warm")
+SOURCES = Path(__file__).parents[2]
+PACKAGES = ("sbe", "core", "gateway")
+COMPILERS = ("numba", "llvmlite", "numpy")
+
+
+def cache_root() -> Path:
+    """Where numba's compiled code is kept; the same place as core/jit.py's ROOT."""
+    chosen = os.environ.get("ONEBOOK_CACHE")
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(chosen) if chosen else base / "onebook" / "numba"
+
+
+def stamp_path(configuration: Configuration) -> Path:
+    """The stamp of these sources, compilers, machine and limits."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(msgspec.json.encode(configuration.limits))
+    digest.update(msgspec.json.encode([sys.version, platform.machine(), _processor()]))
+    digest.update(msgspec.json.encode([version(name) for name in COMPILERS]))
+    for package in PACKAGES:
+        for file in sorted((SOURCES / package).rglob("*.py")):
+            content = file.read_bytes()
+            digest.update(f"{file} {len(content)} ".encode() + content)
+    return cache_root() / f"warm-{digest.hexdigest()}"
+
+
+def _processor() -> str:
+    """The processor's model: compiled code is for one model only."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor()
+    return next((line for line in text.splitlines() if line.startswith("model name")), "")
+
+
+def warm(options: Options, configuration: Configuration, log: FilteringBoundLogger) -> None:
+    """Compile what isn't compiled yet, showing progress. Raises Refused if that fails."""
+    stamp = stamp_path(configuration)
+    modules = [name for name in WARM if importlib.util.find_spec(name)]
+    if stamp.exists() or not modules:
+        return
+    begin = time.monotonic()
+    console = Console(stderr=True, highlight=False)
+    console.print("onebook: first start of this version, compiling (about a minute)")
+    _compile(modules, options, console)
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.touch()
+    seconds = round(time.monotonic() - begin, 1)
+    console.print(f"onebook: compiled in {seconds} s")
+    log.info("compiled", seconds=seconds)
+
+
+def _compile(modules: list[str], options: Options, console: Console) -> None:
+    begin = time.monotonic()
+    running: dict[str, subprocess.Popen[str]] = {}
+    try:
+        with selectors.DefaultSelector() as selector:
+            for name in modules:
+                command = [sys.executable, "-u", "-m", name, *options.arguments()]
+                running[name] = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+                )
+                output = running[name].stdout
+                assert output is not None
+                selector.register(output, selectors.EVENT_READ, (name, output))
+            while selector.get_map():
+                for key, _ in selector.select():
+                    name, output = key.data
+                    line = output.readline()
+                    if line:
+                        elapsed = time.monotonic() - begin
+                        part = name.partition(".")[0]
+                        console.print(f"  {elapsed:5.1f} s  {part}: {line.strip()}", markup=False)
+                    else:
+                        selector.unregister(output)
+    except BaseException:
+        for popen in running.values():
+            popen.terminate()
+        raise
+    failed = [name for name, popen in running.items() if popen.wait() != 0]
+    for popen in running.values():
+        if popen.stdout:
+            popen.stdout.close()
+    if failed:
+        raise Refused(f"compiling failed: python -m {failed[0]}; the log says why")
