@@ -4,24 +4,19 @@ Every process that speaks to people or to clients keeps one: the core works with
 
     reference = ReferenceData()
     for event in follower:
-        reference.apply(event.template, event.body)      # True if the event defined or changed something
+        reference.apply(event.template, event.body)  # True if it defined or changed something
 
 Applying an event twice leaves the same data, so a process may start reading anywhere before the
 definitions it needs. No numba here.
 """
 
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import sbe
-from core.messages import template
+from core.messages import decode_body, template
 
 Fields = dict[str, Any]
-
-_HEADER = struct.Struct("<4H")
 
 
 @dataclass(slots=True)
@@ -140,8 +135,6 @@ class ReferenceData:
         self.events: dict[int, Event] = {}
         self.instruments: dict[int, Instrument] = {}
         self.instruments_by_symbol: dict[str, Instrument] = {}
-        self._codec = Codec.load(Path(sbe.__file__).parent / "schema" / "control.xml", raw=True)
-        schema = self._codec.schema
         handlers: dict[str, Callable[[Fields], None]] = {
             "AssetRegistered": self._asset,
             "OwnerRegistered": self._owner,
@@ -156,24 +149,17 @@ class ReferenceData:
             "FundingCompleted": self._funding,
             "InstrumentResolved": self._resolved,
         }
-        # By template: the message header that the body lost, and who learns from it.
-        self._handlers: dict[int, tuple[bytes, Callable[[Fields], None]]] = {}
-        for name, handler in handlers.items():
-            message = schema.message(name)
-            assert message is not None
-            header = _HEADER.pack(message.block_length, message.id, schema.id, schema.version)
-            self._handlers[message.id] = header, handler
+        self._handlers = {template(name): handler for name, handler in handlers.items()}
 
     def apply(self, template_id: int, body: memoryview | bytes) -> bool:
         """Learn from one event; False if it is of no concern here.
 
         body: the message from its root block on, as `EventFollower` yields it.
         """
-        known = self._handlers.get(template)
-        if known is None:
+        handler = self._handlers.get(template_id)
+        if handler is None:
             return False
-        header, handler = known
-        handler(_flat(self._codec.inspect(header + body, exact=False).fields))
+        handler(decode_body(template_id, body))
         return True
 
     def account_of(self, session: int, name: str) -> Account | None:
@@ -284,11 +270,3 @@ class ReferenceData:
         if instrument is not None:
             instrument.payout, instrument.settlement_price = f["payout"], f["settlementPrice"]
             self.version += 1
-
-
-def _flat(fields: Fields) -> Fields:
-    """Decimals as their mantissa: the exponent is always −8."""
-    return {
-        name: value["mantissa"] if isinstance(value, dict) and "mantissa" in value else value
-        for name, value in fields.items()
-    }
