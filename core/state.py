@@ -108,33 +108,51 @@ NODE = np.dtype([("occupied", "i8"), ("child", "i4", (64,))], align=True)
 BALANCE = np.dtype(
     [
         ("balance", "i8"),  # below zero is borrowed
-        ("reserved", "i8"),  # by open spot orders
+        ("reserved", "i8"),  # by open orders on spot pairs and to buy predictions
         ("index", "i8"),  # of interest at the last touch, 1e-12
-        ("held", "i8"),  # under a pending transfer or similar; part of balance
+        ("spare", "i8"),
     ],
     align=True,
 )
 
-POSITION = np.dtype(
+POSITION = np.dtype(  # Two cache lines: what a margin check reads, what a fill or payout adds.
     [
-        ("account", "i4"),
+        ("account", "i4"),  # 0 when the record is free
         ("instrument", "i4"),
         ("quantity", "i8"),  # lots, signed; of a prediction in YES terms
-        ("unsettled", "i8"),  # quote units since the last settlement, excluding the mark's move
-        ("entry_value", "i8"),  # quote units paid (long) or received (short, negative)
-        ("realized", "i8"),
         ("open_buy", "i8"),  # lots of open buy orders
         ("open_sell", "i8"),
         ("open_buy_value", "i8"),  # at their limit prices, quote units
         ("open_sell_value", "i8"),
-        ("settled_mark", "i8"),  # price of the last settlement
-        ("account_next", "i4"),
+        ("profit", "i8"),  # as last computed: unrealised; of a lone prediction its worst payoff
+        ("initial", "i8"),  # requirement as last computed
+        ("unsettled", "i8"),  # quote units since the last settlement, excluding the mark's move
+        ("entry_value", "i8"),  # quote units paid (long) or received (short, negative)
+        ("realized", "i8"),
+        ("settled_value", "i8"),  # quote units of one lot at the last settlement's mark
+        ("account_next", "i4"),  # in the list of free records when free
         ("account_previous", "i4"),
-        ("holder_next", "i4"),
-        ("holder_previous", "i4"),
-        ("cycle", "i8"),  # settlement cycle this was last settled in
-        ("in_use", "i4"),
+        ("linear_next", "i4"),  # of the account's spot pairs and perpetuals
+        ("holder_next", "i4"),  # of the instrument's
+        ("group", "i4"),  # of an event's outcome, else 0
+        ("settled_cut", "i4"),  # the instrument's, when last settled
+        ("funded_cut", "i4"),
         ("spare", "i4"),
+    ],
+    align=True,
+)
+assert POSITION.itemsize == 128
+
+GROUP = np.dtype(  # What one account has at stake in one event.
+    [
+        ("account", "i4"),  # 0 when the record is free; then `event` is the next free
+        ("event", "i4"),
+        ("kind", "i4"),  # EventKind
+        ("outcomes", "i4"),
+        ("none", "i8"),  # quote units at the worst fills when no outcome comes true
+        ("floor", "i8"),  # the least over all vertices
+        ("gain", "i8", (OUTCOMES_MAX,)),  # what each outcome coming true adds to `none`
+        ("position", "i4", (OUTCOMES_MAX,)),
     ],
     align=True,
 )
@@ -217,6 +235,9 @@ def _asset() -> np.dtype[Any]:
             ("deposited", "i8"),
             ("withdrawn", "i8"),
             ("index_price", "i8"),  # exponent -8, in USDC
+            ("value_divisor", "i8"),  # value = amount x index_price / value_divisor
+            ("value_factor", "i8"),  # the same as amount x value_factor >> value_shift
+            ("value_shift", "i8"),
             ("index_state", "i4"),
             ("index_sources", "i4"),
             ("name", "u1", (32,)),
@@ -236,6 +257,17 @@ def _instrument() -> np.dtype[Any]:
             ("depth", "i4"),  # levels of the price tree above the pages, 1 to 3
             ("last_tick", "i4"),  # tick + 1, 0 before the first trade
             ("value_per_tick_lot", "i8"),  # quote units
+            # The margin room: a lot's value at the mark, and the requirement on a notional.
+            ("mark_value", "i8"),  # quote units of one lot at the mark
+            ("margin_base_initial", "i8"),  # parts per million
+            ("margin_base_maintenance", "i8"),
+            ("margin_factor_initial", "i8"),  # 1e-9
+            ("margin_factor_maintenance", "i8"),
+            ("size_threshold_initial", "i8"),  # notional above which the factor decides
+            ("size_threshold_maintenance", "i8"),
+            ("base_per_lot", "i8"),  # units of the base asset, of a spot pair
+            ("one_value", "i8"),  # quote units of one lot at price 1, of a prediction
+            ("position_maximum", "i8"),  # lots, held and on order, of one account
             ("ticks_maximum", "i8"),
             ("lots_minimum", "i8"),
             ("lots_maximum", "i8"),
@@ -259,21 +291,26 @@ def _instrument() -> np.dtype[Any]:
             ("open_orders", "i8"),
             ("trades", "i8"),
             ("open_interest", "i8"),  # lots
-            ("mark", "i8"),  # exponent -8
+            ("mark", "i8"),  # exponent -8, a multiple of the grain
             ("index", "i8"),
+            ("grain", "i8"),  # least price step at which a lot is worth whole quote units
+            ("value_per_grain", "i8"),  # quote units of one lot at one grain
             ("settled_mark", "i8"),  # of the last completed or running settlement
+            ("settled_value", "i8"),  # quote units of one lot at it
+            ("settled_cut", "i4"),  # counts settlements; positions behind it are unsettled
+            ("funded_cut", "i4"),
+            ("funding_rate", "i8"),  # of the last completed or running funding, 1e-9
+            ("funding_value", "i8"),  # quote units of one lot at its mark
+            ("resolved_positions", "i8"),
+            ("resolved_paid", "i8"),  # quote units to the longs
+            ("payout_value", "i8"),  # quote units of one lot, when resolved
             ("first_holder", "i4"),  # position
             ("holders", "i4"),
             ("lower_strike", "i8"),
             ("upper_strike", "i8"),
             ("expiry", "i8"),
             ("payout", "i8"),  # exponent -8, when resolved
-            ("margin_base_initial", "i8"),  # parts per million
-            ("margin_base_maintenance", "i8"),
-            ("margin_factor_initial", "i8"),  # 1e-9
-            ("margin_factor_maintenance", "i8"),
             ("position_limit", "i8"),  # lots, 0 none
-            ("cash_per_lot_price", "i8"),  # quote units of one lot at price 1.0
             ("first_of_underlying", "i4"),
             ("spare", "i4"),
             ("rules_hash", "u1", (32,)),
@@ -295,8 +332,13 @@ def _account(limits: Limits) -> np.dtype[Any]:
             ("auto_lend", "i4"),
             ("auto_borrow", "i4"),
             ("cancel_at", "i8"),  # dead-man timer, 0 none
-            ("margin_level", "i4"),
-            ("spare", "i4"),
+            ("first_linear", "i4"),  # of the positions in spot pairs and perpetuals
+            ("owner_next", "i4"),
+            ("assets_seen", "i8"),  # bit per asset: its balance was ever touched
+            ("price_version", "i8"),  # the state's, when the two sums below were computed
+            ("profit", "i8"),  # sums over its spot pairs and perpetuals
+            ("initial", "i8"),
+            ("floor", "i8"),  # sum over its events and lone predictions of the worst payoff
             ("assets", BALANCE, (limits.assets_max,)),
             ("name", "u1", (48,)),
         ],
@@ -309,7 +351,7 @@ OWNER = np.dtype(
         ("registered", "i4"),
         ("fee_tier", "i4"),
         ("self_trade_prevention", "i4"),
-        ("spare", "i4"),
+        ("first_account", "i4"),
         ("name", "u1", (48,)),
     ],
     align=True,
@@ -337,20 +379,23 @@ WITHDRAWAL = np.dtype(
         ("account", "i4"),
         ("asset", "i4"),
         ("amount", "i8"),
-        ("state", "i4"),
+        ("state", "i4"),  # WithdrawalState, 0 when the record is free
         ("session", "i4"),
+        ("request_id", "i8"),
     ],
     align=True,
 )
+WITHDRAWALS_MAX = 4096
 
 JOB = np.dtype(  # Work done in slices between commands: settlement, funding, payouts, reports.
     [
         ("kind", "i4"),
         ("phase", "i4"),
-        ("instrument", "i4"),
-        ("cursor", "i4"),
+        ("subject", "i4"),  # instrument, event, session or account it is about
+        ("place", "i4"),  # where in an outer walk it is
+        ("cursor", "i4"),  # where in the inner one
+        ("reason", "i4"),
         ("cycle", "i8"),
-        ("rate", "i8"),
         ("count", "i8"),
         ("debits", "i8"),
         ("credits", "i8"),
@@ -374,6 +419,8 @@ WORK = np.dtype(  # Of the running command; not part of the digest.
         ("limit", "i8"),  # the rule's limit
         ("event_index", "i8"),
         ("last_event", "i8"),  # address of the newest ExecutionReport's flags
+        ("taker_report", "i8"),  # address of the taker's newest report in this command, else 0
+        ("triggered", "i8"),  # instrument whose last price moved, 0 none
         ("scratch", "i8", (4096,)),
     ],
     align=True,
@@ -407,11 +454,18 @@ def state_dtype(limits: Limits) -> np.dtype[Any]:
             ("node_free", "i4"),
             ("positions_used", "i4"),
             ("position_free", "i4"),
+            ("groups_used", "i4"),
+            ("group_free", "i4"),
             ("protections_used", "i4"),
             ("expiries", "i4"),
             ("jobs", "i4"),
+            ("trigger_pending", "i4"),  # instrument with stops still to execute
+            ("protection_pending", "i4"),  # tripped protection whose quotes are to be cancelled
             ("withdrawals", "i4"),
             ("withdrawal_ids", "i8"),
+            ("price_version", "i8"),  # counts changes of any mark or index
+            ("settlement_cycle", "i8"),
+            ("session_timers", "i8"),  # how many sessions have a `cancel_at`
             ("producers", PRODUCER, (PRODUCERS,)),
             ("fees", FEE, (FEE_TIERS, INSTRUMENT_KINDS)),
             ("job", JOB, (JOBS_MAX,)),
@@ -422,9 +476,10 @@ def state_dtype(limits: Limits) -> np.dtype[Any]:
             ("instruments", _instrument(), (limits.instruments_max,)),
             ("accounts", _account(limits), (limits.accounts_max,)),
             ("positions", POSITION, (limits.positions_max,)),
+            ("groups", GROUP, (limits.positions_max // 4 + 64,)),
             ("position_index", "i4", (power_of_two(2 * limits.positions_max),)),
             ("protections", PROTECTION, (4096,)),
-            ("withdrawal", WITHDRAWAL, (4096,)),
+            ("withdrawal", WITHDRAWAL, (WITHDRAWALS_MAX,)),
             ("orders", ORDER, (limits.orders_max,)),
             ("details", DETAIL, (limits.orders_max,)),
             ("echoes", "u1", (limits.orders_max, ECHO_MAX)),
