@@ -37,6 +37,7 @@ from core.errors import EventsLost, SegmentInUse, SegmentMissing
 from core.journal.archive import EventArchive
 from core.journal.errors import JournalError
 from core.memory import HEADER_SIZE, Segment
+from core.messages import encode
 from core.producers import producer_name, producer_number, ring_kind
 from core.status import StatusTable
 from core.words import (
@@ -50,12 +51,12 @@ from core.words import (
     load_word,
     store_word,
 )
-from sbe.codec import Codec
 
 COMMAND_HEADER = struct.Struct("<ihhiI16x")
 EVENT_HEADER = struct.Struct("<iiqHHHH")
 COMMAND_HEADER_SIZE = COMMAND_HEADER.size
 EVENT_HEADER_SIZE = EVENT_HEADER.size
+MESSAGE_AT = 16
 assert (COMMAND_HEADER_SIZE, EVENT_HEADER_SIZE) == (32, 24)
 
 RING_BYTES = 1 << 22
@@ -114,7 +115,6 @@ class CommandLink:
         self.ring = self.segment.address
         self.capacity = self.segment.size
         self._bell = bell
-        self._codecs = (Codec("order_entry"), Codec("control"))
         # What was claimed and never published by who had the ring before was never there.
         store_word(self.ring + PENDING, load_word(self.ring + PUBLISHED))
         store_word(self.ring + FREE_UNTIL, load_word(self.ring + CONSUMED) + self.capacity)
@@ -131,10 +131,7 @@ class CommandLink:
 
     def encode(self, name: str, fields: dict[str, Any]) -> bytes:
         """A message with its SBE header. Raises KeyError for a name that no schema has."""
-        for codec in self._codecs:
-            if codec.has(name):
-                return codec.encode(name, fields)
-        raise KeyError(f"no message of this name: {name!r}")
+        return encode(name, fields)
 
     def send(self, name: str, fields: dict[str, Any], session: int = 0) -> bool:
         """Publish one command; False, and nothing done, if the ring has no room for it now."""
@@ -178,6 +175,7 @@ class Event(NamedTuple):
 
     position: of its frame in the stream. session: addressee, 0 for nobody in particular.
     sequence: of the command that caused it. body: from the root block on, padding included.
+    message: the same with its SBE header in front.
     """
 
     position: int
@@ -185,6 +183,7 @@ class Event(NamedTuple):
     sequence: int
     template: int
     body: memoryview
+    message: memoryview
 
 
 class EventFollower:
@@ -238,8 +237,9 @@ class EventFollower:
                 )
                 end = offset + length
                 self.position = start + end
+                message = batch[offset + MESSAGE_AT : end]
                 body = batch[offset + EVENT_HEADER_SIZE : end]
-                yield Event(start + offset, session, sequence, template, body)
+                yield Event(start + offset, session, sequence, template, body, message)
                 offset = end
 
     def batch(self, limit: int = BATCH_BYTES) -> bytes:
