@@ -30,6 +30,9 @@ _STANDARD_HEADER = frozenset(
     ("blockLength", "templateId", "schemaId", "version", "numGroups", "numVarDataFields")
 )
 
+#: Beyond this the compiled walk, which counts in int64, sees a negative number.
+_COUNT_LIMIT = (1 << 63) - 1
+
 
 @dataclass(slots=True)
 class Decoded:
@@ -157,16 +160,16 @@ class Decoder:
         self.position += group.dimension.size
         count, stride = dimension["numInGroup"], dimension["blockLength"]
         left = len(self.data) - self.position
-        limit = group.count.type
-        assert isinstance(limit, Scalar)
-        most = count_max(group.count) if limit.maximum_given else limit.primitive.highest
-        if not count_min(group.count) <= count <= most or stride < 0:
-            raise DecodeError("group-count", f"{path} has {count} entries of {stride} bytes")
         if count and stride < max(group.length_at(group.since), group.length_at(self.version)):
             raise DecodeError("block-length", f"{path} has entries of {stride} bytes")
+        limit = group.count.type
+        assert isinstance(limit, Scalar)
+        most = count_max(group.count) if limit.maximum_given else _COUNT_LIMIT
+        if not count_min(group.count) <= count <= most or not 0 <= stride <= _COUNT_LIMIT:
+            raise DecodeError("group-count", f"{path} has {count} entries of {stride} bytes")
         if stride == 0 and count > left:
             raise DecodeError("group-count", f"{path} has {count} empty entries")
-        if count * stride > left:
+        if not group.groups and not group.data and count * stride > left:
             raise DecodeError("truncated", f"{path} needs {count * stride} bytes")
         return [self._block(group, stride, f"{path}[{index}]") for index in range(count)]
 

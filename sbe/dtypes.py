@@ -46,13 +46,19 @@ def block_dtype(block: Block, order: str) -> np.dtype[np.void]:
 
 def column(element: Element, order: str) -> Column:
     """One element of a block or composite."""
-    kind, offset = element.type, element.offset
-    while (member := single_member(kind)) is not None:
-        kind, offset = member.type, offset + member.offset
+    kind, offset = wire_place(element)
     if isinstance(kind, Composite):
         members = [column(member, order) for member in wire_members(kind)]
         return element.name, record(kind.size, *members), offset
     return element.name, scalar_format(kind, order), offset
+
+
+def wire_place(element: Element) -> tuple[Type, int]:
+    """The type and offset on the wire: through a composite of one member to that member."""
+    kind, offset = element.type, element.offset
+    while (member := single_member(kind)) is not None:
+        kind, offset = member.type, offset + member.offset
+    return kind, offset
 
 
 def scalar_format(kind: Type, order: str) -> str | tuple[str, int]:

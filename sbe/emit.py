@@ -7,11 +7,10 @@ brought need a function with logic: it gives null to a message of an older sende
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from math import isnan
 
-import numpy as np
-
-from sbe.dtypes import Column, block_dtype, column
+from sbe.dtypes import scalar_format, wire_place
 from sbe.layout import (
     CONSTANT,
     Block,
@@ -46,6 +45,14 @@ def counter_kind(element: Element, order: str) -> str:
     return kind_of(scalar.primitive, order).replace("u64", "i64")
 
 
+def counter_load(element: Element, base: str, order: str) -> str:
+    """An expression that reads a count or length of the dimension at `base`."""
+    if element.presence == CONSTANT:
+        return literal(element.constant)
+    place = f"{base} + {element.offset}" if element.offset else base
+    return f"load_{counter_kind(element, order)}({place})"
+
+
 def literal(value: object) -> str:
     """A value as source text; a NaN has to be asked for."""
     if isinstance(value, float) and value - value != 0.0:
@@ -61,6 +68,7 @@ class Source:
         self.order = schema.order
         self.names = Names(reserved)
         self.lines: list[str] = []
+        self._records: dict[str, str] = {}
 
     def line(self, text: str = "") -> None:
         self.lines.append(text)
@@ -106,6 +114,14 @@ class Source:
         for choice in choices.choices:
             self.constant(upper(choices.name, choice.name), 1 << choice.value)
 
+    def composite(self, composite: Composite) -> None:
+        """The dtype of a composite that has several members on the wire."""
+        members = wire_members(composite)
+        if len(members) > 1 and all(member.size > 0 for member in members):
+            name = self.names.take(upper(composite.name))
+            self._record(name, composite.size, members)
+            self._records[composite.name] = name
+
     # Blocks
 
     def message(self, message: Message) -> None:
@@ -118,7 +134,7 @@ class Source:
         self._block(message, (message.name,))
 
     def _block(self, block: Block, path: tuple[str, ...]) -> None:
-        self._record(block, path)
+        self._record(self.names.take(upper(*path)), block.block_length, block.fields)
         for field in block.fields:
             self._element(field, (*path, field.name), 0, block.since, field.since)
         for group in block.groups:
@@ -126,18 +142,28 @@ class Source:
         for data in block.data:
             self._data(data, (*path, data.name))
 
-    def _record(self, block: Block, path: tuple[str, ...]) -> None:
-        name = self.names.take(upper(*path))
-        columns = [column(f, self.order) for f in block.fields if f.presence != CONSTANT]
-        assert block_dtype(block, self.order).itemsize == block.block_length
+    def _record(self, name: str, size: int, elements: Sequence[Element]) -> None:
+        columns = [self._column(e) for e in elements if e.presence != CONSTANT]
         if not columns:
-            self.line(f"{name} = record({block.block_length})")
+            self.line(f"{name} = record({size})")
             return
         self.line(f"{name} = record(")
-        self.line(f"{_INDENT}{block.block_length},")
-        for entry in columns:
-            self.line(f"{_INDENT}{_column_text(entry)},")
+        self.line(f"{_INDENT}{size},")
+        for text in columns:
+            self.line(f"{_INDENT}{text},")
         self.line(")")
+
+    def _column(self, element: Element) -> str:
+        kind, offset = wire_place(element)
+        if not isinstance(kind, Composite):
+            text = scalar_format(kind, self.order)
+            shape = f'"{text}"' if isinstance(text, str) else f'("{text[0]}", {text[1]})'
+        elif kind.name in self._records:
+            shape = self._records[kind.name]
+        else:
+            inner = ", ".join(self._column(member) for member in wire_members(kind))
+            shape = f"record({kind.size}, {inner})"
+        return f'("{element.name}", {shape}, {offset})'
 
     def _element(
         self, element: Element, path: tuple[str, ...], base: int, floor: int, since: int
@@ -284,24 +310,3 @@ def _image(composite: Composite, values: dict[str, int], order: str) -> bytes:
                 order + kind.primitive.letter, image, member.offset, values[member.name]
             )
     return bytes(image)
-
-
-def _column_text(entry: Column) -> str:
-    name, kind, offset = entry
-    if isinstance(kind, np.dtype):
-        fields = kind.fields
-        assert fields is not None
-        inner = [
-            _column_text((key, _format_text(value[0]), value[1])) for key, value in fields.items()
-        ]
-        return f'("{name}", record({kind.itemsize}, {", ".join(inner)}), {offset})'
-    text = f'"{kind}"' if isinstance(kind, str) else f'("{kind[0]}", {kind[1]})'
-    return f'("{name}", {text}, {offset})'
-
-
-def _format_text(kind: np.dtype[np.generic]) -> str | tuple[str, int] | np.dtype[np.void]:
-    if kind.fields is not None:
-        return kind  # type: ignore[return-value]
-    if kind.subdtype is not None:
-        return kind.subdtype[0].str.lstrip("|"), kind.subdtype[1][0]
-    return kind.str.lstrip("|")

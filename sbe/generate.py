@@ -6,13 +6,15 @@ A file that holds a whole schema becomes a module of its name; a file of shared 
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 from sbe.document import read_file
 from sbe.emit import Source, kind_of
+from sbe.emit_values import emit_values
 from sbe.emit_walk import emit_walks
-from sbe.layout import Element, Enum, Scalar, Schema, Set
+from sbe.layout import Composite, Element, Enum, Scalar, Schema, Set
 from sbe.parser import load
 
 FOLDER = Path(__file__).parent
@@ -48,17 +50,20 @@ def generate(schema: Schema) -> str:
             source.enum(kind)
         elif isinstance(kind, Set):
             source.set(kind)
+        elif isinstance(kind, Composite):
+            source.composite(kind)
     for message in schema.messages:
         source.message(message)
+    emit_values(source)
     emit_walks(source)
     body = "\n".join(source.lines)
     return f"{_opening(schema, body)}{_spaced(body)}\n"
 
 
 def _opening(schema: Schema, body: str) -> str:
-    loads = sorted({word for word in _raw_words() if f"{word}(" in body})
+    loads = sorted({word for word in _raw_words() if re.search(rf"\b{word}\(", body)})
     tools = [tool for tool in _TOOLS if tool != "record" and _uses(tool, body)]
-    imports = "\n".join(f"    {name}," for name in sorted({*tools, *loads}))
+    imports = "\n".join(f"    {name}," for name in sorted({*tools, *loads}, key=_natural))
     errors = "\n".join(f"    {name}," for name in _ERRORS if name in body)
     return (
         f'"""Messages of schema {schema.package} (id {schema.id}, version {schema.version}):'
@@ -73,12 +78,17 @@ def _opening(schema: Schema, body: str) -> str:
     )
 
 
+def _natural(name: str) -> list[str | int]:
+    """The order ruff sorts imports by: numbers in names count as numbers."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
 def _uses(tool: str, body: str) -> bool:
     return f"{tool}(" in body or f"@{tool}\n" in body
 
 
 def _raw_words() -> list[str]:
-    kinds = [f"{letter}{bits}" for letter in "iu" for bits in (16, 32, 64)] + ["f32", "f64"]
+    kinds = [f"{letter}{bits}" for letter in "iu" for bits in (8, 16, 32, 64)] + ["f32", "f64"]
     return [f"{verb}_{k}{end}" for verb in ("load", "store") for k in kinds for end in ("", "_be")]
 
 

@@ -19,6 +19,12 @@ from sbe.raw import (
     image,
     image_with,
     load,
+    load_i32,
+    load_i64,
+    load_u8,
+    load_u16,
+    load_u32,
+    load_u64,
     place,
     store,
 )
@@ -90,6 +96,31 @@ MESSAGE_NAMES = {
 def after_block(a: int) -> int:
     """Where the first group or data of the message begins whose root block is at `a`."""
     return a + header_block_length(a - HEADER_SIZE)
+
+
+MESSAGE_HEADER = record(
+    8,
+    ("blockLength", "<u2", 0),
+    ("templateId", "<u2", 2),
+    ("schemaId", "<u2", 4),
+    ("version", "<u2", 6),
+)
+GROUP_SIZE_ENCODING = record(
+    4,
+    ("blockLength", "<u2", 0),
+    ("numInGroup", "<u2", 2),
+)
+INBOUND_HEADER = record(
+    12,
+    ("sendingTime", "<u8", 0),
+    ("msgSeqNum", "<u4", 8),
+)
+OUTBOUND_HEADER = record(
+    16,
+    ("transactTime", "<u8", 0),
+    ("msgSeqNum", "<u4", 8),
+    ("lastAppliedSeqNo", "<u4", 12),
+)
 
 
 # Side: uint8
@@ -1276,7 +1307,7 @@ SESSION_OPENED_BLOCK = 46
 write_session_opened_header = image("2e00f40103000100")
 SESSION_OPENED = record(
     46,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("session", "<u4", 16),
     ("reason", "<u2", 20),
     ("versionId", "<u8", 22),
@@ -1328,7 +1359,7 @@ SESSION_CLOSED_BLOCK = 36
 write_session_closed_header = image("2400f50103000100")
 SESSION_CLOSED = record(
     36,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("session", "<u4", 16),
     ("nextInbound", "<u4", 20),
     ("nextOutbound", "<u4", 24),
@@ -1371,7 +1402,7 @@ SESSION_NUMBERS_ASSIGNED_BLOCK = 32
 write_session_numbers_assigned_header = image("2000f60103000100")
 SESSION_NUMBERS_ASSIGNED = record(
     32,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("session", "<u4", 16),
     ("count", "<u4", 20),
     ("reference", "<u8", 24),
@@ -1408,7 +1439,7 @@ SESSION_WAS_RESET_BLOCK = 36
 write_session_was_reset_header = image("2400f70103000100")
 SESSION_WAS_RESET = record(
     36,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("session", "<u4", 16),
     ("nextInbound", "<u4", 20),
     ("nextOutbound", "<u4", 24),
@@ -1451,7 +1482,7 @@ COMMAND_RESULT_BLOCK = 46
 write_command_result_header = image("2e00fe0103000100")
 COMMAND_RESULT = record(
     46,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("key", "<u8", 16),
     ("producer", "<u2", 24),
     ("refTemplateId", "<u2", 26),
@@ -1503,7 +1534,7 @@ ASSET_REGISTERED_BLOCK = 69
 write_asset_registered_header = image("4500080203000100")
 ASSET_REGISTERED = record(
     69,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("asset", "<u2", 16),
     ("decimals", "u1", 18),
     ("lendable", "u1", 19),
@@ -1569,7 +1600,7 @@ OWNER_REGISTERED_BLOCK = 68
 write_owner_registered_header = image("4400090203000100")
 OWNER_REGISTERED = record(
     68,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("owner", "<u4", 16),
     ("name", "S48", 20),
 )
@@ -1600,7 +1631,7 @@ ACCOUNT_REGISTERED_BLOCK = 72
 write_account_registered_header = image("48000a0203000100")
 ACCOUNT_REGISTERED = record(
     72,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("account", "<u4", 16),
     ("owner", "<u4", 20),
     ("name", "S48", 24),
@@ -1636,7 +1667,7 @@ SESSION_REGISTERED_BLOCK = 77
 write_session_registered_header = image("4d000b0203000100")
 SESSION_REGISTERED = record(
     77,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("session", "<u4", 16),
     ("owner", "<u4", 20),
     ("account", "<u4", 24),
@@ -1682,7 +1713,7 @@ INSTRUMENT_LISTED_BLOCK = 168
 write_instrument_listed_header = image("a8000c0203000100")
 INSTRUMENT_LISTED = record(
     168,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("instrument", "<u4", 16),
     ("symbol", "S32", 20),
     ("kind", "u1", 52),
@@ -1806,7 +1837,7 @@ EVENT_REGISTERED_BLOCK = 55
 write_event_registered_header = image("37000d0203000100")
 EVENT_REGISTERED = record(
     55,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("event", "<u4", 16),
     ("kind", "u1", 20),
     ("outcomes", "<u2", 21),
@@ -1854,7 +1885,7 @@ TRADING_STATE_CHANGED_BLOCK = 37
 write_trading_state_changed_header = image("25000e0203000100")
 TRADING_STATE_CHANGED = record(
     37,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("instrument", "<u4", 16),
     ("state", "u1", 20),
     ("auctionPrice", "<i8", 21),
@@ -1898,7 +1929,7 @@ INDEX_PRICE_CHANGED_BLOCK = 28
 write_index_price_changed_header = image("1c00120203000100")
 INDEX_PRICE_CHANGED = record(
     28,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("asset", "<u2", 16),
     ("state", "u1", 18),
     ("sources", "u1", 19),
@@ -1941,7 +1972,7 @@ MARK_PRICE_CHANGED_BLOCK = 45
 write_mark_price_changed_header = image("2d00130203000100")
 MARK_PRICE_CHANGED = record(
     45,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("instrument", "<u4", 16),
     ("rule", "u1", 20),
     ("price", "<i8", 21),
@@ -1990,7 +2021,7 @@ SETTLEMENT_STARTED_BLOCK = 24
 write_settlement_started_header = image("18001c0203000100")
 SETTLEMENT_STARTED = record(
     24,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("cycle", "<u8", 16),
 )
 SETTLEMENT_STARTED_HEADER_TRANSACT_TIME_OFFSET = 0
@@ -2017,7 +2048,7 @@ SETTLEMENT_COMPLETED_BLOCK = 44
 write_settlement_completed_header = image("2c001d0203000100")
 SETTLEMENT_COMPLETED = record(
     44,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("cycle", "<u8", 16),
     ("positions", "<u4", 24),
     ("debits", "<i8", 28),
@@ -2059,7 +2090,7 @@ FUNDING_COMPLETED_BLOCK = 40
 write_funding_completed_header = image("28001e0203000100")
 FUNDING_COMPLETED = record(
     40,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("instrument", "<u4", 16),
     ("rate", "<i8", 20),
     ("positions", "<u4", 28),
@@ -2101,7 +2132,7 @@ INSTRUMENT_RESOLVED_BLOCK = 72
 write_instrument_resolved_header = image("48001f0203000100")
 INSTRUMENT_RESOLVED = record(
     72,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("instrument", "<u4", 16),
     ("event", "<u4", 20),
     ("payout", "<i8", 24),
@@ -2149,7 +2180,7 @@ RESOLUTION_COMPLETED_BLOCK = 32
 write_resolution_completed_header = image("2000200203000100")
 RESOLUTION_COMPLETED = record(
     32,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("instrument", "<u4", 16),
     ("positions", "<u4", 20),
     ("paid", "<i8", 24),
@@ -2186,7 +2217,7 @@ INDICES_ACCRUED_BLOCK = 50
 write_indices_accrued_header = image("3200210203000100")
 INDICES_ACCRUED = record(
     50,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("asset", "<u2", 16),
     ("borrowIndex", "<i8", 18),
     ("lendIndex", "<i8", 26),
@@ -2233,7 +2264,7 @@ BALANCES_REPORTED_BLOCK = 28
 write_balances_reported_header = image("1c00220203000100")
 BALANCES_REPORTED = record(
     28,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("cycle", "<u8", 16),
     ("accounts", "<u4", 24),
 )
@@ -2265,7 +2296,7 @@ WITHDRAWAL_CHANGED_BLOCK = 39
 write_withdrawal_changed_header = image("2700230203000100")
 WITHDRAWAL_CHANGED = record(
     39,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("withdrawalId", "<u8", 16),
     ("account", "<u4", 24),
     ("asset", "<u2", 28),
@@ -2312,7 +2343,7 @@ ACCOUNT_STATE_CHANGED_BLOCK = 21
 write_account_state_changed_header = image("1500240203000100")
 ACCOUNT_STATE_CHANGED = record(
     21,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("account", "<u4", 16),
     ("state", "u1", 20),
 )
@@ -2344,7 +2375,7 @@ FEES_CHANGED_BLOCK = 26
 write_fees_changed_header = image("1a00250203000100")
 FEES_CHANGED = record(
     26,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("tier", "u1", 16),
     ("kind", "u1", 17),
     ("makerFee", "<i4", 18),
@@ -2380,27 +2411,1369 @@ fees_changed_taker_fee = load("i32", 22)
 set_fees_changed_taker_fee = store("i32", 22)
 
 
+# SessionOpen: values and ends
+
+
+@compiled
+def session_open_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # versionId
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # nextInbound
+    if value == 4294967295:
+        return 2
+    value = load_u8(a + 12)  # reset
+    if value == 255:
+        return 3
+    value = load_u8(a + 13)  # cancelOnDisconnect
+    if value == 255:
+        return 4
+    value = load_u32(a + 14)  # cancelWindow
+    if value == 4294967295:
+        return 5
+    wide = load_u64(a + 18)  # connection
+    if wide == 18446744073709551615:
+        return 6
+    return 0
+
+
+# SessionClose: values and ends
+
+
+@compiled
+def session_close_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # connection
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u8(a + 8)  # logout
+    if value == 255:
+        return 2
+    return 0
+
+
+# SessionNumbers: values and ends
+
+
+@compiled
+def session_numbers_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u32(a)  # count
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 4)  # reference
+    if wide == 18446744073709551615:
+        return 2
+    return 0
+
+
+# SessionReset: values and ends
+
+
+@compiled
+def session_reset_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u32(a)  # nextInbound
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 4)  # nextOutbound
+    if value == 4294967295:
+        return 2
+    wide = load_u64(a + 8)  # reference
+    if wide == 18446744073709551615:
+        return 3
+    return 0
+
+
+# SessionInbound: values and ends
+
+
+@compiled
+def session_inbound_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u32(a)  # nextInbound
+    if value == 4294967295:
+        return 1
+    return 0
+
+
+# RegisterAsset: values and ends
+
+
+@compiled
+def register_asset_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u16(a + 40)  # asset
+    if value == 65535:
+        return 3
+    value = load_u8(a + 42)  # decimals
+    if value == 255:
+        return 4
+    value = load_u8(a + 43)  # lendable
+    if value == 255:
+        return 5
+    value = load_u8(a + 44)  # borrowable
+    if value == 255:
+        return 6
+    value = load_u32(a + 45)  # haircutInitial
+    if value == 4294967295:
+        return 7
+    value = load_u32(a + 49)  # haircutMaintenance
+    if value == 4294967295:
+        return 8
+    value = load_u32(a + 53)  # borrowMarginInitial
+    if value == 4294967295:
+        return 9
+    value = load_u32(a + 57)  # borrowMarginMaintenance
+    if value == 4294967295:
+        return 10
+    value = load_i64(a + 61)  # borrowLimit
+    if value == -9223372036854775808:
+        return 11
+    value = load_u32(a + 69)  # utilisationCeiling
+    if value == 4294967295:
+        return 12
+    value = load_u32(a + 73)  # reserveShare
+    if value == 4294967295:
+        return 13
+    return 0
+
+
+# RegisterOwner: values and ends
+
+
+@compiled
+def register_owner_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # owner
+    if value == 4294967295:
+        return 2
+    value = load_u8(a + 60)  # feeTier
+    if value == 255:
+        return 4
+    value = load_u8(a + 61)  # selfTradePrevention
+    if not (0 <= value <= 4):
+        return 5
+    return 0
+
+
+# RegisterAccount: values and ends
+
+
+@compiled
+def register_account_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 12)  # owner
+    if value == 4294967295:
+        return 3
+    value = load_u8(a + 64)  # autoLend
+    if value == 255:
+        return 5
+    value = load_u8(a + 65)  # autoBorrow
+    if value == 255:
+        return 6
+    return 0
+
+
+# RegisterSession: values and ends
+
+
+@compiled
+def register_session_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # session
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 12)  # owner
+    if value == 4294967295:
+        return 3
+    value = load_u32(a + 16)  # account
+    if value == 4294967295:
+        return 4
+    value = load_u8(a + 20)  # kind
+    if not (1 <= value <= 2):
+        return 5
+    return 0
+
+
+# ListInstrument: values and ends
+
+
+@compiled
+def list_instrument_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # instrument
+    if value == 4294967295:
+        return 2
+    value = load_u8(a + 44)  # kind
+    if not (1 <= value <= 6):
+        return 4
+    value = load_u8(a + 45)  # state
+    if not (1 <= value <= 8):
+        return 5
+    value = load_u16(a + 46)  # baseAsset
+    if value == 65535:
+        return 6
+    value = load_u16(a + 48)  # quoteAsset
+    if value == 65535:
+        return 7
+    value = load_u32(a + 50)  # event
+    if value == 4294967295:
+        return 8
+    value = load_u16(a + 54)  # outcome
+    if value == 65535:
+        return 9
+    value = load_i64(a + 56)  # mantissa
+    if value == -9223372036854775808:
+        return 10
+    value = load_i64(a + 64)  # mantissa
+    if value == -9223372036854775808:
+        return 11
+    value = load_i64(a + 72)  # mantissa
+    if value == -9223372036854775808:
+        return 12
+    value = load_i64(a + 80)  # mantissa
+    if value == -9223372036854775808:
+        return 13
+    value = load_i64(a + 88)  # mantissa
+    if value == -9223372036854775808:
+        return 14
+    value = load_u32(a + 120)  # marginBaseInitial
+    if value == 4294967295:
+        return 18
+    value = load_u32(a + 124)  # marginBaseMaintenance
+    if value == 4294967295:
+        return 19
+    value = load_u32(a + 128)  # marginFactorInitial
+    if value == 4294967295:
+        return 20
+    value = load_u32(a + 132)  # marginFactorMaintenance
+    if value == 4294967295:
+        return 21
+    value = load_i64(a + 136)  # mantissa
+    if value == -9223372036854775808:
+        return 22
+    value = load_u32(a + 144)  # priceBand
+    if value == 4294967295:
+        return 23
+    return 0
+
+
+@compiled
+def list_instrument_title_end(d: int) -> int:
+    return d + 2 + load_u16(d)
+
+
+# RegisterEvent: values and ends
+
+
+@compiled
+def register_event_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # event
+    if value == 4294967295:
+        return 2
+    value = load_u8(a + 12)  # kind
+    if not (1 <= value <= 3):
+        return 3
+    value = load_u16(a + 13)  # outcomes
+    if value == 65535:
+        return 4
+    return 0
+
+
+@compiled
+def register_event_title_end(d: int) -> int:
+    return d + 2 + load_u16(d)
+
+
+# SetTradingState: values and ends
+
+
+@compiled
+def set_trading_state_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # instrument
+    if value == 4294967295:
+        return 2
+    value = load_u8(a + 12)  # state
+    if not (1 <= value <= 8):
+        return 3
+    return 0
+
+
+# DelistInstrument: values and ends
+
+
+@compiled
+def delist_instrument_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # instrument
+    if value == 4294967295:
+        return 2
+    return 0
+
+
+# SetFees: values and ends
+
+
+@compiled
+def set_fees_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u8(a + 8)  # tier
+    if value == 255:
+        return 2
+    value = load_u8(a + 9)  # kind
+    if not (1 <= value <= 6):
+        return 3
+    value = load_i32(a + 10)  # makerFee
+    if value == -2147483648:
+        return 4
+    value = load_i32(a + 14)  # takerFee
+    if value == -2147483648:
+        return 5
+    return 0
+
+
+# SetAccountState: values and ends
+
+
+@compiled
+def set_account_state_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u8(a + 12)  # state
+    if not (1 <= value <= 4):
+        return 3
+    return 0
+
+
+# Deposit: values and ends
+
+
+@compiled
+def deposit_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u16(a + 12)  # asset
+    if value == 65535:
+        return 3
+    value = load_i64(a + 14)  # amount
+    if value == -9223372036854775808:
+        return 4
+    return 0
+
+
+# WithdrawalStep: values and ends
+
+
+@compiled
+def withdrawal_step_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    wide = load_u64(a + 8)  # withdrawalId
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u8(a + 16)  # state
+    if not (1 <= value <= 4):
+        return 3
+    return 0
+
+
+# Transfer: values and ends
+
+
+@compiled
+def transfer_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # fromAccount
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 12)  # toAccount
+    if value == 4294967295:
+        return 3
+    value = load_u16(a + 16)  # asset
+    if value == 65535:
+        return 4
+    value = load_i64(a + 18)  # amount
+    if value == -9223372036854775808:
+        return 5
+    return 0
+
+
+# SetIndexPrice: values and ends
+
+
+@compiled
+def set_index_price_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u16(a + 8)  # asset
+    if value == 65535:
+        return 2
+    value = load_u8(a + 10)  # state
+    if value == 255:
+        return 3
+    value = load_u8(a + 11)  # sources
+    if value == 255:
+        return 4
+    value = load_i64(a + 12)  # mantissa
+    if value == -9223372036854775808:
+        return 5
+    return 0
+
+
+# SetMarkPrice: values and ends
+
+
+@compiled
+def set_mark_price_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # instrument
+    if value == 4294967295:
+        return 2
+    value = load_u8(a + 12)  # rule
+    if value == 255:
+        return 3
+    value = load_i64(a + 13)  # mantissa
+    if value == -9223372036854775808:
+        return 4
+    value = load_i64(a + 21)  # mantissa
+    if value == -9223372036854775808:
+        return 5
+    value = load_i64(a + 29)  # premium
+    if value == -9223372036854775808:
+        return 6
+    return 0
+
+
+# SettlementStart: values and ends
+
+
+@compiled
+def settlement_start_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    wide = load_u64(a + 8)  # cycle
+    if wide == 18446744073709551615:
+        return 2
+    return 0
+
+
+# FundingStart: values and ends
+
+
+@compiled
+def funding_start_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # instrument
+    if value == 4294967295:
+        return 2
+    value = load_i64(a + 12)  # rate
+    if value == -9223372036854775808:
+        return 3
+    return 0
+
+
+# ResolveEvent: values and ends
+
+
+@compiled
+def resolve_event_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # event
+    if value == 4294967295:
+        return 2
+    return 0
+
+
+@compiled
+def resolve_event_payouts_fault(e: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_i64(e)  # mantissa
+    if value == -9223372036854775808:
+        return 1
+    return 0
+
+
+@compiled
+def resolve_event_payouts_end(g: int) -> int:
+    position = g
+    count_0 = load_u16(position + 2)
+    stride_0 = load_u16(position)
+    position += 4 + count_0 * stride_0
+    return position
+
+
+# ResolveInstrument: values and ends
+
+
+@compiled
+def resolve_instrument_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # instrument
+    if value == 4294967295:
+        return 2
+    value = load_i64(a + 12)  # mantissa
+    if value == -9223372036854775808:
+        return 3
+    value = load_i64(a + 20)  # mantissa
+    if value == -9223372036854775808:
+        return 4
+    return 0
+
+
+# AccrueInterest: values and ends
+
+
+@compiled
+def accrue_interest_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u16(a + 8)  # asset
+    if value == 65535:
+        return 2
+    value = load_i64(a + 10)  # borrowIndex
+    if value == -9223372036854775808:
+        return 3
+    value = load_i64(a + 18)  # lendIndex
+    if value == -9223372036854775808:
+        return 4
+    return 0
+
+
+# ReportBalances: values and ends
+
+
+@compiled
+def report_balances_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    wide = load_u64(a + 8)  # cycle
+    if wide == 18446744073709551615:
+        return 2
+    return 0
+
+
+# Tick: values and ends
+
+
+@compiled
+def tick_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    return 0
+
+
+# SessionOpened: values and ends
+
+
+@compiled
+def session_opened_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # session
+    if value == 4294967295:
+        return 2
+    value = load_u16(a + 20)  # reason
+    if not (0 <= value <= 57 or 70 <= value <= 85):
+        return 3
+    wide = load_u64(a + 22)  # versionId
+    if wide == 18446744073709551615:
+        return 4
+    value = load_u32(a + 30)  # nextInbound
+    if value == 4294967295:
+        return 5
+    value = load_u32(a + 34)  # nextOutbound
+    if value == 4294967295:
+        return 6
+    wide = load_u64(a + 38)  # connection
+    if wide == 18446744073709551615:
+        return 7
+    return 0
+
+
+# SessionClosed: values and ends
+
+
+@compiled
+def session_closed_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # session
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 20)  # nextInbound
+    if value == 4294967295:
+        return 3
+    value = load_u32(a + 24)  # nextOutbound
+    if value == 4294967295:
+        return 4
+    wide = load_u64(a + 28)  # connection
+    if wide == 18446744073709551615:
+        return 5
+    return 0
+
+
+# SessionNumbersAssigned: values and ends
+
+
+@compiled
+def session_numbers_assigned_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # session
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 20)  # count
+    if value == 4294967295:
+        return 3
+    wide = load_u64(a + 24)  # reference
+    if wide == 18446744073709551615:
+        return 4
+    return 0
+
+
+# SessionWasReset: values and ends
+
+
+@compiled
+def session_was_reset_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # session
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 20)  # nextInbound
+    if value == 4294967295:
+        return 3
+    value = load_u32(a + 24)  # nextOutbound
+    if value == 4294967295:
+        return 4
+    wide = load_u64(a + 28)  # reference
+    if wide == 18446744073709551615:
+        return 5
+    return 0
+
+
+# CommandResult: values and ends
+
+
+@compiled
+def command_result_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # key
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u16(a + 24)  # producer
+    if value == 65535:
+        return 3
+    value = load_u16(a + 26)  # refTemplateId
+    if value == 65535:
+        return 4
+    value = load_u16(a + 28)  # reason
+    if not (0 <= value <= 57 or 70 <= value <= 85):
+        return 5
+    value = load_i64(a + 30)  # detail
+    if value == -9223372036854775808:
+        return 6
+    value = load_i64(a + 38)  # limit
+    if value == -9223372036854775808:
+        return 7
+    return 0
+
+
+# AssetRegistered: values and ends
+
+
+@compiled
+def asset_registered_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u16(a + 16)  # asset
+    if value == 65535:
+        return 2
+    value = load_u8(a + 18)  # decimals
+    if value == 255:
+        return 3
+    value = load_u8(a + 19)  # lendable
+    if value == 255:
+        return 4
+    value = load_u8(a + 20)  # borrowable
+    if value == 255:
+        return 5
+    value = load_u32(a + 53)  # haircutInitial
+    if value == 4294967295:
+        return 7
+    value = load_u32(a + 57)  # haircutMaintenance
+    if value == 4294967295:
+        return 8
+    value = load_u32(a + 61)  # utilisationCeiling
+    if value == 4294967295:
+        return 9
+    value = load_u32(a + 65)  # reserveShare
+    if value == 4294967295:
+        return 10
+    return 0
+
+
+# OwnerRegistered: values and ends
+
+
+@compiled
+def owner_registered_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # owner
+    if value == 4294967295:
+        return 2
+    return 0
+
+
+# AccountRegistered: values and ends
+
+
+@compiled
+def account_registered_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 20)  # owner
+    if value == 4294967295:
+        return 3
+    return 0
+
+
+# SessionRegistered: values and ends
+
+
+@compiled
+def session_registered_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # session
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 20)  # owner
+    if value == 4294967295:
+        return 3
+    value = load_u32(a + 24)  # account
+    if value == 4294967295:
+        return 4
+    value = load_u8(a + 28)  # kind
+    if not (1 <= value <= 2):
+        return 5
+    return 0
+
+
+# InstrumentListed: values and ends
+
+
+@compiled
+def instrument_listed_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # instrument
+    if value == 4294967295:
+        return 2
+    value = load_u8(a + 52)  # kind
+    if not (1 <= value <= 6):
+        return 4
+    value = load_u8(a + 53)  # state
+    if not (1 <= value <= 8):
+        return 5
+    value = load_u16(a + 54)  # baseAsset
+    if value == 65535:
+        return 6
+    value = load_u16(a + 56)  # quoteAsset
+    if value == 65535:
+        return 7
+    value = load_u32(a + 58)  # event
+    if value == 4294967295:
+        return 8
+    value = load_u16(a + 62)  # outcome
+    if value == 65535:
+        return 9
+    value = load_i64(a + 64)  # mantissa
+    if value == -9223372036854775808:
+        return 10
+    value = load_i64(a + 72)  # mantissa
+    if value == -9223372036854775808:
+        return 11
+    value = load_i64(a + 80)  # mantissa
+    if value == -9223372036854775808:
+        return 12
+    value = load_i64(a + 88)  # mantissa
+    if value == -9223372036854775808:
+        return 13
+    value = load_i64(a + 96)  # mantissa
+    if value == -9223372036854775808:
+        return 14
+    value = load_i64(a + 128)  # valuePerTickLot
+    if value == -9223372036854775808:
+        return 18
+    return 0
+
+
+@compiled
+def instrument_listed_title_end(d: int) -> int:
+    return d + 2 + load_u16(d)
+
+
+# EventRegistered: values and ends
+
+
+@compiled
+def event_registered_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # event
+    if value == 4294967295:
+        return 2
+    value = load_u8(a + 20)  # kind
+    if not (1 <= value <= 3):
+        return 3
+    value = load_u16(a + 21)  # outcomes
+    if value == 65535:
+        return 4
+    return 0
+
+
+@compiled
+def event_registered_title_end(d: int) -> int:
+    return d + 2 + load_u16(d)
+
+
+# TradingStateChanged: values and ends
+
+
+@compiled
+def trading_state_changed_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # instrument
+    if value == 4294967295:
+        return 2
+    value = load_u8(a + 20)  # state
+    if not (1 <= value <= 8):
+        return 3
+    return 0
+
+
+# IndexPriceChanged: values and ends
+
+
+@compiled
+def index_price_changed_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u16(a + 16)  # asset
+    if value == 65535:
+        return 2
+    value = load_u8(a + 18)  # state
+    if value == 255:
+        return 3
+    value = load_u8(a + 19)  # sources
+    if value == 255:
+        return 4
+    value = load_i64(a + 20)  # mantissa
+    if value == -9223372036854775808:
+        return 5
+    return 0
+
+
+# MarkPriceChanged: values and ends
+
+
+@compiled
+def mark_price_changed_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # instrument
+    if value == 4294967295:
+        return 2
+    value = load_u8(a + 20)  # rule
+    if value == 255:
+        return 3
+    value = load_i64(a + 21)  # mantissa
+    if value == -9223372036854775808:
+        return 4
+    value = load_i64(a + 29)  # mantissa
+    if value == -9223372036854775808:
+        return 5
+    value = load_i64(a + 37)  # premium
+    if value == -9223372036854775808:
+        return 6
+    return 0
+
+
+# SettlementStarted: values and ends
+
+
+@compiled
+def settlement_started_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # cycle
+    if wide == 18446744073709551615:
+        return 2
+    return 0
+
+
+# SettlementCompleted: values and ends
+
+
+@compiled
+def settlement_completed_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # cycle
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # positions
+    if value == 4294967295:
+        return 3
+    value = load_i64(a + 28)  # debits
+    if value == -9223372036854775808:
+        return 4
+    value = load_i64(a + 36)  # credits
+    if value == -9223372036854775808:
+        return 5
+    return 0
+
+
+# FundingCompleted: values and ends
+
+
+@compiled
+def funding_completed_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # instrument
+    if value == 4294967295:
+        return 2
+    value = load_i64(a + 20)  # rate
+    if value == -9223372036854775808:
+        return 3
+    value = load_u32(a + 28)  # positions
+    if value == 4294967295:
+        return 4
+    value = load_i64(a + 32)  # remainder
+    if value == -9223372036854775808:
+        return 5
+    return 0
+
+
+# InstrumentResolved: values and ends
+
+
+@compiled
+def instrument_resolved_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # instrument
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 20)  # event
+    if value == 4294967295:
+        return 3
+    value = load_i64(a + 24)  # mantissa
+    if value == -9223372036854775808:
+        return 4
+    return 0
+
+
+# ResolutionCompleted: values and ends
+
+
+@compiled
+def resolution_completed_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # instrument
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 20)  # positions
+    if value == 4294967295:
+        return 3
+    value = load_i64(a + 24)  # paid
+    if value == -9223372036854775808:
+        return 4
+    return 0
+
+
+# IndicesAccrued: values and ends
+
+
+@compiled
+def indices_accrued_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u16(a + 16)  # asset
+    if value == 65535:
+        return 2
+    value = load_i64(a + 18)  # borrowIndex
+    if value == -9223372036854775808:
+        return 3
+    value = load_i64(a + 26)  # lendIndex
+    if value == -9223372036854775808:
+        return 4
+    value = load_i64(a + 34)  # borrowed
+    if value == -9223372036854775808:
+        return 5
+    value = load_i64(a + 42)  # lent
+    if value == -9223372036854775808:
+        return 6
+    return 0
+
+
+# BalancesReported: values and ends
+
+
+@compiled
+def balances_reported_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # cycle
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # accounts
+    if value == 4294967295:
+        return 3
+    return 0
+
+
+# WithdrawalChanged: values and ends
+
+
+@compiled
+def withdrawal_changed_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # withdrawalId
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # account
+    if value == 4294967295:
+        return 3
+    value = load_u16(a + 28)  # asset
+    if value == 65535:
+        return 4
+    value = load_u8(a + 30)  # state
+    if not (1 <= value <= 4):
+        return 5
+    value = load_i64(a + 31)  # amount
+    if value == -9223372036854775808:
+        return 6
+    return 0
+
+
+# AccountStateChanged: values and ends
+
+
+@compiled
+def account_state_changed_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u8(a + 20)  # state
+    if not (1 <= value <= 4):
+        return 3
+    return 0
+
+
+# FeesChanged: values and ends
+
+
+@compiled
+def fees_changed_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u8(a + 16)  # tier
+    if value == 255:
+        return 2
+    value = load_u8(a + 17)  # kind
+    if not (1 <= value <= 6):
+        return 3
+    value = load_i32(a + 18)  # makerFee
+    if value == -2147483648:
+        return 4
+    value = load_i32(a + 22)  # takerFee
+    if value == -2147483648:
+        return 5
+    return 0
+
+
 # The walk: a whole message is validated once, then nothing needs a check.
 
 
 @compiled
-def _walk_list_instrument_title(position: int, end: int, version: int) -> int:
+def _walk_text(position: int, end: int, version: int) -> int:
     if end - position < 2:
         return -ERROR_TRUNCATED
-    length = list_instrument_title_length(position)
-    position += 2
-    if length > 65534:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_register_event_title(position: int, end: int, version: int) -> int:
-    if end - position < 2:
-        return -ERROR_TRUNCATED
-    length = register_event_title_length(position)
+    length = load_u16(position)
     position += 2
     if length > 65534:
         return -ERROR_DATA_LENGTH
@@ -2413,40 +3786,14 @@ def _walk_register_event_title(position: int, end: int, version: int) -> int:
 def _walk_resolve_event_payouts(position: int, end: int, version: int) -> int:
     if end - position < 4:
         return -ERROR_TRUNCATED
-    stride = resolve_event_payouts_stride(position)
-    count = resolve_event_payouts_count(position)
+    stride = load_u16(position)
+    count = load_u16(position + 2)
     position += 4
-    if stride < 8:
+    if count > 0 and stride < 8:
         return -ERROR_BLOCK_LENGTH
     if count * stride > end - position:
         return -ERROR_TRUNCATED
     return position + count * stride
-
-
-@compiled
-def _walk_instrument_listed_title(position: int, end: int, version: int) -> int:
-    if end - position < 2:
-        return -ERROR_TRUNCATED
-    length = instrument_listed_title_length(position)
-    position += 2
-    if length > 65534:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_event_registered_title(position: int, end: int, version: int) -> int:
-    if end - position < 2:
-        return -ERROR_TRUNCATED
-    length = event_registered_title_length(position)
-    position += 2
-    if length > 65534:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
 
 
 @compiled
@@ -2456,13 +3803,13 @@ def measure(address: int, length: int) -> int:
         return -ERROR_TRUNCATED
     if header_schema(address) != SCHEMA_ID:
         return -ERROR_SCHEMA
+    block = header_block_length(address)
+    if block < 0 or block > length - HEADER_SIZE:
+        return -ERROR_TRUNCATED
     template = header_template(address)
     version = header_version(address)
-    block = header_block_length(address)
-    end = address + length
     position = address + HEADER_SIZE + block
-    if block < 0 or position > end:
-        return -ERROR_TRUNCATED
+    end = address + length
     if template == 400:  # SessionOpen
         if block < 26:
             return -ERROR_BLOCK_LENGTH
@@ -2493,13 +3840,13 @@ def measure(address: int, length: int) -> int:
     elif template == 414:  # ListInstrument
         if block < 180:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_list_instrument_title(position, end, version)
+        position = _walk_text(position, end, version)
         if position < 0:
             return position
     elif template == 415:  # RegisterEvent
         if block < 47:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_register_event_title(position, end, version)
+        position = _walk_text(position, end, version)
         if position < 0:
             return position
     elif template == 416:  # SetTradingState
@@ -2582,13 +3929,13 @@ def measure(address: int, length: int) -> int:
     elif template == 524:  # InstrumentListed
         if block < 168:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_instrument_listed_title(position, end, version)
+        position = _walk_text(position, end, version)
         if position < 0:
             return position
     elif template == 525:  # EventRegistered
         if block < 55:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_event_registered_title(position, end, version)
+        position = _walk_text(position, end, version)
         if position < 0:
             return position
     elif template == 526:  # TradingStateChanged

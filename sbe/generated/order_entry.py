@@ -19,6 +19,11 @@ from sbe.raw import (
     image,
     image_with,
     load,
+    load_i64,
+    load_u8,
+    load_u16,
+    load_u32,
+    load_u64,
     place,
     store,
 )
@@ -80,6 +85,31 @@ MESSAGE_NAMES = {
 def after_block(a: int) -> int:
     """Where the first group or data of the message begins whose root block is at `a`."""
     return a + header_block_length(a - HEADER_SIZE)
+
+
+MESSAGE_HEADER = record(
+    8,
+    ("blockLength", "<u2", 0),
+    ("templateId", "<u2", 2),
+    ("schemaId", "<u2", 4),
+    ("version", "<u2", 6),
+)
+GROUP_SIZE_ENCODING = record(
+    4,
+    ("blockLength", "<u2", 0),
+    ("numInGroup", "<u2", 2),
+)
+INBOUND_HEADER = record(
+    12,
+    ("sendingTime", "<u8", 0),
+    ("msgSeqNum", "<u4", 8),
+)
+OUTBOUND_HEADER = record(
+    16,
+    ("transactTime", "<u8", 0),
+    ("msgSeqNum", "<u4", 8),
+    ("lastAppliedSeqNo", "<u4", 12),
+)
 
 
 # Side: uint8
@@ -739,7 +769,7 @@ NEW_ORDER_SINGLE_BLOCK = 79
 write_new_order_single_header = image("4f00640001000100")
 NEW_ORDER_SINGLE = record(
     79,
-    ("header", record(12, ("sendingTime", "<u8", 0), ("msgSeqNum", "<u4", 8)), 0),
+    ("header", INBOUND_HEADER, 0),
     ("account", "<u4", 12),
     ("clOrdId", "<u8", 16),
     ("price", "<i8", 24),
@@ -848,7 +878,7 @@ ORDER_CANCEL_REPLACE_REQUEST_BLOCK = 76
 write_order_cancel_replace_request_header = image("4c00660001000100")
 ORDER_CANCEL_REPLACE_REQUEST = record(
     76,
-    ("header", record(12, ("sendingTime", "<u8", 0), ("msgSeqNum", "<u4", 8)), 0),
+    ("header", INBOUND_HEADER, 0),
     ("account", "<u4", 12),
     ("clOrdId", "<u8", 16),
     ("origClOrdId", "<u8", 24),
@@ -922,7 +952,7 @@ ORDER_CANCEL_REQUEST_BLOCK = 44
 write_order_cancel_request_header = image("2c00670001000100")
 ORDER_CANCEL_REQUEST = record(
     44,
-    ("header", record(12, ("sendingTime", "<u8", 0), ("msgSeqNum", "<u4", 8)), 0),
+    ("header", INBOUND_HEADER, 0),
     ("account", "<u4", 12),
     ("clOrdId", "<u8", 16),
     ("origClOrdId", "<u8", 24),
@@ -972,7 +1002,7 @@ ORDER_MASS_CANCEL_REQUEST_BLOCK = 33
 write_order_mass_cancel_request_header = image("2100680001000100")
 ORDER_MASS_CANCEL_REQUEST = record(
     33,
-    ("header", record(12, ("sendingTime", "<u8", 0), ("msgSeqNum", "<u4", 8)), 0),
+    ("header", INBOUND_HEADER, 0),
     ("account", "<u4", 12),
     ("clOrdId", "<u8", 16),
     ("instrument", "<u4", 24),
@@ -1032,7 +1062,7 @@ MASS_QUOTE_BLOCK = 29
 write_mass_quote_header = image("1d00690001000100")
 MASS_QUOTE = record(
     29,
-    ("header", record(12, ("sendingTime", "<u8", 0), ("msgSeqNum", "<u4", 8)), 0),
+    ("header", INBOUND_HEADER, 0),
     ("account", "<u4", 12),
     ("quoteId", "<u8", 16),
     ("quoteSetId", "<u4", 24),
@@ -1110,7 +1140,7 @@ QUOTE_CANCEL_BLOCK = 28
 write_quote_cancel_header = image("1c006a0001000100")
 QUOTE_CANCEL = record(
     28,
-    ("header", record(12, ("sendingTime", "<u8", 0), ("msgSeqNum", "<u4", 8)), 0),
+    ("header", INBOUND_HEADER, 0),
     ("account", "<u4", 12),
     ("quoteId", "<u8", 16),
     ("instrument", "<u4", 24),
@@ -1144,7 +1174,7 @@ PROTECTION_RESET_BLOCK = 18
 write_protection_reset_header = image("12006b0001000100")
 PROTECTION_RESET = record(
     18,
-    ("header", record(12, ("sendingTime", "<u8", 0), ("msgSeqNum", "<u4", 8)), 0),
+    ("header", INBOUND_HEADER, 0),
     ("account", "<u4", 12),
     ("underlying", "<u2", 16),
 )
@@ -1172,7 +1202,7 @@ ORDER_STATUS_REQUEST_BLOCK = 40
 write_order_status_request_header = image("28006c0001000100")
 ORDER_STATUS_REQUEST = record(
     40,
-    ("header", record(12, ("sendingTime", "<u8", 0), ("msgSeqNum", "<u4", 8)), 0),
+    ("header", INBOUND_HEADER, 0),
     ("account", "<u4", 12),
     ("clOrdId", "<u8", 16),
     ("orderId", "<u8", 24),
@@ -1218,7 +1248,7 @@ SET_CANCEL_TIMER_BLOCK = 20
 write_set_cancel_timer_header = image("14006d0001000100")
 SET_CANCEL_TIMER = record(
     20,
-    ("header", record(12, ("sendingTime", "<u8", 0), ("msgSeqNum", "<u4", 8)), 0),
+    ("header", INBOUND_HEADER, 0),
     ("account", "<u4", 12),
     ("milliseconds", "<u4", 16),
 )
@@ -1247,7 +1277,7 @@ PROTECTION_SET_BLOCK = 46
 write_protection_set_header = image("2e006f0001000100")
 PROTECTION_SET = record(
     46,
-    ("header", record(12, ("sendingTime", "<u8", 0), ("msgSeqNum", "<u4", 8)), 0),
+    ("header", INBOUND_HEADER, 0),
     ("account", "<u4", 12),
     ("window", "<u8", 16),
     ("quantityLimit", "<i8", 24),
@@ -1297,7 +1327,7 @@ ACCOUNT_REQUEST_BLOCK = 24
 write_account_request_header = image("1800700001000100")
 ACCOUNT_REQUEST = record(
     24,
-    ("header", record(12, ("sendingTime", "<u8", 0), ("msgSeqNum", "<u4", 8)), 0),
+    ("header", INBOUND_HEADER, 0),
     ("account", "<u4", 12),
     ("requestId", "<u8", 16),
 )
@@ -1333,7 +1363,7 @@ OPEN_ORDERS_REQUEST_BLOCK = 24
 write_open_orders_request_header = image("1800710001000100")
 OPEN_ORDERS_REQUEST = record(
     24,
-    ("header", record(12, ("sendingTime", "<u8", 0), ("msgSeqNum", "<u4", 8)), 0),
+    ("header", INBOUND_HEADER, 0),
     ("account", "<u4", 12),
     ("requestId", "<u8", 16),
 )
@@ -1368,7 +1398,7 @@ TRANSFER_REQUEST_BLOCK = 38
 write_transfer_request_header = image("2600720001000100")
 TRANSFER_REQUEST = record(
     38,
-    ("header", record(12, ("sendingTime", "<u8", 0), ("msgSeqNum", "<u4", 8)), 0),
+    ("header", INBOUND_HEADER, 0),
     ("account", "<u4", 12),
     ("toAccount", "<u4", 16),
     ("asset", "<u2", 20),
@@ -1418,7 +1448,7 @@ WITHDRAWAL_REQUEST_BLOCK = 34
 write_withdrawal_request_header = image("2200730001000100")
 WITHDRAWAL_REQUEST = record(
     34,
-    ("header", record(12, ("sendingTime", "<u8", 0), ("msgSeqNum", "<u4", 8)), 0),
+    ("header", INBOUND_HEADER, 0),
     ("account", "<u4", 12),
     ("asset", "<u2", 16),
     ("amount", "<i8", 18),
@@ -1464,7 +1494,7 @@ EXECUTION_REPORT_BLOCK = 201
 write_execution_report_header = image("c900c80001000100")
 EXECUTION_REPORT = record(
     201,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("orderId", "<u8", 16),
     ("clOrdId", "<u8", 24),
     ("execId", "<u8", 32),
@@ -1680,7 +1710,7 @@ ORDER_CANCEL_REJECT_BLOCK = 64
 write_order_cancel_reject_header = image("4000c90001000100")
 ORDER_CANCEL_REJECT = record(
     64,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("orderId", "<u8", 16),
     ("clOrdId", "<u8", 24),
     ("origClOrdId", "<u8", 32),
@@ -1754,7 +1784,7 @@ ORDER_MASS_CANCEL_REPORT_BLOCK = 39
 write_order_mass_cancel_report_header = image("2700ce0001000100")
 ORDER_MASS_CANCEL_REPORT = record(
     39,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("clOrdId", "<u8", 16),
     ("account", "<u4", 24),
     ("affected", "<u4", 28),
@@ -1813,7 +1843,7 @@ MASS_QUOTE_ACK_BLOCK = 34
 write_mass_quote_ack_header = image("2200cf0001000100")
 MASS_QUOTE_ACK = record(
     34,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("quoteId", "<u8", 16),
     ("account", "<u4", 24),
     ("quoteSetId", "<u4", 28),
@@ -1891,7 +1921,7 @@ PROTECTION_TRIGGERED_BLOCK = 43
 write_protection_triggered_header = image("2b00d00001000100")
 PROTECTION_TRIGGERED = record(
     43,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("account", "<u4", 16),
     ("underlying", "<u2", 20),
     ("trigger", "u1", 22),
@@ -1943,7 +1973,7 @@ BUSINESS_REJECT_BLOCK = 40
 write_business_reject_header = image("2800dc0001000100")
 BUSINESS_REJECT = record(
     40,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("refSeqNo", "<u4", 16),
     ("refTemplateId", "<u2", 20),
     ("reason", "<u2", 22),
@@ -1997,7 +2027,7 @@ POSITION_REPORT_BLOCK = 72
 write_position_report_header = image("48002c0101000100")
 POSITION_REPORT = record(
     72,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("requestId", "<u8", 16),
     ("account", "<u4", 24),
     ("instrument", "<u4", 28),
@@ -2069,7 +2099,7 @@ BALANCE_UPDATE_BLOCK = 55
 write_balance_update_header = image("37002d0101000100")
 BALANCE_UPDATE = record(
     55,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("requestId", "<u8", 16),
     ("account", "<u4", 24),
     ("asset", "<u2", 28),
@@ -2138,7 +2168,7 @@ MARGIN_REPORT_BLOCK = 53
 write_margin_report_header = image("35002e0101000100")
 MARGIN_REPORT = record(
     53,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("requestId", "<u8", 16),
     ("account", "<u4", 24),
     ("equity", "<i8", 28),
@@ -2197,7 +2227,7 @@ ACCOUNT_REPORT_END_BLOCK = 34
 write_account_report_end_header = image("22002f0101000100")
 ACCOUNT_REPORT_END = record(
     34,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("requestId", "<u8", 16),
     ("account", "<u4", 24),
     ("reports", "<u4", 28),
@@ -2246,7 +2276,7 @@ FUNDING_PAYMENT_BLOCK = 56
 write_funding_payment_header = image("3800300101000100")
 FUNDING_PAYMENT = record(
     56,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("account", "<u4", 16),
     ("instrument", "<u4", 20),
     ("position", "<i8", 24),
@@ -2300,7 +2330,7 @@ POSITION_SETTLED_BLOCK = 72
 write_position_settled_header = image("4800310101000100")
 POSITION_SETTLED = record(
     72,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("account", "<u4", 16),
     ("instrument", "<u4", 20),
     ("position", "<i8", 24),
@@ -2366,7 +2396,7 @@ POSITION_RESOLVED_BLOCK = 56
 write_position_resolved_header = image("3800320101000100")
 POSITION_RESOLVED = record(
     56,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("account", "<u4", 16),
     ("instrument", "<u4", 20),
     ("position", "<i8", 24),
@@ -2420,7 +2450,7 @@ WITHDRAWAL_REPORT_BLOCK = 65
 write_withdrawal_report_header = image("4100330101000100")
 WITHDRAWAL_REPORT = record(
     65,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("requestId", "<u8", 16),
     ("withdrawalId", "<u8", 24),
     ("account", "<u4", 32),
@@ -2494,7 +2524,7 @@ TRANSFER_REPORT_BLOCK = 60
 write_transfer_report_header = image("3c00340101000100")
 TRANSFER_REPORT = record(
     60,
-    ("header", record(16, ("transactTime", "<u8", 0), ("msgSeqNum", "<u4", 8), ("lastAppliedSeqNo", "<u4", 12)), 0),
+    ("header", OUTBOUND_HEADER, 0),
     ("requestId", "<u8", 16),
     ("account", "<u4", 24),
     ("toAccount", "<u4", 28),
@@ -2557,53 +2587,1419 @@ transfer_report_echo_address = place(1)
 write_transfer_report_echo_length = image_with("00", "u8", 0)
 
 
+# Negotiate: values and ends
+
+
+@compiled
+def negotiate_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u32(a)  # sessionId
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 4)  # versionId
+    if wide == 18446744073709551615:
+        return 2
+    wide = load_u64(a + 12)  # timestamp
+    if wide == 18446744073709551615:
+        return 3
+    wide = load_u64(a + 52)  # nonce
+    if wide == 18446744073709551615:
+        return 5
+    return 0
+
+
+# NegotiateResponse: values and ends
+
+
+@compiled
+def negotiate_response_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u32(a)  # sessionId
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 4)  # versionId
+    if wide == 18446744073709551615:
+        return 2
+    wide = load_u64(a + 12)  # requestTimestamp
+    if wide == 18446744073709551615:
+        return 3
+    value = load_u16(a + 20)  # schemaVersion
+    if value == 65535:
+        return 4
+    return 0
+
+
+# NegotiateReject: values and ends
+
+
+@compiled
+def negotiate_reject_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u32(a)  # sessionId
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 4)  # versionId
+    if wide == 18446744073709551615:
+        return 2
+    wide = load_u64(a + 12)  # requestTimestamp
+    if wide == 18446744073709551615:
+        return 3
+    value = load_u8(a + 28)  # code
+    if not (0 <= value <= 9):
+        return 5
+    return 0
+
+
+# Establish: values and ends
+
+
+@compiled
+def establish_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u32(a)  # sessionId
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 4)  # versionId
+    if wide == 18446744073709551615:
+        return 2
+    wide = load_u64(a + 12)  # timestamp
+    if wide == 18446744073709551615:
+        return 3
+    value = load_u32(a + 20)  # keepaliveInterval
+    if value == 4294967295:
+        return 4
+    value = load_u32(a + 24)  # nextSeqNo
+    if value == 4294967295:
+        return 5
+    value = load_u32(a + 28)  # cancelOnDisconnectWindow
+    if value == 4294967295:
+        return 6
+    value = load_u8(a + 32)  # cancelOnDisconnect
+    if not (0 <= value <= 2):
+        return 7
+    return 0
+
+
+# EstablishAck: values and ends
+
+
+@compiled
+def establish_ack_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u32(a)  # sessionId
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 4)  # versionId
+    if wide == 18446744073709551615:
+        return 2
+    wide = load_u64(a + 12)  # requestTimestamp
+    if wide == 18446744073709551615:
+        return 3
+    value = load_u32(a + 20)  # keepaliveInterval
+    if value == 4294967295:
+        return 4
+    value = load_u32(a + 24)  # nextSeqNo
+    if value == 4294967295:
+        return 5
+    value = load_u32(a + 28)  # lastIncomingSeqNo
+    if value == 4294967295:
+        return 6
+    value = load_u16(a + 32)  # schemaVersion
+    if value == 65535:
+        return 7
+    return 0
+
+
+# EstablishReject: values and ends
+
+
+@compiled
+def establish_reject_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u32(a)  # sessionId
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 4)  # versionId
+    if wide == 18446744073709551615:
+        return 2
+    wide = load_u64(a + 12)  # requestTimestamp
+    if wide == 18446744073709551615:
+        return 3
+    value = load_u32(a + 20)  # lastIncomingSeqNo
+    if value == 4294967295:
+        return 4
+    value = load_u8(a + 24)  # code
+    if not (0 <= value <= 9):
+        return 5
+    return 0
+
+
+# Terminate: values and ends
+
+
+@compiled
+def terminate_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u32(a)  # sessionId
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 4)  # versionId
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u8(a + 12)  # code
+    if not (0 <= value <= 12):
+        return 3
+    return 0
+
+
+# NotApplied: values and ends
+
+
+@compiled
+def not_applied_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u32(a)  # fromSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 4)  # count
+    if value == 4294967295:
+        return 2
+    return 0
+
+
+# Sequence: values and ends
+
+
+@compiled
+def sequence_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u32(a)  # nextSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 4)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 2
+    value = load_u8(a + 8)  # lapsed
+    if value == 255:
+        return 3
+    return 0
+
+
+# RetransmitRequest: values and ends
+
+
+@compiled
+def retransmit_request_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # timestamp
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # fromSeqNo
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 12)  # count
+    if value == 4294967295:
+        return 3
+    return 0
+
+
+# Retransmission: values and ends
+
+
+@compiled
+def retransmission_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # requestTimestamp
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # nextSeqNo
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 12)  # count
+    if value == 4294967295:
+        return 3
+    return 0
+
+
+# RetransmitReject: values and ends
+
+
+@compiled
+def retransmit_reject_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # requestTimestamp
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u8(a + 8)  # code
+    if value == 255:
+        return 2
+    return 0
+
+
+# NewOrderSingle: values and ends
+
+
+@compiled
+def new_order_single_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    wide = load_u64(a + 16)  # clOrdId
+    if wide == 18446744073709551615:
+        return 3
+    value = load_i64(a + 32)  # mantissa
+    if value == -9223372036854775808:
+        return 5
+    value = load_u32(a + 40)  # instrument
+    if value == 4294967295:
+        return 6
+    value = load_u8(a + 44)  # side
+    if not (1 <= value <= 2):
+        return 7
+    value = load_u8(a + 45)  # ordType
+    if not (1 <= value <= 4):
+        return 8
+    value = load_u8(a + 46)  # timeInForce
+    if not (0 <= value <= 1 or 3 <= value <= 4 or value == 6):
+        return 9
+    value = load_u8(a + 47)  # execInst
+    if value & 0xF8:
+        return 10
+    value = load_u32(a + 72)  # tag
+    if value == 4294967295:
+        return 14
+    value = load_u8(a + 76)  # selfTradePrevention
+    if not (0 <= value <= 4):
+        return 15
+    value = load_u8(a + 77)  # triggerType
+    if not (0 <= value <= 3):
+        return 16
+    value = load_u8(a + 78)  # outcomeSide
+    if not (0 <= value <= 1):
+        return 17
+    return 0
+
+
+@compiled
+def new_order_single_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# OrderCancelReplaceRequest: values and ends
+
+
+@compiled
+def order_cancel_replace_request_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    wide = load_u64(a + 16)  # clOrdId
+    if wide == 18446744073709551615:
+        return 3
+    wide = load_u64(a + 24)  # origClOrdId
+    if wide == 18446744073709551615:
+        return 4
+    value = load_u32(a + 72)  # instrument
+    if value == 4294967295:
+        return 10
+    return 0
+
+
+@compiled
+def order_cancel_replace_request_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# OrderCancelRequest: values and ends
+
+
+@compiled
+def order_cancel_request_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    wide = load_u64(a + 16)  # clOrdId
+    if wide == 18446744073709551615:
+        return 3
+    wide = load_u64(a + 24)  # origClOrdId
+    if wide == 18446744073709551615:
+        return 4
+    value = load_u32(a + 40)  # instrument
+    if value == 4294967295:
+        return 6
+    return 0
+
+
+@compiled
+def order_cancel_request_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# OrderMassCancelRequest: values and ends
+
+
+@compiled
+def order_mass_cancel_request_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    wide = load_u64(a + 16)  # clOrdId
+    if wide == 18446744073709551615:
+        return 3
+    value = load_u16(a + 28)  # underlying
+    if value == 65535:
+        return 5
+    value = load_u8(a + 30)  # scope
+    if not (1 <= value <= 5):
+        return 6
+    value = load_u8(a + 31)  # kind
+    if value == 255:
+        return 7
+    value = load_u8(a + 32)  # side
+    if value == 255:
+        return 8
+    return 0
+
+
+@compiled
+def order_mass_cancel_request_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# MassQuote: values and ends
+
+
+@compiled
+def mass_quote_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    wide = load_u64(a + 16)  # quoteId
+    if wide == 18446744073709551615:
+        return 3
+    value = load_u32(a + 24)  # quoteSetId
+    if value == 4294967295:
+        return 4
+    value = load_u8(a + 28)  # resetProtection
+    if value == 255:
+        return 5
+    return 0
+
+
+@compiled
+def mass_quote_quotes_fault(e: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u32(e)  # instrument
+    if value == 4294967295:
+        return 1
+    return 0
+
+
+@compiled
+def mass_quote_quotes_end(g: int) -> int:
+    position = g
+    count_0 = load_u16(position + 2)
+    stride_0 = load_u16(position)
+    position += 4 + count_0 * stride_0
+    return position
+
+
+# QuoteCancel: values and ends
+
+
+@compiled
+def quote_cancel_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    wide = load_u64(a + 16)  # quoteId
+    if wide == 18446744073709551615:
+        return 3
+    return 0
+
+
+# ProtectionReset: values and ends
+
+
+@compiled
+def protection_reset_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u16(a + 16)  # underlying
+    if value == 65535:
+        return 3
+    return 0
+
+
+# OrderStatusRequest: values and ends
+
+
+@compiled
+def order_status_request_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    wide = load_u64(a + 16)  # clOrdId
+    if wide == 18446744073709551615:
+        return 3
+    wide = load_u64(a + 32)  # requestId
+    if wide == 18446744073709551615:
+        return 5
+    return 0
+
+
+@compiled
+def order_status_request_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# SetCancelTimer: values and ends
+
+
+@compiled
+def set_cancel_timer_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 16)  # milliseconds
+    if value == 4294967295:
+        return 3
+    return 0
+
+
+# ProtectionSet: values and ends
+
+
+@compiled
+def protection_set_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    wide = load_u64(a + 16)  # window
+    if wide == 18446744073709551615:
+        return 3
+    value = load_i64(a + 24)  # mantissa
+    if value == -9223372036854775808:
+        return 4
+    value = load_i64(a + 32)  # valueLimit
+    if value == -9223372036854775808:
+        return 5
+    value = load_u32(a + 40)  # countLimit
+    if value == 4294967295:
+        return 6
+    value = load_u16(a + 44)  # underlying
+    if value == 65535:
+        return 7
+    return 0
+
+
+# AccountRequest: values and ends
+
+
+@compiled
+def account_request_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    wide = load_u64(a + 16)  # requestId
+    if wide == 18446744073709551615:
+        return 3
+    return 0
+
+
+@compiled
+def account_request_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# OpenOrdersRequest: values and ends
+
+
+@compiled
+def open_orders_request_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    wide = load_u64(a + 16)  # requestId
+    if wide == 18446744073709551615:
+        return 3
+    return 0
+
+
+@compiled
+def open_orders_request_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# TransferRequest: values and ends
+
+
+@compiled
+def transfer_request_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 16)  # toAccount
+    if value == 4294967295:
+        return 3
+    value = load_u16(a + 20)  # asset
+    if value == 65535:
+        return 4
+    value = load_i64(a + 22)  # amount
+    if value == -9223372036854775808:
+        return 5
+    wide = load_u64(a + 30)  # requestId
+    if wide == 18446744073709551615:
+        return 6
+    return 0
+
+
+@compiled
+def transfer_request_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# WithdrawalRequest: values and ends
+
+
+@compiled
+def withdrawal_request_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u16(a + 16)  # asset
+    if value == 65535:
+        return 3
+    value = load_i64(a + 18)  # amount
+    if value == -9223372036854775808:
+        return 4
+    wide = load_u64(a + 26)  # requestId
+    if wide == 18446744073709551615:
+        return 5
+    return 0
+
+
+@compiled
+def withdrawal_request_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# ExecutionReport: values and ends
+
+
+@compiled
+def execution_report_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # orderId
+    if wide == 18446744073709551615:
+        return 2
+    wide = load_u64(a + 24)  # clOrdId
+    if wide == 18446744073709551615:
+        return 3
+    wide = load_u64(a + 32)  # execId
+    if wide == 18446744073709551615:
+        return 4
+    value = load_u32(a + 40)  # account
+    if value == 4294967295:
+        return 5
+    value = load_u32(a + 44)  # instrument
+    if value == 4294967295:
+        return 6
+    value = load_i64(a + 56)  # mantissa
+    if value == -9223372036854775808:
+        return 8
+    value = load_i64(a + 64)  # mantissa
+    if value == -9223372036854775808:
+        return 9
+    value = load_i64(a + 72)  # mantissa
+    if value == -9223372036854775808:
+        return 10
+    value = load_i64(a + 80)  # cumValue
+    if value == -9223372036854775808:
+        return 11
+    value = load_u8(a + 88)  # side
+    if not (1 <= value <= 2):
+        return 12
+    value = load_u8(a + 89)  # ordType
+    if not (1 <= value <= 4):
+        return 13
+    value = load_u8(a + 90)  # timeInForce
+    if not (0 <= value <= 1 or 3 <= value <= 4 or value == 6):
+        return 14
+    value = load_u8(a + 91)  # execInst
+    if value & 0xF8:
+        return 15
+    value = load_u8(a + 92)  # execType
+    if not (
+        value == 48
+        or 52 <= value <= 53
+        or value == 56
+        or 67 <= value <= 68
+        or value == 70
+        or value == 73
+        or value == 76
+    ):
+        return 16
+    value = load_u8(a + 93)  # ordStatus
+    if not (48 <= value <= 50 or value == 52 or value == 56 or value == 67):
+        return 17
+    value = load_u16(a + 94)  # reason
+    if not (0 <= value <= 57 or 70 <= value <= 85):
+        return 18
+    value = load_i64(a + 120)  # fee
+    if value == -9223372036854775808:
+        return 22
+    value = load_i64(a + 136)  # mantissa
+    if value == -9223372036854775808:
+        return 24
+    wide = load_u64(a + 152)  # origClOrdId
+    if wide == 18446744073709551615:
+        return 26
+    value = load_i64(a + 160)  # detail
+    if value == -9223372036854775808:
+        return 27
+    value = load_i64(a + 168)  # limit
+    if value == -9223372036854775808:
+        return 28
+    value = load_u32(a + 184)  # tag
+    if value == 4294967295:
+        return 30
+    value = load_u8(a + 188)  # flags
+    if value & 0xC0:
+        return 31
+    value = load_u8(a + 189)  # lastLiquidity
+    if not (0 <= value <= 4):
+        return 32
+    value = load_u8(a + 190)  # outcomeSide
+    if not (0 <= value <= 1):
+        return 33
+    value = load_u8(a + 191)  # selfTradePrevention
+    if not (0 <= value <= 4):
+        return 34
+    value = load_u8(a + 192)  # triggerType
+    if not (0 <= value <= 3):
+        return 35
+    value = load_u32(a + 193)  # quoteSetId
+    if value == 4294967295:
+        return 36
+    value = load_u32(a + 197)  # owner
+    if value == 4294967295:
+        return 37
+    return 0
+
+
+@compiled
+def execution_report_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# OrderCancelReject: values and ends
+
+
+@compiled
+def order_cancel_reject_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 24)  # clOrdId
+    if wide == 18446744073709551615:
+        return 3
+    wide = load_u64(a + 32)  # origClOrdId
+    if wide == 18446744073709551615:
+        return 4
+    value = load_u32(a + 40)  # account
+    if value == 4294967295:
+        return 5
+    value = load_u16(a + 44)  # reason
+    if not (0 <= value <= 57 or 70 <= value <= 85):
+        return 6
+    value = load_u8(a + 46)  # responseTo
+    if value == 255:
+        return 7
+    value = load_u8(a + 47)  # ordStatus
+    if not (48 <= value <= 50 or value == 52 or value == 56 or value == 67):
+        return 8
+    value = load_i64(a + 48)  # detail
+    if value == -9223372036854775808:
+        return 9
+    value = load_i64(a + 56)  # limit
+    if value == -9223372036854775808:
+        return 10
+    return 0
+
+
+@compiled
+def order_cancel_reject_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# OrderMassCancelReport: values and ends
+
+
+@compiled
+def order_mass_cancel_report_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # clOrdId
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # account
+    if value == 4294967295:
+        return 3
+    value = load_u32(a + 28)  # affected
+    if value == 4294967295:
+        return 4
+    value = load_u16(a + 36)  # reason
+    if not (0 <= value <= 57 or 70 <= value <= 85):
+        return 6
+    value = load_u8(a + 38)  # scope
+    if not (1 <= value <= 5):
+        return 7
+    return 0
+
+
+@compiled
+def order_mass_cancel_report_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# MassQuoteAck: values and ends
+
+
+@compiled
+def mass_quote_ack_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # quoteId
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # account
+    if value == 4294967295:
+        return 3
+    value = load_u32(a + 28)  # quoteSetId
+    if value == 4294967295:
+        return 4
+    value = load_u16(a + 32)  # reason
+    if not (0 <= value <= 57 or 70 <= value <= 85):
+        return 5
+    return 0
+
+
+@compiled
+def mass_quote_ack_quotes_fault(e: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u32(e)  # instrument
+    if value == 4294967295:
+        return 1
+    value = load_u16(e + 4)  # bidReason
+    if not (0 <= value <= 57 or 70 <= value <= 85):
+        return 2
+    value = load_u16(e + 6)  # offerReason
+    if not (0 <= value <= 57 or 70 <= value <= 85):
+        return 3
+    return 0
+
+
+@compiled
+def mass_quote_ack_quotes_end(g: int) -> int:
+    position = g
+    count_0 = load_u16(position + 2)
+    stride_0 = load_u16(position)
+    position += 4 + count_0 * stride_0
+    return position
+
+
+# ProtectionTriggered: values and ends
+
+
+@compiled
+def protection_triggered_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u16(a + 20)  # underlying
+    if value == 65535:
+        return 3
+    value = load_u8(a + 22)  # trigger
+    if value == 255:
+        return 4
+    value = load_u32(a + 23)  # canceled
+    if value == 4294967295:
+        return 5
+    value = load_i64(a + 27)  # measured
+    if value == -9223372036854775808:
+        return 6
+    value = load_i64(a + 35)  # limit
+    if value == -9223372036854775808:
+        return 7
+    return 0
+
+
+# BusinessReject: values and ends
+
+
+@compiled
+def business_reject_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # refSeqNo
+    if value == 4294967295:
+        return 2
+    value = load_u16(a + 20)  # refTemplateId
+    if value == 65535:
+        return 3
+    value = load_u16(a + 22)  # reason
+    if not (0 <= value <= 57 or 70 <= value <= 85):
+        return 4
+    value = load_i64(a + 24)  # detail
+    if value == -9223372036854775808:
+        return 5
+    value = load_i64(a + 32)  # limit
+    if value == -9223372036854775808:
+        return 6
+    return 0
+
+
+@compiled
+def business_reject_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# PositionReport: values and ends
+
+
+@compiled
+def position_report_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # requestId
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # account
+    if value == 4294967295:
+        return 3
+    value = load_u32(a + 28)  # instrument
+    if value == 4294967295:
+        return 4
+    value = load_i64(a + 32)  # mantissa
+    if value == -9223372036854775808:
+        return 5
+    value = load_i64(a + 40)  # entryValue
+    if value == -9223372036854775808:
+        return 6
+    value = load_i64(a + 48)  # unsettled
+    if value == -9223372036854775808:
+        return 7
+    value = load_i64(a + 56)  # realized
+    if value == -9223372036854775808:
+        return 8
+    value = load_i64(a + 64)  # mantissa
+    if value == -9223372036854775808:
+        return 9
+    return 0
+
+
+@compiled
+def position_report_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# BalanceUpdate: values and ends
+
+
+@compiled
+def balance_update_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # requestId
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # account
+    if value == 4294967295:
+        return 3
+    value = load_u16(a + 28)  # asset
+    if value == 65535:
+        return 4
+    value = load_u8(a + 30)  # reason
+    if not (0 <= value <= 13):
+        return 5
+    value = load_i64(a + 31)  # change
+    if value == -9223372036854775808:
+        return 6
+    value = load_i64(a + 39)  # balance
+    if value == -9223372036854775808:
+        return 7
+    value = load_u32(a + 51)  # counterAccount
+    if value == 4294967295:
+        return 9
+    return 0
+
+
+@compiled
+def balance_update_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# MarginReport: values and ends
+
+
+@compiled
+def margin_report_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # requestId
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # account
+    if value == 4294967295:
+        return 3
+    value = load_i64(a + 28)  # equity
+    if value == -9223372036854775808:
+        return 4
+    value = load_i64(a + 36)  # initialMargin
+    if value == -9223372036854775808:
+        return 5
+    value = load_i64(a + 44)  # maintenanceMargin
+    if value == -9223372036854775808:
+        return 6
+    value = load_u8(a + 52)  # level
+    if value == 255:
+        return 7
+    return 0
+
+
+@compiled
+def margin_report_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# AccountReportEnd: values and ends
+
+
+@compiled
+def account_report_end_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # requestId
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # account
+    if value == 4294967295:
+        return 3
+    value = load_u32(a + 28)  # reports
+    if value == 4294967295:
+        return 4
+    value = load_u16(a + 32)  # reason
+    if not (0 <= value <= 57 or 70 <= value <= 85):
+        return 5
+    return 0
+
+
+@compiled
+def account_report_end_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# FundingPayment: values and ends
+
+
+@compiled
+def funding_payment_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 20)  # instrument
+    if value == 4294967295:
+        return 3
+    value = load_i64(a + 24)  # mantissa
+    if value == -9223372036854775808:
+        return 4
+    value = load_i64(a + 32)  # rate
+    if value == -9223372036854775808:
+        return 5
+    value = load_i64(a + 40)  # amount
+    if value == -9223372036854775808:
+        return 6
+    value = load_i64(a + 48)  # balance
+    if value == -9223372036854775808:
+        return 7
+    return 0
+
+
+# PositionSettled: values and ends
+
+
+@compiled
+def position_settled_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 20)  # instrument
+    if value == 4294967295:
+        return 3
+    value = load_i64(a + 24)  # mantissa
+    if value == -9223372036854775808:
+        return 4
+    value = load_i64(a + 32)  # mantissa
+    if value == -9223372036854775808:
+        return 5
+    value = load_i64(a + 40)  # mantissa
+    if value == -9223372036854775808:
+        return 6
+    value = load_i64(a + 48)  # amount
+    if value == -9223372036854775808:
+        return 7
+    value = load_i64(a + 56)  # balance
+    if value == -9223372036854775808:
+        return 8
+    wide = load_u64(a + 64)  # cycle
+    if wide == 18446744073709551615:
+        return 9
+    return 0
+
+
+# PositionResolved: values and ends
+
+
+@compiled
+def position_resolved_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 20)  # instrument
+    if value == 4294967295:
+        return 3
+    value = load_i64(a + 24)  # mantissa
+    if value == -9223372036854775808:
+        return 4
+    value = load_i64(a + 32)  # mantissa
+    if value == -9223372036854775808:
+        return 5
+    value = load_i64(a + 40)  # amount
+    if value == -9223372036854775808:
+        return 6
+    value = load_i64(a + 48)  # balance
+    if value == -9223372036854775808:
+        return 7
+    return 0
+
+
+# WithdrawalReport: values and ends
+
+
+@compiled
+def withdrawal_report_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # requestId
+    if wide == 18446744073709551615:
+        return 2
+    wide = load_u64(a + 24)  # withdrawalId
+    if wide == 18446744073709551615:
+        return 3
+    value = load_u32(a + 32)  # account
+    if value == 4294967295:
+        return 4
+    value = load_u16(a + 36)  # asset
+    if value == 65535:
+        return 5
+    value = load_u8(a + 38)  # state
+    if not (1 <= value <= 4):
+        return 6
+    value = load_u16(a + 39)  # reason
+    if not (0 <= value <= 57 or 70 <= value <= 85):
+        return 7
+    value = load_i64(a + 41)  # amount
+    if value == -9223372036854775808:
+        return 8
+    value = load_i64(a + 49)  # detail
+    if value == -9223372036854775808:
+        return 9
+    value = load_i64(a + 57)  # limit
+    if value == -9223372036854775808:
+        return 10
+    return 0
+
+
+@compiled
+def withdrawal_report_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# TransferReport: values and ends
+
+
+@compiled
+def transfer_report_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # requestId
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # account
+    if value == 4294967295:
+        return 3
+    value = load_u32(a + 28)  # toAccount
+    if value == 4294967295:
+        return 4
+    value = load_u16(a + 32)  # asset
+    if value == 65535:
+        return 5
+    value = load_u16(a + 34)  # reason
+    if not (0 <= value <= 57 or 70 <= value <= 85):
+        return 6
+    value = load_i64(a + 36)  # amount
+    if value == -9223372036854775808:
+        return 7
+    value = load_i64(a + 44)  # detail
+    if value == -9223372036854775808:
+        return 8
+    value = load_i64(a + 52)  # limit
+    if value == -9223372036854775808:
+        return 9
+    return 0
+
+
+@compiled
+def transfer_report_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
 # The walk: a whole message is validated once, then nothing needs a check.
 
 
 @compiled
-def _walk_new_order_single_echo(position: int, end: int, version: int) -> int:
+def _walk_echo(position: int, end: int, version: int) -> int:
     if end - position < 1:
         return -ERROR_TRUNCATED
-    length = new_order_single_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_order_cancel_replace_request_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = order_cancel_replace_request_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_order_cancel_request_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = order_cancel_request_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_order_mass_cancel_request_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = order_mass_cancel_request_echo_length(position)
+    length = load_u8(position)
     position += 1
     if length > 160:
         return -ERROR_DATA_LENGTH
@@ -2616,223 +4012,28 @@ def _walk_order_mass_cancel_request_echo(position: int, end: int, version: int) 
 def _walk_mass_quote_quotes(position: int, end: int, version: int) -> int:
     if end - position < 4:
         return -ERROR_TRUNCATED
-    stride = mass_quote_quotes_stride(position)
-    count = mass_quote_quotes_count(position)
+    stride = load_u16(position)
+    count = load_u16(position + 2)
     position += 4
-    if stride < 36:
+    if count > 0 and stride < 36:
         return -ERROR_BLOCK_LENGTH
     if count * stride > end - position:
         return -ERROR_TRUNCATED
     return position + count * stride
-
-
-@compiled
-def _walk_order_status_request_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = order_status_request_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_account_request_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = account_request_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_open_orders_request_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = open_orders_request_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_transfer_request_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = transfer_request_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_withdrawal_request_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = withdrawal_request_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_execution_report_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = execution_report_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_order_cancel_reject_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = order_cancel_reject_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_order_mass_cancel_report_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = order_mass_cancel_report_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
 
 
 @compiled
 def _walk_mass_quote_ack_quotes(position: int, end: int, version: int) -> int:
     if end - position < 4:
         return -ERROR_TRUNCATED
-    stride = mass_quote_ack_quotes_stride(position)
-    count = mass_quote_ack_quotes_count(position)
+    stride = load_u16(position)
+    count = load_u16(position + 2)
     position += 4
-    if stride < 24:
+    if count > 0 and stride < 24:
         return -ERROR_BLOCK_LENGTH
     if count * stride > end - position:
         return -ERROR_TRUNCATED
     return position + count * stride
-
-
-@compiled
-def _walk_business_reject_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = business_reject_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_position_report_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = position_report_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_balance_update_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = balance_update_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_margin_report_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = margin_report_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_account_report_end_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = account_report_end_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_withdrawal_report_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = withdrawal_report_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
-
-
-@compiled
-def _walk_transfer_report_echo(position: int, end: int, version: int) -> int:
-    if end - position < 1:
-        return -ERROR_TRUNCATED
-    length = transfer_report_echo_length(position)
-    position += 1
-    if length > 160:
-        return -ERROR_DATA_LENGTH
-    if length > end - position:
-        return -ERROR_TRUNCATED
-    return position + length
 
 
 @compiled
@@ -2842,13 +4043,13 @@ def measure(address: int, length: int) -> int:
         return -ERROR_TRUNCATED
     if header_schema(address) != SCHEMA_ID:
         return -ERROR_SCHEMA
+    block = header_block_length(address)
+    if block < 0 or block > length - HEADER_SIZE:
+        return -ERROR_TRUNCATED
     template = header_template(address)
     version = header_version(address)
-    block = header_block_length(address)
-    end = address + length
     position = address + HEADER_SIZE + block
-    if block < 0 or position > end:
-        return -ERROR_TRUNCATED
+    end = address + length
     if template == 1:  # Negotiate
         if block < 92:
             return -ERROR_BLOCK_LENGTH
@@ -2885,25 +4086,25 @@ def measure(address: int, length: int) -> int:
     elif template == 100:  # NewOrderSingle
         if block < 79:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_new_order_single_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 102:  # OrderCancelReplaceRequest
         if block < 76:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_order_cancel_replace_request_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 103:  # OrderCancelRequest
         if block < 44:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_order_cancel_request_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 104:  # OrderMassCancelRequest
         if block < 33:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_order_mass_cancel_request_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 105:  # MassQuote
@@ -2921,7 +4122,7 @@ def measure(address: int, length: int) -> int:
     elif template == 108:  # OrderStatusRequest
         if block < 40:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_order_status_request_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 109:  # SetCancelTimer
@@ -2930,46 +4131,40 @@ def measure(address: int, length: int) -> int:
     elif template == 111:  # ProtectionSet
         if block < 46:
             return -ERROR_BLOCK_LENGTH
-    elif template == 112:  # AccountRequest
+    elif template == 112 or template == 113:  # AccountRequest, OpenOrdersRequest
         if block < 24:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_account_request_echo(position, end, version)
-        if position < 0:
-            return position
-    elif template == 113:  # OpenOrdersRequest
-        if block < 24:
-            return -ERROR_BLOCK_LENGTH
-        position = _walk_open_orders_request_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 114:  # TransferRequest
         if block < 38:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_transfer_request_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 115:  # WithdrawalRequest
         if block < 34:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_withdrawal_request_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 200:  # ExecutionReport
         if block < 201:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_execution_report_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 201:  # OrderCancelReject
         if block < 64:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_order_cancel_reject_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 206:  # OrderMassCancelReport
         if block < 39:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_order_mass_cancel_report_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 207:  # MassQuoteAck
@@ -2984,31 +4179,31 @@ def measure(address: int, length: int) -> int:
     elif template == 220:  # BusinessReject
         if block < 40:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_business_reject_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 300:  # PositionReport
         if block < 72:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_position_report_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 301:  # BalanceUpdate
         if block < 55:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_balance_update_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 302:  # MarginReport
         if block < 53:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_margin_report_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 303:  # AccountReportEnd
         if block < 34:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_account_report_end_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 304:  # FundingPayment
@@ -3023,13 +4218,13 @@ def measure(address: int, length: int) -> int:
     elif template == 307:  # WithdrawalReport
         if block < 65:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_withdrawal_report_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 308:  # TransferReport
         if block < 60:
             return -ERROR_BLOCK_LENGTH
-        position = _walk_transfer_report_echo(position, end, version)
+        position = _walk_echo(position, end, version)
         if position < 0:
             return position
     else:
