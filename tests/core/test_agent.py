@@ -1,0 +1,186 @@
+"""Agents under the three schedulers, and the ways to wait."""
+
+import signal
+import threading
+import time
+
+import pytest
+
+from core.agent import StopFlag, run_agent, run_until, run_until_quiet, step
+from core.doorbell import Doorbell
+from core.idle import Adaptive, Spin
+from core.status import StatusTable
+
+SLEEPER = """
+import signal, sys, time
+from pathlib import Path
+from core.agent import StopFlag, run_agent
+from core.doorbell import Doorbell
+from core.idle import Adaptive
+from core.status import StatusTable
+row = StatusTable.open(sys.argv[1]).take("core")
+bell = Doorbell(Path(sys.argv[2]), "core")
+flag = StopFlag()
+def stop(number, frame):
+    flag.stopping = True
+    bell.ring()
+signal.signal(signal.SIGTERM, stop)
+class Nothing:
+    polls = 0
+    def poll(self):
+        self.polls += 1
+        return 0
+agent = Nothing()
+print("ready", flush=True)
+begin = time.process_time()
+run_agent(agent, Adaptive(bell, row, timeout_seconds=60), flag)
+print(agent.polls, time.process_time() - begin, flush=True)
+"""
+
+
+class Queue:
+    """An agent that works off a list, and may pass its items on."""
+
+    def __init__(self, items=(), target=None):
+        self.items = list(items)
+        self.target = target
+        self.done = []
+        self.polls = 0
+
+    def poll(self):
+        self.polls += 1
+        if not self.items:
+            return 0
+        item = self.items.pop(0)
+        self.done.append(item)
+        if self.target is not None:
+            self.target.items.append(item)
+        return 1
+
+
+class Until:
+    """Stops after so many polls of an agent."""
+
+    def __init__(self, agent, polls):
+        self.agent = agent
+        self.polls = polls
+
+    @property
+    def stopping(self):
+        return self.agent.polls >= self.polls
+
+
+@pytest.fixture
+def row(instance):
+    table = StatusTable.attach_or_create(instance)
+    yield table.take("core")
+    table.close()
+
+
+@pytest.fixture
+def bell(tmp_path):
+    made = Doorbell(tmp_path, "core")
+    yield made
+    made.close()
+
+
+def test_an_agent_is_polled_until_it_is_to_stop():
+    agent = Queue(range(5))
+    assert run_agent(agent, Spin(), Until(agent, 8)) == 5
+    assert agent.polls == 8
+
+
+def test_agents_are_stepped_in_the_order_given():
+    last = Queue()
+    first = Queue([1, 2, 3], last)
+    assert step([last, first]) == 1
+    assert step([first, last]) == 2
+    assert run_until_quiet([first, last]) == 3
+    assert last.done == [1, 2, 3]
+    assert run_until_quiet([first, last]) == 0
+
+
+def test_agents_that_never_rest_are_an_error():
+    a = Queue([1])
+    a.target = a
+    with pytest.raises(RuntimeError, match="never came to rest: rounds=50 work=50"):
+        run_until_quiet([a], 50)
+    with pytest.raises(RuntimeError, match="never got there"):
+        run_until([a], lambda: False, 50)
+    run_until([a], lambda: a.polls > 120, 50)
+
+
+def test_an_agents_exception_ends_it_awake(row, bell):
+    class Broken:
+        def __init__(self):
+            self.polls = 0
+
+        def poll(self):
+            self.polls += 1
+            if self.polls > 10:
+                raise ValueError("broken")
+            return 0
+
+    with pytest.raises(ValueError, match="broken"):
+        run_agent(Broken(), Adaptive(bell, row, 1, 1, 0), StopFlag())
+    assert not row.asleep
+
+
+def test_waiting_goes_from_spinning_over_yielding_to_sleep(row, bell):
+    idle = Adaptive(bell, row, spins=3, yields=2, timeout_seconds=0.001)
+    for _ in range(5):
+        idle.idle(0)
+        assert not row.asleep
+    idle.idle(0)  # Armed: the next poll is the second look.
+    assert row.asleep
+    assert idle.sleeps == 0
+    idle.idle(0)
+    assert (idle.sleeps, row.asleep) == (1, True)  # Time over, still nothing: sleep again.
+    idle.idle(0)
+    assert idle.sleeps == 2
+    idle.idle(1)
+    assert not row.asleep
+    idle.idle(0)
+    assert not row.asleep
+
+
+def test_work_found_by_the_second_look_prevents_the_sleep(row, bell):
+    idle = Adaptive(bell, row, spins=0, yields=0, timeout_seconds=60)
+    idle.idle(0)
+    assert row.asleep
+    idle.idle(1)
+    assert (row.asleep, idle.sleeps) == (False, 0)
+
+
+def test_a_bell_ends_the_sleep_and_spinning_begins_anew(row, bell):
+    idle = Adaptive(bell, row, spins=1, yields=0, timeout_seconds=60)
+    idle.idle(0)
+    idle.idle(0)
+    timer = threading.Timer(0.05, bell.ring_if_asleep, (row,))
+    timer.start()
+    begin = time.monotonic()
+    idle.idle(0)
+    assert time.monotonic() - begin < 30
+    timer.join()
+    assert (row.asleep, idle.sleeps) == (False, 1)
+    assert not bell.wait(0)
+    idle.idle(0)
+    assert not row.asleep
+
+
+def test_a_sleeping_process_takes_no_time_and_ends_at_once_when_asked(
+    instance, row, tmp_path, spawn
+):
+    process = spawn(SLEEPER, instance, tmp_path)
+    assert process.stdout.readline() == "ready\n"
+    while not row.asleep:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    begin = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    polls, seconds = process.stdout.readline().split()
+    assert time.monotonic() - begin < 5  # Not the sixty seconds of the timeout.
+    assert int(polls) < 100
+    assert float(seconds) < 0.2
+    assert process.wait() == 0
+    assert not row.asleep
