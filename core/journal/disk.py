@@ -55,7 +55,7 @@ class Disk(Protocol):
     def remove(self, path: Path) -> None: ...
 
     def make_directory(self, path: Path) -> None:
-        """Make a directory, mode 0700, and its parents; no error if it exists."""
+        """Make a directory, mode 0700, and its parents, durably; no error if it exists."""
 
     def names(self, path: Path) -> list[str]:
         """The sorted names in a directory; none if there is no such directory."""
@@ -135,10 +135,14 @@ class RealDisk:
         path.unlink(missing_ok=True)
 
     def make_directory(self, path: Path) -> None:
+        if path.is_dir():
+            return
+        self.make_directory(path.parent)
         try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise _refused(error, f"cannot make directory {path}") from error
+        self.sync_directory(path.parent)
 
     def names(self, path: Path) -> list[str]:
         try:

@@ -91,6 +91,8 @@ class Journal:
         assert self._taken, "Invariant: a journal is taken over before it is written."
         assert sequence <= self._chain.sequence, "Invariant: a digest follows its command."
         self._write(Kind.DIGEST, self._chain.sequence, frame.pack_digest(sequence, digest))
+        if self._sync_each:  # Never two frames at once that a power cut may take: see reader.tail.
+            self.sync()
 
     def read_from(
         self, sequence: int, verify_digest: reader.VerifyDigest | None = None
