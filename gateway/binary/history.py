@@ -1,0 +1,121 @@
+"""The event stream, wherever it lies, and the retransmissions that read it again.
+
+    position     begin of archive            oldest in the log        published
+       ──────────────┬────────────────────────────┬───────────────────────┬──▶
+                     │  archive files only        │ log, and archive      │
+                     └────────────────────────────┴───────────────────────┘
+
+A retransmission starts at the mark before its first number (gateway/binary/connections.py) and
+reads forward in slices, so that a request for events long past never holds up anybody else.
+"""
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.errors import EventsLost
+from core.events import log_address, log_lapped, log_published
+from core.journal.archive import EventArchive
+from core.journal.errors import JournalError
+from core.memory import Segment
+from gateway.binary.connections import MARK_STRIDE, MARKS_MAX
+from gateway.binary.frames import SOFH_SIZE
+from gateway.binary.walk import collect
+
+READ_BYTES = 1 << 20
+SLICE_BYTES = 4 << 20  # of the stream, in one poll
+
+
+class Stream:
+    """The bytes of the event stream from any position that log or archive still have."""
+
+    def __init__(self, segment: Segment, archive: EventArchive) -> None:
+        self._log = segment.address
+        self._archive = archive
+
+    def begin(self) -> int:
+        """The oldest position that can be read."""
+        return self._archive.begin()
+
+    def read(self, position: int, limit: int = READ_BYTES) -> bytes:
+        """At most `limit` bytes from a frame's beginning on, maybe ending within a frame.
+
+        Raises EventsLost if they are gone.
+        """
+        available = min(log_published(self._log) - position, limit)
+        if available <= 0:
+            return b""
+        if not log_lapped(self._log, position):
+            data = ctypes.string_at(log_address(self._log, position), available)
+            # Zeros stand where a log made by a restarted core begins amid the stream.
+            if not log_lapped(self._log, position) and data[:4] != b"\0\0\0\0":
+                return data
+        try:
+            return self._archive.read(position, available)
+        except JournalError as error:
+            raise EventsLost(str(error)) from error
+
+
+def locate(session: Any, marks: Any, first: int) -> int | None:
+    """A position at or before the session's event `first`; None if it is too long ago.
+
+    session: a record of connections.SESSION. marks: int64, its MARKS_MAX words.
+    """
+    mark, newest = first // MARK_STRIDE, (int(session["next_outbound"]) - 1) // MARK_STRIDE
+    oldest = int(session["first_mark"])
+    if oldest < 0 or mark < oldest or newest - mark >= MARKS_MAX:
+        return None
+    return int(marks[mark % MARKS_MAX])
+
+
+@dataclass(slots=True)
+class Retransmission:
+    """One request being answered: events `first` to `first + count − 1` of a session.
+
+    After `step` gave True, `frames` are the framed events, all of them, in order.
+    """
+
+    stream: Stream
+    position: int
+    session: int
+    first: int
+    count: int
+    request_timestamp: int
+    end: int  # of the stream that was dealt out when the request came
+    wanted: Any = None
+    out: Any = None
+
+    def __post_init__(self) -> None:
+        self.wanted = np.array([self.first, self.first + self.count, 0], np.int64)
+        self.out = np.empty(1 << 16, np.uint8)
+
+    @property
+    def frames(self) -> memoryview:
+        """What to send."""
+        return memoryview(self.out)[: int(self.wanted[2])]
+
+    def step(self) -> bool:
+        """Read a slice; True once everything was found. Raises EventsLost."""
+        until = self.position + SLICE_BYTES
+        while self.wanted[0] < self.wanted[1]:
+            if self.position >= until:
+                return False
+            data = self.stream.read(self.position)
+            if not data or self.position >= self.end:
+                raise EventsLost(f"event {self.wanted[0]} of session {self.session} is not there")
+            view = np.frombuffer(data, np.uint8)
+            used = collect(view.ctypes.data, len(data), self.session, self.wanted, self.out)
+            self.position += used
+            if used == 0:
+                self._grow(len(data))
+        return True
+
+    def _grow(self, size: int) -> None:
+        """More room: the frames so far and those that `size` bytes of stream can hold."""
+        if self.out.shape[0] - int(self.wanted[2]) > size + SOFH_SIZE:
+            raise EventsLost(f"no event frame at {self.position}")
+        grown = np.empty(2 * self.out.shape[0] + size + SOFH_SIZE, np.uint8)
+        grown[: self.out.shape[0]] = self.out
+        self.out = grown
