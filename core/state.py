@@ -169,8 +169,12 @@ PROTECTION = np.dtype(  # Market-maker protection of (account, underlying).
         ("quantity", "i8"),
         ("value", "i8"),
         ("count", "i8"),
-        ("tripped", "i4"),
+        ("tripped", "i4"),  # 1: no quotes until it is reset
+        ("trigger", "i4"),  # what tripped it: 1 quantity, 2 value, 3 count
         ("next", "i4"),  # of the account's
+        ("pending_next", "i4"),  # of those whose quotes are still to be cancelled
+        ("session", "i4"),  # that quotes under it, for the notice
+        ("spare", "i4"),
     ],
     align=True,
 )
@@ -459,7 +463,9 @@ def state_dtype(limits: Limits) -> np.dtype[Any]:
             ("protections_used", "i4"),
             ("expiries", "i4"),
             ("jobs", "i4"),
+            ("next_timer", "i8"),  # earliest of all timers that run, 0 when none does
             ("trigger_pending", "i4"),  # instrument with stops still to execute
+            ("auction_pending", "i4"),  # instrument whose opening auction still trades
             ("protection_pending", "i4"),  # tripped protection whose quotes are to be cancelled
             ("withdrawals", "i4"),
             ("withdrawal_ids", "i8"),

@@ -1,0 +1,136 @@
+"""The opening auction: everything that crosses trades at one price.
+
+The price is the one at which most trades; among those the one that leaves least unfilled, then the
+one nearest to the reference (last, else mark), then the lowest. Orders trade in price-time
+priority, hidden quantity included, in slices between commands when there are many.
+"""
+
+import sbe.generated.order_entry as oe
+from core.engine.book import dequeue, enqueue, reduce_visible
+from core.engine.emit import add_report_flag, report_trade
+from core.engine.fees import fill_fee
+from core.engine.matching import FILLS_MAX, first_in_line, settle_fill
+from core.engine.orders import cancel_order, close_order
+from core.engine.price_levels import level_of, next_above, page_of
+from core.engine.units import value_of
+from core.jit import jit
+from core.state import DONE
+
+
+@jit
+def _leaves_at(s, book, side, tick):
+    """Lots, shown and hidden, of one side at a tick."""
+    if page_of(s, book.root[side], book.depth, tick) == 0:
+        return 0
+    number = level_of(s, book.root[side], book.depth, tick)
+    slot = s.pages[number >> 6].level[number & 63].first
+    lots = 0
+    while slot != 0:
+        lots += s.orders[slot].leaves
+        slot = s.orders[slot].next
+    return lots
+
+
+@jit
+def _next_tick(s, book, tick, last):
+    """The next tick up to `last` at which either side has orders; last + 1 when there is none."""
+    bid = next_above(s, book.root[0], book.depth, tick)
+    offer = next_above(s, book.root[1], book.depth, tick)
+    found = last + 1
+    if bid != 0:
+        found = min(found, bid - 1)
+    if offer != 0:
+        found = min(found, offer - 1)
+    return found
+
+
+@jit
+def auction_tick(s, book):
+    """The auction's price in ticks, 0 when nothing crosses."""
+    first = book.best[1] - 1
+    last = book.best[0] - 1
+    if book.best[0] == 0 or book.best[1] == 0 or last < first:
+        return 0
+    reference = book.last_tick - 1 if book.last_tick > 0 else book.mark // book.tick_size
+    demand = 0
+    tick = _next_tick(s, book, first - 1, last)
+    while tick <= last:
+        demand += _leaves_at(s, book, 0, tick)
+        tick = _next_tick(s, book, tick, last)
+    supply = 0
+    best, most, least = 0, 0, 0
+    tick = _next_tick(s, book, first - 1, last)
+    while tick <= last:
+        supply += _leaves_at(s, book, 1, tick)
+        volume = min(demand, supply)
+        surplus = abs(demand - supply)
+        nearer = abs(tick - reference) < abs(best - reference)
+        equal = volume == most and surplus == least and nearer
+        if volume > most or (volume == most and surplus < least) or equal:
+            best, most, least = tick, volume, surplus
+        demand -= _leaves_at(s, book, 0, tick)
+        tick = _next_tick(s, book, tick, last)
+    return best
+
+
+@jit
+def uncross(s, instrument, tick):
+    """Trade what crosses at the price, FILLS_MAX trades at the most; lots traded."""
+    book = s.instruments[instrument]
+    traded = 0
+    for _ in range(FILLS_MAX):
+        if book.best[0] == 0 or book.best[1] == 0:
+            break
+        if book.best[0] - 1 < tick or book.best[1] - 1 > tick:
+            break
+        buy = first_in_line(s, book, 0)
+        sell = first_in_line(s, book, 1)
+        if s.orders[buy].owner == s.orders[sell].owner:
+            earlier = s.details[buy].entry_sequence < s.details[sell].entry_sequence
+            cancel_order(s, sell if earlier else buy, oe.REASON_SELF_TRADE)
+            continue
+        lots = min(s.orders[buy].leaves, s.orders[sell].leaves)
+        _auction_trade(s, book, instrument, buy, sell, lots, tick)
+        traded += lots
+    if traded > 0:
+        book.last_tick = tick + 1
+        s.work.triggered = instrument
+    return traded
+
+
+@jit
+def still_crosses(s, instrument, tick):
+    """Whether the auction has more to trade."""
+    book = s.instruments[instrument]
+    if book.best[0] == 0 or book.best[1] == 0:
+        return False
+    return book.best[0] - 1 >= tick and book.best[1] - 1 <= tick
+
+
+@jit
+def _auction_trade(s, book, instrument, buy, sell, lots, tick):
+    s.trades += 1
+    book.trades += 1
+    value = value_of(book, tick, lots)
+    for slot in (sell, buy):
+        order = s.orders[slot]
+        fee = fill_fee(s, order.account, instrument, value, True)
+        left = order.leaves - lots
+        if lots >= order.visible:
+            dequeue(s, book, slot)
+            order.visible = 0
+        else:
+            reduce_visible(s, slot, lots)
+        settle_fill(s, slot, tick, lots, value, fee)
+        kept = order.visible > 0
+        if left == 0:
+            order.state = DONE
+        elif not kept:
+            display = s.details[slot].display
+            order.visible = left if display == 0 else min(left, display)
+            enqueue(s, book, slot)
+        a = report_trade(s, slot, tick, lots, fee, oe.LAST_LIQUIDITY_AUCTION)
+        if kept:
+            add_report_flag(a, oe.REPORT_FLAGS_PRIORITY_KEPT)
+        if left == 0:
+            close_order(s, slot)
