@@ -107,14 +107,15 @@ class Place:
                 pid = live[0][1]
                 raise Refused(f"instance {instance} is already running (process {pid})")
             time.sleep(0.05)
-        marker = memory.DIRECTORY / f"onebook.{instance}.identity"
-        self.recovering = marker.exists() and marker.read_text() == self._identity
+        marker = marker_path(instance)
         with _refusing(marker):
+            identity = marker.read_text().partition("\n")[0] if marker.exists() else ""
+            self.recovering = identity == self._identity
             if not self.recovering:
                 memory.unlink_all(instance)
                 descriptor = os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 with os.fdopen(descriptor, "w") as file:
-                    file.write(self._identity)
+                    file.write(f"{self._identity}\n{self.options.data}\n")
 
     def _make_rundir(self, tables: dict[str, Any]) -> None:
         rundir = self.options.rundir
@@ -128,6 +129,14 @@ class Place:
             descriptor = os.open(self.options.config, flags, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(msgspec.json.encode(tables, enc_hook=str))
+
+
+def marker_path(instance: str) -> Path:
+    """The file that tells which data the segments of an instance belong to.
+
+    Two lines: the identity of the data directory, and its path.
+    """
+    return memory.DIRECTORY / f"onebook.{instance}.identity"
 
 
 def default_data(instance: str) -> Path:

@@ -10,10 +10,10 @@ import hashlib
 import importlib.util
 import os
 import platform
-import selectors
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -78,34 +78,31 @@ def warm(options: Options, configuration: Configuration, log: FilteringBoundLogg
 
 def _compile(modules: list[str], options: Options, console: Console) -> None:
     begin = time.monotonic()
-    running: dict[str, subprocess.Popen[str]] = {}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-u", "-m", name, *options.arguments()],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+        )
+        for name in modules
+    ]
+
+    def show(name: str, popen: subprocess.Popen[str]) -> None:
+        part = name.partition(".")[0]
+        assert popen.stdout is not None
+        with popen.stdout as lines:
+            for line in lines:
+                elapsed = time.monotonic() - begin
+                console.print(f"  {elapsed:5.1f} s  {part}: {line.strip()}", markup=False)
+
     try:
-        with selectors.DefaultSelector() as selector:
-            for name in modules:
-                command = [sys.executable, "-u", "-m", name, *options.arguments()]
-                running[name] = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-                )
-                output = running[name].stdout
-                assert output is not None
-                selector.register(output, selectors.EVENT_READ, (name, output))
-            while selector.get_map():
-                for key, _ in selector.select():
-                    name, output = key.data
-                    line = output.readline()
-                    if line:
-                        elapsed = time.monotonic() - begin
-                        part = name.partition(".")[0]
-                        console.print(f"  {elapsed:5.1f} s  {part}: {line.strip()}", markup=False)
-                    else:
-                        selector.unregister(output)
+        with ThreadPoolExecutor(len(modules)) as screen:
+            for name, popen in zip(modules, running, strict=True):
+                screen.submit(show, name, popen)
+            codes = [popen.wait() for popen in running]
     except BaseException:
-        for popen in running.values():
+        for popen in running:
             popen.terminate()
         raise
-    failed = [name for name, popen in running.items() if popen.wait() != 0]
-    for popen in running.values():
-        if popen.stdout:
-            popen.stdout.close()
-    if failed:
-        raise Refused(f"compiling failed: python -m {failed[0]}; the log says why")
+    for name, code in zip(modules, codes, strict=True):
+        if code != 0:
+            raise Refused(f"compiling failed: python -m {name} ended with code {code}")

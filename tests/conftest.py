@@ -1,0 +1,26 @@
+"""What all tests share: hypothesis profiles, and an instance name nobody else uses."""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from core import memory
+
+settings.register_profile("default", deadline=None, max_examples=50)
+# Continuous integration repeats the same examples each time; a random run prints its seed.
+settings.register_profile(
+    "ci", deadline=None, max_examples=100, derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture
+def instance() -> Iterator[str]:
+    """A name for an exchange of this test's own; its shared memory is gone afterwards."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    yield name
+    memory.unlink_all(name)

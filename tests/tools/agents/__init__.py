@@ -1,0 +1,1 @@
+"""Small real processes for the tests of the supervisor."""

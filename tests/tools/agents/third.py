@@ -1,0 +1,9 @@
+"""The worker under the name `third`."""
+
+import sys
+
+from core.process import run
+from tests.tools.agents.worker import main
+
+if __name__ == "__main__":
+    sys.exit(run("third", main))
