@@ -1,6 +1,6 @@
 """Logging: one JSON object a line, on standard error, from every process alike.
 
-    {"time":"2026-01-31T12:00:00.123456Z","level":"info","process":"fix","event":"logon","session":7}
+    {"time":"2026-01-31T12:00:00.123456Z","level":"info","process":"fix","event":"logon"}
 
 The supervisor gives its children its own standard error (or the log file), opened for appending;
 a line is one write, so that lines of different processes never mix. Nothing in the core's loop
