@@ -52,6 +52,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._watched: dict[str, tuple[int, int]] = {}  # name to pid and pidfd
         self._status = StatusTable.attach_or_create(options.instance)
+        self._status.core_ready = 0  # Whatever a crash left there.
         self._row: StatusRow = self._status.take(NAME)
         self._wake, self._waker = socket.socketpair()
         for end in (self._wake, self._waker):
