@@ -305,6 +305,8 @@ def _instrument() -> np.dtype[Any]:
             ("funded_cut", "i4"),
             ("funding_rate", "i8"),  # of the last completed or running funding, 1e-9
             ("funding_value", "i8"),  # quote units of one lot at its mark
+            ("funding_positions", "i8"),
+            ("funding_remainder", "i8"),  # quote units taken and not given so far
             ("resolved_positions", "i8"),
             ("resolved_paid", "i8"),  # quote units to the longs
             ("payout_value", "i8"),  # quote units of one lot, when resolved
@@ -471,6 +473,9 @@ def state_dtype(limits: Limits) -> np.dtype[Any]:
             ("withdrawal_ids", "i8"),
             ("price_version", "i8"),  # counts changes of any mark or index
             ("settlement_cycle", "i8"),
+            ("settlement_positions", "i8"),
+            ("settlement_debits", "i8"),  # USDC units
+            ("settlement_credits", "i8"),
             ("session_timers", "i8"),  # how many sessions have a `cancel_at`
             ("producers", PRODUCER, (PRODUCERS,)),
             ("fees", FEE, (FEE_TIERS, INSTRUMENT_KINDS)),

@@ -1,0 +1,252 @@
+"""The only way into the margin room: may this be done, and what is reserved for it.
+
+    margin_admit     may an additional open order stand?   E ≥ IM with it, or it reduces risk
+    margin_reserve   an order became open                  margin_release   or is not any more
+    margin_changed   a position was filled, settled or paid out
+    margin_levels    equity, initial and maintenance requirement
+    margin_withdrawable   may an amount leave the account?
+
+Checked is  free = E − IM = collateral + Σ linear profit − Σ linear requirement + Σ event floors,
+of which only the touched part is recomputed; when a mark or an index has moved since the account
+was last looked at, all of its linear positions are (core.engine.margin.linear). Nobody outside
+reads the room's tables.
+"""
+
+import sbe.generated.order_entry as oe
+from core.engine.accounts import touch_all
+from core.engine.fees import fill_fee
+from core.engine.margin.collateral import collateral
+from core.engine.margin.events import refresh_prediction
+from core.engine.margin.levels import levels
+from core.engine.margin.linear import refresh_account, refresh_linear
+from core.engine.margin.relief import reduces_risk
+from core.engine.money import MILLION, multiply_divide, share_up, value_up
+from core.jit import jit
+
+_INDEX_STALE = 2
+
+
+@jit
+def _refresh(s, position):
+    if s.instruments[position.instrument].kind >= oe.INSTRUMENT_KIND_OUTCOME:
+        refresh_prediction(s, position)
+    else:
+        refresh_linear(s, position)
+
+
+@jit
+def _shift(s, position, side, lots, value):
+    """Count open lots (below zero: no longer open) and what they reserve of the balances."""
+    book = s.instruments[position.instrument]
+    assets = s.accounts[position.account].assets
+    if side == oe.SIDE_BUY:
+        position.open_buy += lots
+        position.open_buy_value += value
+        if book.kind != oe.INSTRUMENT_KIND_PERPETUAL:
+            assets[book.quote].reserved += value
+            s.accounts[position.account].assets_seen |= 1 << book.quote
+    else:
+        position.open_sell += lots
+        position.open_sell_value += value
+        if book.kind == oe.INSTRUMENT_KIND_SPOT:
+            assets[book.base].reserved += lots * book.base_per_lot
+            s.accounts[position.account].assets_seen |= 1 << book.base
+
+
+@jit
+def margin_reserve(s, number, side, tick, lots):
+    """An order of so many lots at a tick became open (or grew by them)."""
+    position = s.positions[number]
+    value = tick * lots * s.instruments[position.instrument].value_per_tick_lot
+    _shift(s, position, side, lots, value)
+    _refresh(s, position)
+
+
+@jit
+def margin_release(s, number, side, tick, lots):
+    """So many lots of an order at a tick are no longer open: filled, cancelled or reduced."""
+    position = s.positions[number]
+    value = tick * lots * s.instruments[position.instrument].value_per_tick_lot
+    _shift(s, position, side, -lots, -value)
+    _refresh(s, position)
+
+
+@jit
+def margin_changed(s, number):
+    """The quantity or the profit of a position changed."""
+    _refresh(s, s.positions[number])
+
+
+@jit
+def _free(s, account, initial_needed):
+    """E − IM of an account whose linear sums are those of now, less what else is needed."""
+    holder = s.accounts[account]
+    value, required = collateral(s, account, True)
+    return value - required + holder.profit - holder.initial + holder.floor - initial_needed
+
+
+@jit
+def _bring_up(s, account):
+    """Post interest and recompute sums if a price or an interest index moved."""
+    if s.accounts[account].price_version != s.price_version:
+        touch_all(s, account)
+        refresh_account(s, account)
+
+
+@jit
+def margin_admit(s, number, side, tick, lots):
+    """Whether an additional order may be open: 0, or the reason why not.
+
+    Needs: the position's limit; E ≥ IM as if it stood, or risk reduced by it; for what trades cash,
+    the balance or the right to borrow; a live index. Sets work.detail to what the rule saw and
+    work.limit to the rule's limit (of InsufficientMargin: what is needed, what is free).
+    """
+    position = s.positions[number]
+    account = position.account
+    book = s.instruments[position.instrument]
+    _bring_up(s, account)
+    if _over_limit(s, position, book, side, lots):
+        return oe.REASON_POSITION_LIMIT
+    value = tick * lots * book.value_per_tick_lot
+    fee = max(0, fill_fee(s, account, position.instrument, value, False))
+    before = s.accounts[account].initial - s.accounts[account].floor
+    _shift(s, position, side, lots, value)
+    _refresh(s, position)
+    raised = s.accounts[account].initial - s.accounts[account].floor - before
+    reason = _judge(s, number, side, lots, raised, fee)
+    _shift(s, position, side, -lots, -value)
+    _refresh(s, position)
+    if reason == oe.REASON_INSUFFICIENT_MARGIN and reduces_risk(s, number, side, tick, lots):
+        return 0
+    return reason
+
+
+@jit
+def _over_limit(s, position, book, side, lots):
+    """Whether the position could grow beyond what one account may hold."""
+    if side == oe.SIDE_BUY:
+        reach = position.quantity + position.open_buy + lots
+    else:
+        reach = position.open_sell + lots - position.quantity
+    if reach <= book.position_maximum:
+        return False
+    s.work.detail = reach * book.lot_size
+    s.work.limit = book.position_maximum * book.lot_size
+    return True
+
+
+@jit
+def _judge(s, number, side, lots, raised, fee):
+    """Judge the account as it stands with the order counted; 0 or the reason against it."""
+    position = s.positions[number]
+    account = position.account
+    book = s.instruments[position.instrument]
+    perpetual = book.kind == oe.INSTRUMENT_KIND_PERPETUAL
+    if raised > 0 or not perpetual:
+        free = _free(s, account, fee)
+        if free < 0 and (raised > 0 or _debt_grows(s, position, book, side)):
+            s.work.detail = max(raised, 0) + fee
+            s.work.limit = free + s.work.detail
+            return oe.REASON_INSUFFICIENT_MARGIN
+    if not perpetual:
+        reason = _judge_cash(s, position, book, side)
+        if reason != 0:
+            return reason
+    elif raised > 0 or book.mark_value == 0:
+        stale = book.mark_value == 0 or s.assets[book.base].index_state == _INDEX_STALE
+        if stale and not _only_closes(position, side):
+            return oe.REASON_INDEX_STALE
+    return 0
+
+
+@jit
+def _only_closes(position, side):
+    """Whether all open orders of the side together can bring the position at most to zero."""
+    if side == oe.SIDE_BUY:
+        return position.quantity + position.open_buy <= 0
+    return position.quantity - position.open_sell >= 0
+
+
+@jit
+def _debt_grows(s, position, book, side):
+    """Whether what the order gives away isn't covered by the balance."""
+    if side == oe.SIDE_SELL and book.kind != oe.INSTRUMENT_KIND_SPOT:
+        return False
+    given = book.quote if side == oe.SIDE_BUY else book.base
+    entry = s.accounts[position.account].assets[given]
+    return entry.reserved > entry.balance
+
+
+@jit
+def _judge_cash(s, position, book, side):
+    """Whether the balance covers what the order gives away, or the account may borrow it."""
+    if not _debt_grows(s, position, book, side):
+        return 0
+    given = book.quote if side == oe.SIDE_BUY else book.base
+    holder = s.accounts[position.account]
+    entry = holder.assets[given]
+    asset = s.assets[given]
+    debt = entry.reserved - entry.balance
+    if holder.auto_borrow == 0 or asset.borrowable == 0:
+        s.work.detail = entry.reserved
+        s.work.limit = entry.balance
+        return oe.REASON_INSUFFICIENT_BALANCE
+    if asset.borrow_limit != 0 and debt > asset.borrow_limit:
+        s.work.detail = debt
+        s.work.limit = asset.borrow_limit
+        return oe.REASON_BORROW_LIMIT
+    borrowed = asset.borrowed + debt - max(0, -entry.balance)
+    ceiling = _pool_ceiling(asset, asset.lent)
+    if borrowed > ceiling:
+        s.work.detail = borrowed
+        s.work.limit = ceiling
+        return oe.REASON_POOL_CEILING
+    if given != 0 and (asset.index_price == 0 or asset.index_state == _INDEX_STALE):
+        return oe.REASON_INDEX_STALE
+    return 0
+
+
+@jit
+def _pool_ceiling(asset, lent):
+    """How much of the pool may be borrowed."""
+    return multiply_divide(max(0, lent), asset.utilisation_ceiling, MILLION)
+
+
+@jit
+def margin_withdrawable(s, account, number, amount):
+    """Whether an amount of an asset may leave the account: 0, or the reason why not."""
+    _bring_up(s, account)
+    entry = s.accounts[account].assets[number]
+    asset = s.assets[number]
+    available = entry.balance - entry.reserved
+    if amount > available:
+        s.work.detail = amount
+        s.work.limit = max(0, available)
+        return oe.REASON_INSUFFICIENT_BALANCE
+    # Taking an asset away never costs more than its value: its haircut goes with it.
+    free = _free(s, account, 0)
+    lost = amount
+    if number != 0:
+        worth = value_up(asset, amount)
+        lost = worth - share_up(worth, asset.haircut_initial) + 1
+    if lost > free:
+        s.work.detail = lost
+        s.work.limit = max(0, free)
+        return oe.REASON_INSUFFICIENT_MARGIN
+    if s.accounts[account].auto_lend != 0:
+        ceiling = _pool_ceiling(asset, asset.lent - amount)
+        if asset.borrowed > ceiling and asset.borrowed > 0:
+            s.work.detail = asset.borrowed
+            s.work.limit = ceiling
+            return oe.REASON_POOL_CEILING
+    return 0
+
+
+@jit
+def margin_levels(s, account):
+    """Write equity, initial and maintenance requirement to work.scratch[0:3], in USDC units."""
+    _bring_up(s, account)
+    equity, initial, maintenance = levels(s, account)
+    s.work.scratch[0] = equity
+    s.work.scratch[1] = initial
+    s.work.scratch[2] = maintenance

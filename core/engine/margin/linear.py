@@ -1,0 +1,161 @@
+"""Spot pairs and perpetuals: what one position with its open orders earns and requires.
+
+    perpetual   profit   q × (mark − last settled mark) + unsettled
+                N        the larger of |q + buys| and |q − sells|, at the mark
+                require  max(base, factor × √N) × N + what the orders lose against the mark
+    spot pair   profit   nothing: what is held counts as balance
+                require  the haircut on what the orders would bring
+                         + what they lose against the index
+
+Rates are parts per million (base, haircut) and 1e-9 per square root of a whole USDC (factor); all
+results are USDC units, requirements rounded up.
+"""
+
+import sbe.generated.order_entry as oe
+from core.engine.money import MILLION, multiply_divide_up, share_up, square_root, value_down, value_up
+from core.jit import jit
+
+_SIZE_SCALE = 1_000_000_000_000  # 1e9 of the factor × √1e6 of the units
+
+
+@jit
+def size_requirement(notional, factor):
+    """ceil(factor × √notional × notional), at most the notional itself."""
+    shift = 0
+    scaled = notional
+    while scaled < 1 << 58 and shift < 20:  # The root of a number with 60 bits has 30 good ones.
+        scaled <<= 2
+        shift += 1
+    root = square_root(scaled) + 1
+    required = multiply_divide_up(notional, factor * root, _SIZE_SCALE << shift)
+    return min(required, notional)
+
+
+@jit
+def notional_requirement(notional, base, factor, threshold):
+    """max(base, factor × √notional) × notional, rounded up."""
+    required = share_up(notional, base)
+    if notional > threshold:
+        required = max(required, size_requirement(notional, factor))
+    return required
+
+
+@jit
+def size_threshold(base, factor):
+    """The notional in USDC units up to which the base rate decides: (base / factor)²."""
+    if factor == 0:
+        return 1 << 62
+    ratio = (base * 1000) // factor  # √ of whole USDC, rounded down: early is safe.
+    return min(ratio, 1 << 20) * min(ratio, 1 << 20) * MILLION
+
+
+@jit
+def perpetual_notional(position, mark_value):
+    """USDC units at the mark of the position after the worse of its open sides traded."""
+    longest = abs(position.quantity + position.open_buy)
+    shortest = abs(position.quantity - position.open_sell)
+    return max(longest, shortest) * mark_value
+
+
+@jit
+def perpetual_order_loss(position, mark_value):
+    """What the open orders lose against the mark if they all trade at their limits."""
+    buys = position.open_buy_value - position.open_buy * mark_value
+    sells = position.open_sell * mark_value - position.open_sell_value
+    return max(0, buys) + max(0, sells)
+
+
+@jit
+def perpetual_profit(position, book):
+    """Unrealised profit or loss, exact."""
+    return position.quantity * (book.mark_value - position.settled_value) + position.unsettled
+
+
+@jit
+def perpetual_initial(position, book):
+    """Initial margin of a perpetual position and its orders."""
+    mark = book.mark_value
+    required = notional_requirement(
+        perpetual_notional(position, mark), book.margin_base_initial,
+        book.margin_factor_initial, book.size_threshold_initial,
+    )
+    return required + perpetual_order_loss(position, mark)
+
+
+@jit
+def perpetual_maintenance(position, book):
+    """Maintenance margin of a perpetual position and its orders."""
+    mark = book.mark_value
+    required = notional_requirement(
+        perpetual_notional(position, mark), book.margin_base_maintenance,
+        book.margin_factor_maintenance, book.size_threshold_maintenance,
+    )
+    return required + perpetual_order_loss(position, mark)
+
+
+@jit
+def _quote_value_up(s, asset, amount):
+    return amount if asset == 0 else value_up(s.assets[asset], amount)
+
+
+@jit
+def _quote_value_down(s, asset, amount):
+    return amount if asset == 0 else value_down(s.assets[asset], amount)
+
+
+@jit
+def spot_order_loss(s, position, book):
+    """What the open orders of a pair lose against the index if they all trade at their limits."""
+    base = s.assets[book.base]
+    loss = 0
+    if position.open_buy > 0:
+        brought = value_down(base, position.open_buy * book.base_per_lot)
+        loss += max(0, _quote_value_up(s, book.quote, position.open_buy_value) - brought)
+    if position.open_sell > 0:
+        given = value_up(base, position.open_sell * book.base_per_lot)
+        loss += max(0, given - _quote_value_down(s, book.quote, position.open_sell_value))
+    return loss
+
+
+@jit
+def spot_order_haircut(s, position, book, initial):
+    """The haircut on what the open orders of a pair would bring."""
+    base = s.assets[book.base]
+    required = 0
+    if position.open_buy > 0:
+        brought = value_up(base, position.open_buy * book.base_per_lot)
+        rate = base.haircut_initial if initial else base.haircut_maintenance
+        required += share_up(brought, rate)
+    if position.open_sell > 0 and book.quote != 0:
+        quote = s.assets[book.quote]
+        rate = quote.haircut_initial if initial else quote.haircut_maintenance
+        required += share_up(value_up(quote, position.open_sell_value), rate)
+    return required
+
+
+@jit
+def refresh_linear(s, position):
+    """Compute profit and requirement of a position again, and its account's sums with them."""
+    book = s.instruments[position.instrument]
+    account = s.accounts[position.account]
+    if book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
+        profit = perpetual_profit(position, book)
+        initial = perpetual_initial(position, book)
+        account.profit += profit - position.profit
+        position.profit = profit
+    else:
+        initial = spot_order_loss(s, position, book) + spot_order_haircut(s, position, book, True)
+    account.initial += initial - position.initial
+    position.initial = initial
+
+
+@jit
+def refresh_account(s, account):
+    """Recompute every linear position of an account at the marks and indices of now."""
+    holder = s.accounts[account]
+    number = holder.first_linear
+    while number != 0:
+        position = s.positions[number]
+        refresh_linear(s, position)
+        number = position.linear_next
+    holder.price_version = s.price_version
