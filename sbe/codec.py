@@ -10,7 +10,6 @@ lists, text `str`, other bytes `bytes`, null None. A constant may be left out. N
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,16 +64,3 @@ class Codec:
     def validate(self, data: bytes) -> list[str]:
         """What is wrong with the values of a whole message; empty where nothing is."""
         return self.inspect(data).problems
-
-
-def plain(value: Any) -> Any:
-    """A decoded value as JSON can hold it: bytes become hex, NaN and infinities words."""
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, float) and value - value != 0.0:
-        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
-    return value

@@ -34,6 +34,10 @@ _STANDARD_HEADER = frozenset(
 _COUNT_LIMIT = (1 << 63) - 1
 
 
+class NotText(bytes):
+    """Bytes that stand where text should, and are none in its encoding."""
+
+
 @dataclass(slots=True)
 class Decoded:
     """One message and all there is to say of it.
@@ -290,7 +294,7 @@ class Decoder:
             return value.decode(kind.encoding or "ascii")
         except UnicodeDecodeError as error:
             self.out.problems.append(f"{path}: {error}")
-            return value
+            return NotText(value)
 
 
 def _empty(data: Data) -> str | bytes:

@@ -6,6 +6,7 @@ A schema error must name its line, and namespaces are noise here: venues write `
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
@@ -13,6 +14,7 @@ from xml.parsers import expat
 from sbe.errors import SchemaError
 
 _INCLUDE_DEPTH_MAX = 16
+_ENCODING = re.compile(rb"""\s*<\?xml[^>]*encoding\s*=\s*["']([^"']+)""")
 
 
 @dataclass(slots=True)
@@ -68,8 +70,20 @@ class _Builder:
         raise SchemaError(self.file, line, "entity", f"entity {name} declared; none is allowed")
 
 
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _parse(data: bytes, file: str) -> Element:
     builder = _Builder(file)
+    declared = _ENCODING.match(data)
+    if not _is_utf8(data) and (declared is None or declared[1].lower() == b"utf-8"):
+        # A description typed in an office program: published, and said to be UTF-8.
+        data = data.decode("cp1252", "replace").encode()
     try:
         builder.parser.Parse(data, True)
     except expat.ExpatError as error:

@@ -72,7 +72,9 @@ def _id(node: Node) -> int:
 
 
 def _check_unique(node: Node, seen: dict[str, Node]) -> None:
-    for key, rule in ((f"name {name_of(node)}", "name"), (f"id {_id(node)}", "field-id")):
+    # Groups number for themselves: a venue gives a group the tag of a field beside it.
+    kind = "group id" if node.tag == "group" else "id"
+    for key, rule in ((f"name {name_of(node)}", "name"), (f"{kind} {_id(node)}", "field-id")):
         if key in seen:
             raise node.error(f"duplicate-{rule}", f"{key} is taken since line {seen[key].line}")
         seen[key] = node

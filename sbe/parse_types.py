@@ -193,9 +193,10 @@ class Types:
             if text is None:
                 continue
             rule = "null-value" if attribute == "nullValue" else "range"
-            if attribute == "nullValue" and presence != OPTIONAL:
-                self.breach(node, rule, f"nullValue on a {presence} type")
             value = parse_value(node, primitive, text)
+            # Venues restate the default null on required types; that changes nothing.
+            if attribute == "nullValue" and presence != OPTIONAL and value != primitive.null:
+                self.breach(node, rule, f"nullValue on a {presence} type")
             if not _holds(primitive, value):
                 self.breach(node, rule, f"{attribute} {text} does not fit {primitive.name}")
                 continue
@@ -305,7 +306,9 @@ class Types:
         """
         given = presence_of(node)
         own = kind.presence if isinstance(kind, (Scalar, Enum)) else REQUIRED
-        if CONSTANT in (given, own) and OPTIONAL in (given, own):
+        # An enum has no presence of its own, only that of its encoding type: it may be fixed.
+        fixed = isinstance(kind, Enum) and given == CONSTANT
+        if CONSTANT in (given, own) and OPTIONAL in (given, own) and not fixed:
             self.breach(node, "presence", f"{given} here, but {own} by type {kind.name}")
             given = own = CONSTANT if own == CONSTANT else OPTIONAL
         reference = node.get("valueRef")

@@ -1,0 +1,96 @@
+"""Look into an SBE schema and speak it: layout, encode, decode, lint, generate.
+
+Lines in, lines out: JSON on one side, messages in hex (their header included) on the other.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from cyclopts import App
+
+from sbe.codec import Codec
+from sbe.compatibility import ERROR, compare
+from sbe.describe import describe
+from sbe.errors import SbeError
+from sbe.jsonlines import decode_line, encode_line
+from sbe.parser import load
+
+app = App(name="sbe", help=__doc__)
+
+#: What `onebook` mounts.
+sbe = app
+
+EXIT_FAILED = 1
+
+
+@app.command
+def layout(schema: Path) -> int:
+    """Print the layout of a schema, a JSON line each for the schema, its types and messages."""
+    try:
+        for line in describe(load(schema)):
+            print(json.dumps(line, ensure_ascii=False))
+    except SbeError as error:
+        return _refuse(error)
+    return 0
+
+
+@app.command
+def encode(schema: Path) -> int:
+    """Turn JSON lines into hex lines; a line that can't be encoded gives {"error": …}."""
+    return _each_line(schema, encode_line)
+
+
+@app.command
+def decode(schema: Path) -> int:
+    """Turn hex lines into JSON lines; a bad message gives {"error": …} and the rest goes on."""
+    return _each_line(schema, decode_line)
+
+
+@app.command
+def lint(old: Path, new: Path) -> int:
+    """Print what changed between two versions that one side or the other can't bear.
+
+    One JSON line a finding. Exit code 1 if any is an error.
+    """
+    try:
+        findings = compare(load(old), load(new))
+    except SbeError as error:
+        return _refuse(error)
+    for finding in findings:
+        told = {name: getattr(finding, name) for name in ("level", "path", "rule", "what")}
+        print(json.dumps(told, ensure_ascii=False))
+    return EXIT_FAILED if any(finding.level == ERROR for finding in findings) else 0
+
+
+@app.command
+def generate(schema: Path | None = None) -> int:
+    """Print the module of accessors for a schema; without one, renew those of Onebook itself."""
+    from sbe.generate import generate as module_for
+    from sbe.generate import main
+
+    if schema is None:
+        main()
+        return 0
+    try:
+        print(module_for(load(schema)), end="")
+    except SbeError as error:
+        return _refuse(error)
+    return 0
+
+
+def _each_line(schema: Path, turn: Callable[[Codec, str], str]) -> int:
+    try:
+        codec = Codec.load(schema)
+    except SbeError as error:
+        return _refuse(error)
+    for line in sys.stdin:
+        if line.strip():
+            print(turn(codec, line), flush=True)
+    return 0
+
+
+def _refuse(error: SbeError) -> int:
+    print(f"onebook sbe: {error}", file=sys.stderr)
+    return EXIT_FAILED
