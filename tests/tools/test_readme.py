@@ -1,0 +1,61 @@
+"""What tools/README.md says is what there is: sub-commands, options, configuration keys."""
+
+import re
+from importlib import import_module
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import msgspec.inspect
+import pytest
+from cyclopts import App
+
+from core.config import Configuration
+from tools.cli import COMMANDS, make_app, summary
+
+README = (COMMANDS.parent / "README.md").read_text()
+NAMES = sorted(file.stem for file in COMMANDS.glob("[a-z]*.py"))
+
+
+def section(name: str) -> str:
+    """The part of the README about one sub-command."""
+    found = re.search(rf"^## onebook {name}\b.*?(?=^## )", README, re.M | re.S)
+    assert found, f"tools/README.md has no section '## onebook {name}'"
+    return found.group()
+
+
+def keys(kind: Any) -> set[str]:
+    """Every key of the configuration, however deep."""
+    found: set[str] = set()
+    for field in getattr(kind, "fields", ()):
+        found.add(field.encode_name)
+        found |= keys(field.type) | keys(getattr(field.type, "item_type", None))
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_of_a_command_is_described(name: str) -> None:
+    command = getattr(import_module(f"tools.commands.{name}"), name)
+    text = section(name.replace("_", "-"))
+    if isinstance(command, App):
+        for part in command:
+            assert part.startswith("-") or f"`{part}" in text, f"onebook {name} {part}"
+        return
+    for parameter in signature(command).parameters.values():
+        option = parameter.name.replace("_", "-")
+        shown = f"`--{option}`" if parameter.kind is parameter.KEYWORD_ONLY else option.upper()
+        assert shown in text, f"{shown} of onebook {name}"
+
+
+def test_every_configuration_key_is_described() -> None:
+    described = set(re.findall(r"`\[*(?:\w+\.)?([a-z_]+)\]*`", README))
+    assert keys(msgspec.inspect.type_info(Configuration)) - described == set()
+
+
+def test_help_shows_every_command_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    app = make_app()
+    app.help_print([])
+    shown = capsys.readouterr().out
+    for name in NAMES:
+        assert re.search(rf"^│ {name.replace('_', '-')}\b", shown, re.M)
+        assert summary(Path(COMMANDS / f"{name}.py")).endswith((".", ":"))
