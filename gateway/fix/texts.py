@@ -1,0 +1,142 @@
+"""Words for the core's reasons: what a desk reads in Text (58), and the standard codes beside them.
+
+A reject names the rule, the value that broke it and the limit; a cancel says who asked for it. The
+number of the reason itself stands in ReasonCode (21020) and never changes its meaning.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from core.config import decimal_text
+from core.reference import Instrument, ReferenceData
+from sbe.generated import order_entry as oe
+
+
+class Reject(NamedTuple):
+    """How a reason is told: the text, and OrdRejReason (103) and CxlRejReason (102) codes."""
+
+    text: str
+    order: int = 99
+    cancel: int = 99
+
+
+_OTHER, _SYMBOL, _CLOSED, _LIMIT, _UNKNOWN, _DUPLICATE = 99, 1, 2, 3, 5, 6
+_UNSUPPORTED, _QUANTITY, _ACCOUNT, _BAND = 11, 13, 15, 16
+
+# {value} and {limit} are the two numbers of the event in the reason's own unit.
+REJECTS: dict[int, Reject] = {
+    oe.REASON_UNKNOWN_SESSION: Reject("the session isn't registered"),
+    oe.REASON_NOT_AUTHORIZED: Reject("the session may not act for this account", _ACCOUNT),
+    oe.REASON_UNKNOWN_ACCOUNT: Reject("there is no such account (tag 1)", _ACCOUNT),
+    oe.REASON_ACCOUNT_STATE: Reject("the account's state does not allow this order", _OTHER),
+    oe.REASON_UNKNOWN_INSTRUMENT: Reject("there is no such instrument (tag 55)", _SYMBOL),
+    oe.REASON_INSTRUMENT_STATE: Reject("the instrument's state does not allow this", _CLOSED),
+    oe.REASON_DUPLICATE_CL_ORD_ID: Reject(
+        "an open order of this session has the same ClOrdID (tag 11)", _DUPLICATE, 6),
+    oe.REASON_INVALID_SIDE: Reject("Side (tag 54) is not 1 or 2", _UNSUPPORTED),
+    oe.REASON_INVALID_ORD_TYPE: Reject("OrdType (tag 40) is not taken now", _UNSUPPORTED),
+    oe.REASON_INVALID_TIME_IN_FORCE: Reject(
+        "TimeInForce (tag 59) does not go with this order", _UNSUPPORTED),
+    oe.REASON_INVALID_EXEC_INST: Reject(
+        "ExecInst (tag 18) does not go with this order", _UNSUPPORTED),
+    oe.REASON_INVALID_SELF_TRADE_PREVENTION: Reject("tag 2964 is not 1 to 4", _UNSUPPORTED),
+    oe.REASON_INVALID_TRIGGER: Reject("the trigger (tag 1107) does not go with this", _UNSUPPORTED),
+    oe.REASON_PRICE_REQUIRED: Reject("this order needs a Price (tag 44)", _UNSUPPORTED),
+    oe.REASON_PRICE_NOT_ALLOWED: Reject("this order takes no Price (tag 44)", _UNSUPPORTED),
+    oe.REASON_PRICE_NOT_ON_TICK: Reject(
+        "price {value} isn't a multiple of tick {limit} (tag 44)", _OTHER),
+    oe.REASON_PRICE_OUT_OF_RANGE: Reject(
+        "price {value} is out of range, limit {limit} (tag 44)", _BAND),
+    oe.REASON_STOP_PRICE_REQUIRED: Reject("this order needs a StopPx (tag 99)", _UNSUPPORTED),
+    oe.REASON_STOP_PRICE_NOT_ON_TICK: Reject(
+        "stop price {value} isn't a multiple of tick {limit} (tag 99)", _OTHER),
+    oe.REASON_STOP_PRICE_OUT_OF_RANGE: Reject(
+        "stop price {value} is out of range, limit {limit} (tag 99)", _BAND),
+    oe.REASON_QUANTITY_NOT_POSITIVE: Reject(
+        "quantity {value} isn't above 0 (tag 38)", _QUANTITY),
+    oe.REASON_QUANTITY_NOT_ON_LOT: Reject(
+        "quantity {value} isn't a multiple of lot {limit} (tag 38)", _QUANTITY),
+    oe.REASON_QUANTITY_BELOW_MINIMUM: Reject(
+        "quantity {value} is below the minimum {limit} (tag 38)", _QUANTITY),
+    oe.REASON_QUANTITY_ABOVE_MAXIMUM: Reject(
+        "quantity {value} is above the maximum {limit} (tag 38)", _QUANTITY),
+    oe.REASON_INVALID_DISPLAY_QUANTITY: Reject(
+        "display quantity {value} isn't a lot multiple up to the quantity (tag 1138)", _QUANTITY),
+    oe.REASON_EXPIRE_TIME_REQUIRED: Reject("59=6 needs an ExpireTime (tag 126)", _UNSUPPORTED),
+    oe.REASON_EXPIRE_TIME_PASSED: Reject("ExpireTime (tag 126) is over", 4),
+    oe.REASON_PRICE_BAND: Reject(
+        "price {value} is beyond the band around the mark, limit {limit} (tag 44)", _BAND),
+    oe.REASON_POST_ONLY_WOULD_TRADE: Reject("post-only order would trade at once"),
+    oe.REASON_REDUCE_ONLY_WOULD_INCREASE: Reject("reduce-only order would increase the position"),
+    oe.REASON_OPEN_ORDERS_LIMIT: Reject(
+        "open orders {count} at their limit {most} of the account", _LIMIT),
+    oe.REASON_POSITION_LIMIT: Reject("position {value} would exceed the limit {limit}", _LIMIT),
+    oe.REASON_INSUFFICIENT_MARGIN: Reject(
+        "margin: {needed} USDC needed, {free} USDC free", _LIMIT),
+    oe.REASON_INSUFFICIENT_BALANCE: Reject("balance: {needed} needed, {free} free", _LIMIT),
+    oe.REASON_BORROW_LIMIT: Reject("borrowing {needed} would exceed the limit {free}", _LIMIT),
+    oe.REASON_POOL_CEILING: Reject("the lending pool has only {free} left", _LIMIT),
+    oe.REASON_FILL_OR_KILL_NOT_FILLABLE: Reject("fill-or-kill order can't be filled now"),
+    oe.REASON_NO_LIQUIDITY: Reject("nothing to trade against"),
+    oe.REASON_CAPACITY_REACHED: Reject("the exchange has no room for this now", _OTHER),
+    oe.REASON_UNKNOWN_ORDER: Reject("there is no such order", _UNKNOWN, 1),
+    oe.REASON_ORDER_DONE: Reject("the order is done", 4, 0),
+    oe.REASON_REPLACE_BELOW_FILLED: Reject(
+        "new quantity {value} isn't above the filled {limit} (tag 38)", _QUANTITY),
+    oe.REASON_INDEX_STALE: Reject("the index price is stale", _CLOSED),
+    oe.REASON_BUSY: Reject("the exchange is busy, try again"),
+    oe.REASON_THROTTLED: Reject("too many orders"),
+    oe.REASON_INVALID_FIELD: Reject("a field has a value that isn't allowed", _UNSUPPORTED),
+}
+
+# Why an order changed without the client's order message.
+CANCELS: dict[int, str] = {
+    oe.REASON_USER_REQUEST: "",
+    oe.REASON_MASS_CANCEL: "mass cancel",
+    oe.REASON_IMMEDIATE_OR_CANCEL: "rest of an immediate order",
+    oe.REASON_SELF_TRADE: "self-trade prevention",
+    oe.REASON_EXPIRY: "expired",
+    oe.REASON_CANCEL_ON_DISCONNECT: "cancel on disconnect",
+    oe.REASON_MARKET_MAKER_PROTECTION: "market-maker protection",
+    oe.REASON_MARKET_CLOSED: "market closed",
+    oe.REASON_RESOLUTION: "done for resolution",
+    oe.REASON_DELISTING: "instrument delisted",
+    oe.REASON_LIQUIDATION: "liquidation",
+    oe.REASON_QUOTE_REPLACED: "quote replaced",
+    oe.REASON_REDUCE_ONLY_EXCEEDED: "reduce-only limit",
+    oe.REASON_DISPLAY_REFILL: "display quantity refilled",
+    oe.REASON_CANCEL_TIMER: "cancel timer ran out",
+    oe.REASON_MARGIN_AT_TRIGGER: "margin not sufficient when triggered",
+}
+
+_UNKNOWN_REASON = Reject("refused")
+
+
+def cancel_texts() -> dict[int, bytes]:
+    """The texts that go with a report of a change, by reason; also those of a refusal late."""
+    texts = {code: text.encode() for code, text in CANCELS.items()}
+    for code, reject in REJECTS.items():
+        if "{" not in reject.text:
+            texts.setdefault(code, reject.text.encode()[:56])
+    return texts
+
+
+def reject_of(
+    reason: int, value: int, limit: int, instrument: Instrument | None, reference: ReferenceData
+) -> Reject:
+    """What to tell the client of a refusal; numbers in the unit the rule has."""
+    found = REJECTS.get(reason, _UNKNOWN_REASON)
+    if "{" not in found.text:
+        return found
+    quote = reference.assets.get(instrument.quote_asset if instrument else 0)
+    money = _money(quote.decimals if quote else 6)
+    text = found.text.format(
+        value=decimal_text(value), limit=decimal_text(limit), count=value, most=limit,
+        needed=money(value), free=money(limit),
+    )
+    return found._replace(text=text)
+
+
+def _money(decimals: int) -> Callable[[int], str]:
+    scale = 10 ** (8 - decimals)
+    return lambda amount: decimal_text(amount * scale)

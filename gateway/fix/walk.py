@@ -1,0 +1,128 @@
+"""One walk over released events: reports straight into send buffers, the rest to Python, compiled.
+
+    events  │ ER of 7 │ ER of 9 │ BalanceUpdate of 7 │ ER of 7 │ MarkPriceChanged │ not released…
+               │         │              └ row           └ row       └ row
+               │         └ send buffer of 9
+               └ send buffer of 7
+
+A session's messages must leave in the order of their numbers. So once an event of a session had to
+go to Python, later ones of that session in the same walk go there too (`blocked`), until Python has
+dealt with them. Others are not held up.
+"""
+
+from core.atomics import load_acquire
+from core.jit import jit
+from gateway.fix.history import remember
+from gateway.fix.numbers import ZERO
+from gateway.fix.records import (
+    C_BLOCKED, C_FLAGS, C_REPORTS, C_SEND, C_SEND_CAPACITY, C_SEND_SEQ, C_SENT, FLAG_LIVE,
+    T_COPIES, T_DIRTY, T_DIRTY_COUNT, T_GATE, T_ROWS, T_ROWS_CAPACITY, T_ROWS_COUNT,
+    T_SESSION_COUNT, T_SESSIONS,
+)
+from gateway.fix.report import EVENT_HEADER, REPORT_BYTES_MAX, put_report
+from sbe.generated import control, order_entry as oe
+from sbe.raw import load_i32, load_i64, load_u32, store_i64
+
+_REJECTED = ZERO + 8
+EVERYONE = -1  # the session of a row that is of public interest
+FIRST_CONTROL = 400  # template ids from here on are the control schema's
+
+
+@jit
+def add_row(t: int, position: int, session: int) -> bool:
+    """Note an event for Python; False if there is no room."""
+    count = load_i64(t + T_ROWS_COUNT)
+    if count >= load_i64(t + T_ROWS_CAPACITY):
+        return False
+    row = load_i64(t + T_ROWS) + 16 * count
+    store_i64(row, position)
+    store_i64(row + 8, session)
+    store_i64(t + T_ROWS_COUNT, count + 1)
+    return True
+
+
+@jit
+def deliver(t: int, c: int, session: int, frame: int, number: int) -> bool:
+    """Format a report into the connection's send buffer; False if that has no room."""
+    sent = load_i64(c + C_SENT)
+    if sent + REPORT_BYTES_MAX > load_i64(c + C_SEND_CAPACITY):
+        return False
+    if sent == 0:
+        count = load_i64(t + T_DIRTY_COUNT)
+        store_i64(load_i64(t + T_DIRTY) + 8 * count, session)
+        store_i64(t + T_DIRTY_COUNT, count + 1)
+    length = put_report(load_i64(c + C_SEND) + sent, c, t, frame, number, 0, 0, 0)
+    store_i64(c + C_SENT, sent + length)
+    store_i64(c + C_SEND_SEQ, number)
+    store_i64(c + C_REPORTS, load_i64(c + C_REPORTS) + 1)
+    return True
+
+
+@jit
+def is_plain_report(template: int, frame: int) -> bool:
+    """Whether the event is a report that needs no words of Python."""
+    if template != oe.EXECUTION_REPORT_TEMPLATE:
+        return False
+    return oe.execution_report_exec_type(frame + EVENT_HEADER) != _REJECTED
+
+
+@jit
+def starts_numbers_again(template: int, frame: int) -> bool:
+    """Whether the session's outbound numbers begin at 1 after this event."""
+    if template == control.SESSION_OPENED_TEMPLATE:
+        return control.session_opened_next_outbound(frame + EVENT_HEADER) == 1
+    if template == control.SESSION_WAS_RESET_TEMPLATE:
+        return control.session_was_reset_next_outbound(frame + EVENT_HEADER) == 1
+    return False
+
+
+@jit
+def to_session(t: int, session: int, template: int, frame: int, position: int) -> bool:
+    """Deal with an event addressed to a session; False if something has no room now."""
+    number = load_u32(frame + EVENT_HEADER + 8)
+    c = load_i64(load_i64(t + T_SESSIONS) + 8 * session)
+    if c != 0:
+        direct = load_i64(c + C_FLAGS) & FLAG_LIVE and load_i64(c + C_BLOCKED) == 0
+        if direct and number and is_plain_report(template, frame):
+            if not deliver(t, c, session, frame, number):
+                return False
+        else:
+            if not add_row(t, position, session):
+                return False
+            store_i64(c + C_BLOCKED, 1)
+    time = load_i64(frame + EVENT_HEADER)
+    if starts_numbers_again(template, frame):
+        remember(t, session, 0, position, time)
+    elif number:
+        remember(t, session, number, position, time)
+    return True
+
+
+@jit
+def walk(t: int, a: int, length: int, position: int) -> int:
+    """Deal with the released events in `length` bytes at `a`; how many bytes are done with.
+
+    position: of the byte at `a` in the stream. Stops at the first event that isn't released, at a
+    frame that isn't whole, and when a buffer or table has no room (send, rows or index: the caller
+    empties or grows them and comes again).
+    """
+    gate = load_acquire(load_i64(t + T_GATE))
+    at = 0
+    while at + 32 <= length:
+        frame = a + at
+        size = load_i32(frame)
+        if size < 32 or at + size > length or load_i64(frame + 8) > gate:
+            break
+        session = load_i32(frame + 4)
+        template = oe.header_template(frame + 16)
+        if 0 < session < load_i64(t + T_SESSION_COUNT):
+            if not to_session(t, session, template, frame, position + at):
+                break
+        if template >= FIRST_CONTROL and session == 0:
+            if not add_row(t, position + at, EVERYONE):
+                break
+        elif template == oe.EXECUTION_REPORT_TEMPLATE and load_i64(t + T_COPIES):
+            if not add_row(t, position + at, EVERYONE):
+                break
+        at += size
+    return at
