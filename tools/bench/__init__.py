@@ -1,0 +1,1 @@
+"""Measurements: each module measures one thing beside a baseline timed in the same run."""
