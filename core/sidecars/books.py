@@ -1,0 +1,231 @@
+"""Money and positions of every account, derived from events alone.
+
+`Books.apply` turns each event that moves money into postings: an amount of one asset that goes from
+a contra account to an account, so that every posting balances by itself.
+
+    event                                  to account      from contra
+    ExecutionReport, spot trade            ± base          CLEARING
+                                           ∓ quote value   CLEARING
+    ExecutionReport, prediction trade      ∓ quote value   CLEARING      in YES terms
+    ExecutionReport, any trade             − fee           FEES
+    PositionSettled, PositionResolved      amount          CLEARING
+    FundingPayment                         amount          CLEARING
+    BalanceUpdate, transfer                change          TRANSIT
+    BalanceUpdate, deposit or withdrawal   change          OUTSIDE, or the account of held ones
+    BalanceUpdate, else                    change          its counterAccount
+
+OUTSIDE is the world; CLEARING and TRANSIT come back to zero when a trade, a transfer, a settlement
+or a payout is complete. Perpetual trades move no money but fees: their `cost` changes, and what the
+position is worth above it becomes money when it is settled.
+
+Amounts are whole units of the asset, prices and quantities have exponent −8, positions of
+predictions are in YES terms.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from core.link import Event
+from core.messages import template
+from core.reference import Instrument, ReferenceData
+from core.sidecars.pick import NULL_UINT32, offset_of, pick
+
+OUTSIDE, FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING = 0, 1, 2, 3, 4, 5, 6
+TRANSIT = -1
+
+ONE = 10**8
+POWERS: tuple[int, ...] = tuple(10**n for n in range(17))
+SPOT, PERPETUAL = 1, 2
+
+# BalanceReason of the schema; trades and fees have no BalanceUpdate of their own.
+SNAPSHOT, DEPOSIT, WITHDRAWAL, WITHDRAWAL_RETURNED, TRANSFER_IN, TRANSFER_OUT = 0, 1, 2, 3, 4, 5
+SETTLEMENT, FUNDING, PAYOUT, BORROW_INTEREST, LEND_INTEREST, TRADE, FEE = 6, 7, 8, 9, 10, 11, 12
+
+REASONS = (
+    "snapshot", "deposit", "withdrawal", "withdrawal returned", "transfer in", "transfer out",
+    "settlement", "funding", "payout", "borrow interest", "lend interest", "trade", "fee",
+    "liquidation",
+)
+
+_BUY = 1
+_NO = 1
+_EXEC_TRADE = ord("F")
+_EXEC_TYPE = offset_of("ExecutionReport", "execType")
+
+_trade = pick("ExecutionReport", "header.transactTime", "account", "instrument",
+              "side", "lastPx", "lastQty", "tradeId", "fee", "outcomeSide")
+_balance = pick("BalanceUpdate", "header.transactTime", "requestId", "account",
+                "asset", "reason", "change", "balance", "instrument", "counterAccount")
+_funding = pick("FundingPayment", "header.transactTime", "account", "instrument", "amount",
+                "balance")
+_settled = pick("PositionSettled", "header.transactTime", "account", "instrument", "amount",
+                "balance", "cycle")
+_resolved = pick("PositionResolved", "header.transactTime", "account", "instrument", "amount",
+                 "balance")
+
+
+class Posting(NamedTuple):
+    """`amount` units of `asset` went from `contra` to `account`; below zero the other way."""
+
+    time: int
+    sequence: int
+    account: int
+    contra: int
+    asset: int
+    amount: int
+    reason: int
+    instrument: int
+    reference: int  # trade, cycle or request, as the reason has it
+
+
+class Stated(NamedTuple):
+    """A balance as the core itself stated it, right behind what has been posted so far."""
+
+    account: int
+    asset: int
+    balance: int
+    snapshot: bool
+
+
+@dataclass(slots=True)
+class Position:
+    """Signed quantity (exponent −8), and for perpetuals what it cost since the last settlement."""
+
+    quantity: int = 0
+    cost: int = 0  # quote units
+
+
+class Books:
+    """Balances and positions of every account, brought forward event by event.
+
+    `posted` takes every posting, `stated` every balance that the core stated. `changed` collects
+    the keys of balances and positions that differ from what was last saved; the owner clears it.
+    """
+
+    def __init__(
+        self,
+        reference: ReferenceData,
+        posted: Callable[[Posting], object] | None = None,
+        stated: Callable[[Stated], object] | None = None,
+    ) -> None:
+        self.reference = reference
+        self.balances: dict[tuple[int, int], int] = {}
+        self.positions: dict[tuple[int, int], Position] = {}
+        self.changed_balances: set[tuple[int, int]] = set()
+        self.changed_positions: set[tuple[int, int]] = set()
+        self._posted = posted
+        self._stated = stated
+        self.handlers: dict[int, Callable[[Event], None]] = {
+            template("ExecutionReport"): self._on_report,
+            template("BalanceUpdate"): self._on_balance,
+            template("FundingPayment"): self._on_funding,
+            template("PositionSettled"): self._on_settled,
+            template("PositionResolved"): self._on_resolved,
+        }
+
+    def apply(self, event: Event) -> None:
+        """Bring the books forward by one event; those that move nothing are passed over."""
+        handler = self.handlers.get(event.template)
+        if handler is not None:
+            handler(event)
+
+    def post(self, posting: Posting) -> None:
+        """Move money, and tell whoever keeps the ledger."""
+        if posting.amount == 0:
+            return
+        balances, asset, amount = self.balances, posting.asset, posting.amount
+        for key, change in (((posting.account, asset), amount), ((posting.contra, asset), -amount)):
+            balances[key] = balances.get(key, 0) + change
+            self.changed_balances.add(key)
+        if self._posted is not None:
+            self._posted(posting)
+
+    def total(self, asset: int) -> int:
+        """What all accounts together hold of an asset; equals deposits less withdrawals."""
+        return -self.balances.get((OUTSIDE, asset), 0)
+
+    # ---- events ----------------------------------------------------------------------------------
+
+    def _on_report(self, event: Event) -> None:
+        if event.body[_EXEC_TYPE] != _EXEC_TRADE:
+            return
+        t = _trade(event.body)
+        instrument = self.reference.instruments[t.instrument]
+        price, sign = t.lastPx, 1 if t.side == _BUY else -1
+        if t.outcomeSide == _NO and instrument.kind > PERPETUAL:
+            price, sign = ONE - price, -sign
+        quantity = sign * t.lastQty
+        value = self.value_of(instrument, price, quantity)
+        base = (t.header_transactTime, event.sequence, t.account, CLEARING)
+        tail = (TRADE, t.instrument, t.tradeId)
+        if instrument.kind == SPOT:
+            units = self.units_of(instrument.base_asset, quantity)
+            self.post(Posting(*base, instrument.base_asset, units, *tail))
+            self.post(Posting(*base, instrument.quote_asset, -value, *tail))
+        else:
+            position = self._position(t.account, t.instrument)
+            position.quantity += quantity
+            if instrument.kind == PERPETUAL:
+                position.cost += value
+            else:
+                self.post(Posting(*base, instrument.quote_asset, -value, *tail))
+        if t.fee:
+            self.post(Posting(t.header_transactTime, event.sequence, t.account, FEES,
+                              instrument.quote_asset, -t.fee, FEE, t.instrument, t.tradeId))
+
+    def _on_balance(self, event: Event) -> None:
+        b = _balance(event.body)
+        contra = TRANSIT if b.reason in (TRANSFER_IN, TRANSFER_OUT) else b.counterAccount
+        if b.reason != SNAPSHOT:
+            instrument = 0 if b.instrument == NULL_UINT32 else b.instrument
+            self.post(Posting(b.header_transactTime, event.sequence, b.account, contra, b.asset,
+                              b.change, b.reason, instrument, b.requestId))
+        self._state(b.account, b.asset, b.balance, b.reason == SNAPSHOT)
+
+    def _on_funding(self, event: Event) -> None:
+        f = _funding(event.body)
+        asset = self.reference.instruments[f.instrument].quote_asset
+        self.post(Posting(f.header_transactTime, event.sequence, f.account, CLEARING, asset,
+                          f.amount, FUNDING, f.instrument, 0))
+        self._state(f.account, asset, f.balance)
+
+    def _on_settled(self, event: Event) -> None:
+        p = _settled(event.body)
+        instrument = self.reference.instruments[p.instrument]
+        self.post(Posting(p.header_transactTime, event.sequence, p.account, CLEARING,
+                          instrument.quote_asset, p.amount, SETTLEMENT, p.instrument, p.cycle))
+        # What was paid out is no longer owed. The position may have changed since the cut.
+        self._position(p.account, p.instrument).cost += p.amount
+        self._state(p.account, instrument.quote_asset, p.balance)
+
+    def _on_resolved(self, event: Event) -> None:
+        p = _resolved(event.body)
+        asset = self.reference.instruments[p.instrument].quote_asset
+        self.post(Posting(p.header_transactTime, event.sequence, p.account, CLEARING, asset,
+                          p.amount, PAYOUT, p.instrument, 0))
+        self._position(p.account, p.instrument).quantity = 0
+        self._state(p.account, asset, p.balance)
+
+    # ---- arithmetic ------------------------------------------------------------------------------
+
+    def value_of(self, instrument: Instrument, price: int, quantity: int) -> int:
+        """Price times quantity in quote units; exact on the instrument's steps."""
+        unit = POWERS[16 - self.reference.assets[instrument.quote_asset].decimals]
+        return price * quantity // unit
+
+    def units_of(self, asset: int, quantity: int) -> int:
+        """A quantity with exponent −8 in units of the asset."""
+        return quantity // POWERS[8 - self.reference.assets[asset].decimals]
+
+    def _position(self, account: int, instrument: int) -> Position:
+        key = (account, instrument)
+        self.changed_positions.add(key)
+        position = self.positions.get(key)
+        if position is None:
+            position = self.positions[key] = Position()
+        return position
+
+    def _state(self, account: int, asset: int, balance: int, snapshot: bool = False) -> None:
+        if self._stated is not None:
+            self._stated(Stated(account, asset, balance, snapshot))

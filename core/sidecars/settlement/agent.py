@@ -1,0 +1,183 @@
+"""The settlement sidecar: when to settle, what funding costs, and whether the books are right.
+
+    every period    SettlementStart ─▶ PositionSettled … ─▶ SettlementCompleted
+                                                                │ sum of the cycle = 0 ?
+                    ReportBalances  ─▶ BalanceUpdate (Snapshot) … ─▶ BalancesReported
+                                             │ = ledger, at this very position ?
+    every hour      FundingStart for each perpetual, at the mean premium since the last
+    as they come    custody's receipts ─▶ Deposit;  withdrawals ⇄ custody (transfers.py)
+
+Cycle numbers come from the events, so a new store goes on where the old one ended. While this
+process is down nothing is settled: profit and loss stays in the positions and counts as equity.
+"""
+
+from typing import Any, ClassVar
+
+from core.link import Event
+from core.producers import Producer
+from core.sidecars.books import PERPETUAL
+from core.sidecars.custody import Custody
+from core.sidecars.follow import Result, Sidecar
+from core.sidecars.pick import pick
+from core.sidecars.settlement import funding, ledger, transfers
+from core.sidecars.settlement.funding import Premiums
+from core.sidecars.settlement.ledger import Ledger
+from core.sidecars.settlement.transfers import Transfers
+
+SECOND = 1_000_000_000
+OPEN, CLOSED = 2, 5  # TradingState: funding is due in everything from open to closed
+
+_settled = pick("PositionSettled", "amount", "cycle")
+
+
+class Settlement(Sidecar):
+    """See the module. `custody` is the outside world; periods are in ns."""
+
+    producer: ClassVar[Producer] = Producer.SETTLEMENT
+    migrations: ClassVar[tuple[str, ...]] = (
+        ledger.MIGRATION, transfers.MIGRATION, funding.MIGRATION,
+    )
+
+    def __init__(
+        self,
+        *arguments: Any,
+        custody: Custody,
+        period_ns: int = 10 * SECOND,
+        funding_ns: int = 3600 * SECOND,
+        funding_bound: int = 10_000_000,  # 1e-9 of the notional
+        **options: Any,
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self.period_ns = period_ns
+        self.funding_ns = funding_ns
+        connection = self.store.connection
+        self.ledger = Ledger(connection, self.reference)
+        self.transfers = Transfers(self, custody)
+        self.premiums = Premiums(connection, funding_bound, funding_ns)
+        self.cycle = int(self.store.note("cycle") or 0)
+        self.differences = 0  # in the last reconciliation
+        self._settled_at = int(self.store.note("settled_at") or 0)
+        self._funded_at = int(self.store.note("funded_at") or 0)
+        self._in_cycle = 0  # sum over accounts of the running settlement
+        self._entered = False  # Whether the core has answered since this process was started.
+        for template, handler in self.ledger.books.handlers.items():
+            self.handle_template(template, handler)
+        self.handle("PositionSettled", self._on_position_settled)
+        self.handle_fields("SettlementStarted", self._on_started)
+        self.handle_fields("SettlementCompleted", self._on_completed)
+        self.handle_fields("BalancesReported", self._on_reported)
+        self.handle_fields("MarkPriceChanged", self.premiums.on_mark)
+        self.handle_fields("FundingCompleted", self._on_funded)
+        self.transfers.register()
+
+    # ---- deciding --------------------------------------------------------------------------------
+
+    def on_live(self) -> None:
+        """Back, or here for the first time: are the books still right?
+
+        The answer comes behind those to everything sent before, by whatever store: from there on
+        it is known which receipts were credited.
+        """
+        self._report()
+
+    def _report(self) -> None:
+        self.ledger.begin_cycle()
+        self.command("ReportBalances", cycle=self.cycle)
+
+    def decide(self, now: int) -> int:
+        """Start what is due; never a second settlement before the first one has ended."""
+        work = self.transfers.decide(now) if self._entered else 0
+        idle = not (self.waits_for("SettlementStart") or self.waits_for("ReportBalances"))
+        if idle and not self._running and _due(now, self._settled_at, self.period_ns):
+            self._settled_at = now
+            self.store.set_note("settled_at", str(now))
+            self.command("SettlementStart", cycle=self.cycle + 1)
+            work += 1
+        if self._funded_at == 0:
+            self._funded_at = now
+            self.store.set_note("funded_at", str(now))
+        if _due(now, self._funded_at, self.funding_ns):
+            work += self._fund(now)
+        return work
+
+    @property
+    def _running(self) -> bool:
+        """Whether the core is in the middle of a cycle."""
+        return self.store.note("running") == "1"
+
+    def _fund(self, now: int) -> int:
+        self._funded_at = now
+        self.store.set_note("funded_at", str(now))
+        rates = self.premiums.close()
+        started = 0
+        for instrument in self.reference.instruments.values():
+            rate = rates.get(instrument.number, 0)
+            if instrument.kind == PERPETUAL and OPEN <= instrument.state < CLOSED and rate:
+                self.command("FundingStart", instrument=instrument.number, rate=rate)
+                started += 1
+        self.log.info("funding", instruments=started)
+        return started
+
+    def answered(self, name: str, result: Result) -> None:
+        """A refused settlement is tried again in the next period; transfers have their own."""
+        self._entered = self._entered or name == "ReportBalances"
+        self.transfers.answered(name, result)
+
+    def rekeyed(self, name: str, old: int, new: int) -> None:
+        """A deposit keeps its receipt under the new key."""
+        self.transfers.rekeyed(old, new)
+
+    # ---- learning --------------------------------------------------------------------------------
+
+    def _on_started(self, fields: dict[str, Any]) -> None:
+        self.cycle = max(self.cycle, fields["cycle"])
+        self._in_cycle = 0
+        self._settled_at = max(self._settled_at, fields["header"]["transactTime"])
+        self.store.set_note("cycle", str(self.cycle))
+        self.store.set_note("settled_at", str(self._settled_at))
+        self.store.set_note("running", "1")
+
+    def _on_position_settled(self, event: Event) -> None:
+        self._in_cycle += _settled(event.body).amount
+        self.ledger.books.apply(event)
+
+    def _on_completed(self, fields: dict[str, Any]) -> None:
+        """The winners have what the losers gave, to the unit; now the balances are compared."""
+        self.store.set_note("running", "0")
+        if fields["debits"] != fields["credits"]:
+            self.alarm("settlement does not balance", cycle=fields["cycle"],
+                       debits=fields["debits"], credits=fields["credits"])
+        self.log.info("settled", cycle=fields["cycle"], positions=fields["positions"],
+                      paid=fields["credits"])
+        if self.live:
+            self._report()
+
+    def _on_reported(self, fields: dict[str, Any]) -> None:
+        time = fields["header"]["transactTime"]
+        compared, self.differences = self.ledger.close_cycle(
+            fields["cycle"], time, self.last_sequence
+        )
+        if self.differences:
+            self.alarm("ledger differs from the core", cycle=fields["cycle"], compared=compared,
+                       differences=self.differences)
+        else:
+            self.log.info("reconciled", cycle=fields["cycle"], balances=compared)
+
+    def _on_funded(self, fields: dict[str, Any]) -> None:
+        self.log.info("funded", instrument=fields["instrument"], rate=fields["rate"],
+                      positions=fields["positions"])
+
+    def before_commit(self) -> None:
+        """Write the ledger, and say what does not fit it."""
+        for account, asset, mine, theirs in self.ledger.new_differences(
+            self.clock(), self.last_sequence
+        ):
+            self.alarm("balance differs from the core", account=account, asset=asset,
+                       ledger=mine, core=theirs)
+        self.ledger.save()
+        self.premiums.save()
+
+
+def _due(now: int, last: int, period: int) -> bool:
+    """Whether a period has passed; a clock that was set back counts as one that has."""
+    return now - last >= period or now < last - SECOND

@@ -1,0 +1,68 @@
+"""Funding of perpetuals: the mean premium over the hour, a fraction of it, clamped.
+
+    rate = clamp(mean of premium × interval / 8 h, ± bound)          1e-9 of the notional
+
+Every MarkPriceChanged carries the premium of the impact mid over the index at that moment (1e-9);
+they come once a second, and their mean over the interval is taken. As a premium of p is paid off
+over eight hours, an hour's funding is an eighth of it. Above zero longs pay shorts.
+"""
+
+import sqlite3
+from typing import Any
+
+PREMIUM_PERIOD_NS = 8 * 3600 * 1_000_000_000
+
+MIGRATION = """
+    CREATE TABLE premium (
+        instrument INTEGER PRIMARY KEY,
+        total INTEGER NOT NULL,
+        samples INTEGER NOT NULL
+    ) STRICT;
+"""
+
+
+class Premiums:
+    """Sums of premiums since the last funding, instrument by instrument, kept over restarts."""
+
+    def __init__(self, connection: sqlite3.Connection, bound: int, interval_ns: int) -> None:
+        self._connection = connection
+        self._bound = bound
+        self._interval_ns = interval_ns
+        self._sums: dict[int, tuple[int, int]] = {
+            instrument: (total, samples)
+            for instrument, total, samples in connection.execute("SELECT * FROM premium")
+        }
+        self._changed: set[int] = set()
+
+    def on_mark(self, fields: dict[str, Any]) -> None:
+        """Take one sample; marks without an index (of predictions, say) have none."""
+        if fields["index"] > 0:
+            instrument = fields["instrument"]
+            total, samples = self._sums.get(instrument, (0, 0))
+            self._sums[instrument] = (total + fields["premium"], samples + 1)
+            self._changed.add(instrument)
+
+    def close(self) -> dict[int, int]:
+        """The rate of each instrument for the interval that ends now; a new one begins."""
+        rates = {}
+        for instrument, (total, samples) in self._sums.items():
+            if samples:
+                rates[instrument] = self.rate(total, samples)
+            self._sums[instrument] = (0, 0)
+            self._changed.add(instrument)
+        return rates
+
+    def rate(self, total: int, samples: int) -> int:
+        """The rate from a sum of premiums, 1e-9, rounded towards zero."""
+        numerator, denominator = total * self._interval_ns, samples * PREMIUM_PERIOD_NS
+        rate = abs(numerator) // denominator
+        rate = min(rate, self._bound)
+        return rate if numerator >= 0 else -rate
+
+    def save(self) -> None:
+        """Write what changed since the last call."""
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO premium VALUES (?, ?, ?)",
+            [(instrument, *self._sums[instrument]) for instrument in self._changed],
+        )
+        self._changed.clear()

@@ -1,0 +1,177 @@
+"""Deposits and withdrawals: between custody, which holds the assets, and the core's balances.
+
+    custody receipt n ─▶ Deposit ─▶ credited | refused                      in the order of n
+
+    core: Held ─▶ custody.send ─▶ step Sent ─▶ core: Sent ─┬─ confirmed ─▶ step Confirmed
+                                                           └─ failed    ─▶ step Failed, returned
+
+A receipt becomes one command, whose answer is awaited before the next: so the number of answers in
+the event stream is the number of receipts done, and even a store made anew finds its place without
+crediting anything twice. Custody knows a withdrawal by the core's number and pays it once, however
+often it is asked. A withdrawal has one state in the core; a step that does not fit it is refused.
+"""
+
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+from core.link import Event
+from core.messages import template
+from core.producers import Producer
+from core.sidecars.books import DEPOSIT
+from core.sidecars.custody import CONFIRMED, FAILED, SENT, Custody, CustodyError
+from core.sidecars.follow import Result
+from core.sidecars.pick import pick
+
+if TYPE_CHECKING:
+    from core.sidecars.settlement.agent import Settlement
+
+HELD = 1
+RETRY_NS = 1_000_000_000
+
+MIGRATION = """
+    CREATE TABLE deposit (
+        receipt INTEGER PRIMARY KEY,
+        transaction_id TEXT NOT NULL,
+        account INTEGER NOT NULL,
+        asset INTEGER NOT NULL,
+        amount INTEGER NOT NULL,
+        key INTEGER NOT NULL,
+        reason INTEGER
+    ) STRICT;
+    CREATE TABLE withdrawal (
+        id INTEGER PRIMARY KEY,
+        account INTEGER NOT NULL,
+        asset INTEGER NOT NULL,
+        amount INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        asked INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX withdrawal_by_state ON withdrawal (state);
+"""
+
+_DEPOSIT_TEMPLATE = template("Deposit")
+_result = pick("CommandResult", "key", "producer", "refTemplateId", "reason")
+_balance = pick("BalanceUpdate", "account", "asset", "reason", "change")
+DUPLICATE_KEY = 47
+
+
+class Transfers:
+    """The part of the settlement sidecar that talks to custody."""
+
+    def __init__(self, settlement: "Settlement", custody: Custody) -> None:
+        self._settlement = settlement
+        self._custody = custody
+        self._done = int(settlement.store.note("receipts") or 0)  # last receipt answered
+        self._credited: dict[int, list[tuple[int, int]]] = {}  # sequence → (asset, amount)
+        self._asked_at = 0
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        return self._settlement.store.connection
+
+    def register(self) -> None:
+        """Take the events that concern transfers, leaving the books theirs."""
+        settlement = self._settlement
+        self._book = settlement.ledger.books.apply
+        settlement.handle("BalanceUpdate", self._on_balance)
+        settlement.handle("CommandResult", self._on_result)
+        settlement.handle_fields("WithdrawalChanged", self._on_withdrawal)
+
+    # ---- events ----------------------------------------------------------------------------------
+
+    def _on_balance(self, event: Event) -> None:
+        self._book(event)
+        update = _balance(event.body)
+        if update.reason == DEPOSIT:
+            self._credited.setdefault(event.sequence, []).append((update.asset, update.change))
+
+    def _on_result(self, event: Event) -> None:
+        """Whose deposit it was stands in its answer, which follows the credit."""
+        result = _result(event.body)
+        credits = self._credited.pop(event.sequence, [])
+        if result.refTemplateId == _DEPOSIT_TEMPLATE and result.reason != DUPLICATE_KEY:
+            if result.producer == Producer.SETTLEMENT:
+                self._done += 1
+                self._settlement.store.set_note("receipts", str(self._done))
+            for number, (asset, amount) in enumerate(credits):
+                if result.producer != Producer.SETTLEMENT:
+                    self._custody.recognise(f"{event.sequence}.{number}", asset, amount)
+        self._settlement.on_result(event)
+
+    def _on_withdrawal(self, fields: dict[str, Any]) -> None:
+        number, state = fields["withdrawalId"], fields["state"]
+        self._connection.execute(
+            "INSERT INTO withdrawal VALUES (?, ?, ?, ?, ?, 0)"
+            " ON CONFLICT (id) DO UPDATE SET state = excluded.state, asked = 0",
+            (number, fields["account"], fields["asset"], fields["amount"], state),
+        )
+        if state in (CONFIRMED, FAILED):
+            self._custody.booked(number)
+
+    # ---- deciding --------------------------------------------------------------------------------
+
+    def decide(self, now: int) -> int:
+        """The next receipt, and the next step of every withdrawal; how many commands."""
+        if 0 <= now - self._asked_at < RETRY_NS // 10:
+            return 0
+        try:
+            work = self._deposit() + self._withdraw()
+        except CustodyError as error:
+            self._asked_at = now + RETRY_NS
+            self._settlement.log.warning("custody", error=str(error))
+            return 0
+        self._asked_at = now
+        return work
+
+    def _deposit(self) -> int:
+        if self._settlement.waits_for("Deposit"):
+            return 0
+        for receipt in self._custody.receipts(self._done)[:1]:
+            key = self._settlement.command(
+                "Deposit", account=receipt.account, asset=receipt.asset, amount=receipt.amount
+            )
+            self._connection.execute(
+                "INSERT OR REPLACE INTO deposit VALUES (?, ?, ?, ?, ?, ?, NULL)",
+                (receipt.number, receipt.transaction, receipt.account, receipt.asset,
+                 receipt.amount, key),
+            )
+            return 1
+        return 0
+
+    def _withdraw(self) -> int:
+        rows = self._connection.execute(
+            "SELECT id, account, asset, amount, state FROM withdrawal"
+            " WHERE state IN (?, ?) AND asked = 0", (HELD, SENT)
+        ).fetchall()
+        return sum(self._advance(*row) for row in rows)
+
+    def _advance(self, number: int, account: int, asset: int, amount: int, state: int) -> int:
+        """The next step of one withdrawal, if custody says that there is one."""
+        if state == HELD:
+            # Custody knows it by its number: asked twice because we died here, it pays once.
+            self._custody.send(number, account, asset, amount)
+        sending = self._custody.sending(number)
+        if sending is None or (state == SENT and sending.state == SENT):
+            return 0
+        if (sending.asset, sending.amount) != (asset, amount):
+            self._settlement.alarm("custody means another amount", withdrawal=number,
+                                   asset=asset, amount=amount, custody=sending.amount)
+            step = None
+        else:
+            step = SENT if state == HELD else sending.state
+            self._settlement.command("WithdrawalStep", withdrawalId=number, state=step)
+        self._connection.execute("UPDATE withdrawal SET asked = 1 WHERE id = ?", (number,))
+        return step is not None
+
+    # ---- answers ---------------------------------------------------------------------------------
+
+    def answered(self, name: str, result: Result) -> None:
+        """Remember what became of a deposit."""
+        if name == "Deposit":
+            self._connection.execute(
+                "UPDATE deposit SET reason = ? WHERE key = ?", (result.reason, result.key)
+            )
+
+    def rekeyed(self, old: int, new: int) -> None:
+        """A deposit goes out under another key."""
+        self._connection.execute("UPDATE deposit SET key = ? WHERE key = ?", (new, old))
