@@ -7,7 +7,7 @@ sleeper, so that between busy processes nobody makes a system call:
     sleeper                                   waker
     1  asleep ← 1, fence                      1  publish (release), fence
     2  look for work once more                2  asleep = 1 ?
-    3  none: poll the FIFO, with a timeout    3  if so, write a byte
+    3  none: poll the FIFO, with a timeout    3  if so: asleep ← 0, write a byte
     4  asleep ← 0, empty the FIFO
 
 The two fences make it impossible that both miss the other's store: either the sleeper sees the
@@ -56,10 +56,11 @@ class Doorbell:
     def ring_if_asleep(self, row: StatusRow) -> bool:
         """Wake the owner of the row if it sleeps; whether it did. Call after publishing."""
         full_fence()
-        asleep = load_word(row.asleep_address) != 0
-        if asleep:
-            self.ring()
-        return asleep
+        if load_word(row.asleep_address) == 0:
+            return False
+        store_word(row.asleep_address, 0)  # The next waker need not; this one's byte will come.
+        self.ring()
+        return True
 
     def arm(self, row: StatusRow) -> None:
         """Say that this process is about to sleep. It must look for work once more after this."""

@@ -3,11 +3,12 @@
 import stat
 import time
 
+import numpy as np
 import pytest
 
 from core.doorbell import Doorbell, bell_path
 from core.status import StatusTable
-from core.wake import ring_bell
+from core.wake import ring_bell, ring_bells
 
 # Two processes hand a number back and forth and sleep without a timeout worth the name: one lost
 # wake-up, and this takes a minute. The child wakes by compiled code, the parent by plain Python.
@@ -84,6 +85,7 @@ def test_only_a_sleeper_is_rung(table, bell):
     bell.arm(row)
     assert row.asleep
     assert bell.ring_if_asleep(row)
+    assert not bell.ring_if_asleep(row)
     assert bell.wait(0)
     bell.disarm(row)
     assert not row.asleep
@@ -98,12 +100,28 @@ def test_of_several_compiled_wakers_one_writes(table, bell):
     assert bell.drain() == 1
 
 
+def test_of_many_only_the_sleepers_are_rung(table, tmp_path):
+    names = ["fix", "binary", "journal"]
+    bells = [Doorbell(tmp_path, name) for name in names]
+    rows = [table.row(name) for name in names]
+    pairs = zip(bells, rows, strict=True)
+    addresses = np.array([(bell.fileno(), row.asleep_address) for bell, row in pairs])
+    bells[0].arm(rows[0])
+    bells[2].arm(rows[2])
+    ring_bells(addresses)
+    ring_bells(addresses)
+    assert [bell.drain() for bell in bells] == [1, 0, 1]
+    for bell in bells:
+        bell.close()
+
+
 def test_a_full_bell_harms_nobody(table, bell):
     row = table.take("core")
     for _ in range(70_000):
         bell.ring()
     bell.arm(row)
     assert bell.ring_if_asleep(row)
+    bell.arm(row)
     assert ring_bell(bell.fileno(), row.asleep_address)
     assert bell.drain() == 65_536
     assert not bell.wait(0)
