@@ -424,9 +424,11 @@ WORK = np.dtype(  # Of the running command; not part of the digest.
         ("detail", "i8"),  # of a reject: the value, and
         ("limit", "i8"),  # the rule's limit
         ("event_index", "i8"),
+        ("fills", "i8"),  # trades of this command so far
         ("last_event", "i8"),  # address of the newest ExecutionReport's flags
         ("taker_report", "i8"),  # address of the taker's newest report in this command, else 0
         ("triggered", "i8"),  # instrument whose last price moved, 0 none
+        ("consumed", "i8", (PRODUCERS,)),  # of each producer's ring, in this batch
         ("scratch", "i8", (4096,)),
     ],
     align=True,

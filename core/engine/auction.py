@@ -75,10 +75,10 @@ def auction_tick(s, book):
 
 @jit
 def uncross(s, instrument, tick):
-    """Trade what crosses at the price, FILLS_MAX trades at the most; lots traded."""
+    """Trade what crosses at the price, as far as one command may; lots traded."""
     book = s.instruments[instrument]
     traded = 0
-    for _ in range(FILLS_MAX):
+    while s.work.fills < FILLS_MAX:
         if book.best[0] == 0 or book.best[1] == 0:
             break
         if book.best[0] - 1 < tick or book.best[1] - 1 > tick:
@@ -109,6 +109,7 @@ def still_crosses(s, instrument, tick):
 
 @jit
 def _auction_trade(s, book, instrument, buy, sell, lots, tick):
+    s.work.fills += 1
     s.trades += 1
     book.trades += 1
     value = value_of(book, tick, lots)

@@ -11,6 +11,7 @@ import sbe.generated.order_entry as oe
 from core.engine.units import value_of
 from core.jit import jit
 from core.state import (
+    ECHO_MAX,
     NO_TERMS,
     QUOTE,
     RESTING,
@@ -50,13 +51,15 @@ def event_begin(s, block, data_bytes, session):
 def put_echo(a, block, echo):
     """Copy an echo (its length byte first) behind the root block."""
     if echo != 0:
-        copy(a + block, echo, 1 + load_u8(echo))
+        size = min(load_u8(echo), ECHO_MAX)
+        store_u8(a + block, size)
+        copy(a + block + 1, echo + 1, size)
 
 
 @jit
 def echo_size(echo):
     """Bytes of an echo behind its block: the length byte and the text."""
-    return 1 + (load_u8(echo) if echo != 0 else 0)
+    return 1 + (min(load_u8(echo), ECHO_MAX) if echo != 0 else 0)
 
 
 @jit

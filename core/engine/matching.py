@@ -18,8 +18,9 @@ from core.engine.units import value_of
 from core.jit import jit
 from core.state import DONE, QUOTE, REDUCE_ONLY, RESTING
 
-# A sweep stops here and its rest is cancelled, so that no command outgrows the event log.
-FILLS_MAX = 8192
+# Trades one command may cause, its stops' included: no command outgrows the event log. A sweep that
+# comes so far ends there and its rest is cancelled.
+FILLS_MAX = 2048
 
 
 @jit
@@ -38,14 +39,13 @@ def reducible(s, order):
 
 @jit
 def match(s, taker):
-    """Trade an order that isn't on the book against it; FILLS_MAX trades at the most.
+    """Trade an order that isn't on the book against it.
 
     Returns the reason for which its rest may not rest, 0 when it may.
     """
     order = s.orders[taker]
     book = s.instruments[order.instrument]
     side = order.side - 1
-    fills = 0
     while order.leaves > 0 and crosses(book, side, order.tick):
         maker = first_in_line(s, book, 1 - side)
         if s.orders[maker].owner == order.owner:
@@ -62,9 +62,8 @@ def match(s, taker):
             if lots == 0:
                 cancel_order(s, maker, oe.REASON_REDUCE_ONLY_EXCEEDED)
                 continue
-        if fills == FILLS_MAX:
+        if s.work.fills >= FILLS_MAX:
             return oe.REASON_CAPACITY_REACHED
-        fills += 1
         trade(s, taker, maker, lots)
     return 0
 
@@ -76,6 +75,7 @@ def trade(s, taker, maker, lots):
     book = s.instruments[order.instrument]
     tick = order.tick
     value = value_of(book, tick, lots)
+    s.work.fills += 1
     s.trades += 1
     book.trades += 1
     book.last_tick = tick + 1

@@ -10,7 +10,7 @@ from core.engine.client_index import add_client_order
 from core.engine.emit import add_report_flag, report
 from core.engine.expiry import add_expiry
 from core.engine.margin.door import margin_admit, margin_release, margin_reserve
-from core.engine.matching import fillable, match, reducible, rest
+from core.engine.matching import FILLS_MAX, fillable, match, reducible, rest
 from core.engine.order_terms import judge_band, judge_terms, read_terms, refuse
 from core.engine.orders import close_order, end_order, give_back_slot, open_order, take_slot
 from core.engine.positions import position_of
@@ -214,6 +214,8 @@ def run_triggers(s, instrument):
             slot = triggered_stop(s, book, 2, book.index // book.tick_size)
         if slot == 0 or book.state != oe.TRADING_STATE_OPEN:
             return
+        if s.work.fills >= FILLS_MAX:
+            break
         remove_stop(s, slot)
         trigger(s, slot)
     s.trigger_pending = instrument

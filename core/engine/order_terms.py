@@ -10,7 +10,7 @@ import sbe.generated.order_entry as oe
 from core.engine.client_index import find_client_order
 from core.engine.units import lots_of, ticks_of
 from core.jit import jit
-from core.state import NO_TERMS, POST_ONLY, QUOTE, REDUCE_ONLY, SURVIVES_DISCONNECT
+from core.state import ECHO_MAX, NO_TERMS, POST_ONLY, QUOTE, REDUCE_ONLY, SURVIVES_DISCONNECT
 from sbe.raw import copy, load_u8
 
 OPEN_ORDERS_MAX = 4096  # Of one account: a mass cancel of all must fit in the event log.
@@ -102,7 +102,7 @@ def _clear_progress(s, slot):
 @jit
 def keep_echo(s, slot, echo):
     """Store the client's bytes with the order, to be given back in each of its reports."""
-    size = load_u8(echo) if echo != 0 else 0
+    size = min(load_u8(echo), ECHO_MAX) if echo != 0 else 0
     s.details[slot].echo_length = size
     if size > 0:
         copy(s.echoes[slot].ctypes.data, echo + 1, size)

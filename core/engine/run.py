@@ -80,6 +80,7 @@ def apply(s, frame):
     work.detail = 0
     work.limit = 0
     work.event_index = 0
+    work.fills = 0
     work.last_event = 0
     work.taker_report = 0
     work.triggered = 0

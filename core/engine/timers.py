@@ -12,6 +12,7 @@ from core.engine.orders import cancel_order
 from core.jit import jit
 
 EXPIRIES_MAX = 256  # After one command; what is left is taken up after the next.
+CANCELS_MAX = 1024  # The same, in whole accounts.
 MILLISECOND = 1_000_000
 CANCEL_SESSION, CANCEL_ACCOUNTS = 1, 2  # The schema's CancelOnDisconnect.
 
@@ -50,28 +51,40 @@ def run_timers(s):
     if s.next_timer == 0 or now < s.next_timer:
         return
     s.next_timer = 0
+    cancelled = 0
     for account in range(len(s.accounts)):
         due = s.accounts[account].cancel_at
-        if 0 < due <= now:
+        if 0 < due <= now and cancelled < CANCELS_MAX:
             s.accounts[account].cancel_at = 0
-            cancel_account(s, account, 0, False, False, oe.REASON_CANCEL_TIMER)
+            cancelled += cancel_account(s, account, 0, False, False, oe.REASON_CANCEL_TIMER)
         elif due > 0:
             arm_timer(s, due)
     for session in range(len(s.sessions)):
         due = s.sessions[session].cancel_at
-        if 0 < due <= now:
+        if 0 < due <= now and cancelled < CANCELS_MAX:
             s.sessions[session].cancel_at = 0
-            cancel_on_disconnect(s, session)
+            cancelled += cancel_on_disconnect(s, session, CANCELS_MAX - cancelled)
         elif due > 0:
             arm_timer(s, due)
 
 
 @jit
-def cancel_on_disconnect(s, session):
-    """Cancel what a session left behind: its own orders, or everything of its owner's accounts."""
+def cancel_on_disconnect(s, session, most):
+    """Cancel what a session left behind: its own orders, or everything of its owner's accounts.
+
+    When `most` is passed the rest waits for the next command. Returns how many were cancelled.
+    """
+    cancelled = 0
     owner = s.sessions[session].owner
     scope = s.sessions[session].cancel_on_disconnect
     only = session if scope == CANCEL_SESSION else 0
     for account in range(len(s.accounts)):
         if s.accounts[account].owner == owner and s.accounts[account].first_order != 0:
-            cancel_account(s, account, only, False, True, oe.REASON_CANCEL_ON_DISCONNECT)
+            if cancelled >= most:
+                s.sessions[session].cancel_at = s.work.time
+                arm_timer(s, s.work.time)
+                return cancelled
+            cancelled += cancel_account(
+                s, account, only, False, True, oe.REASON_CANCEL_ON_DISCONNECT
+            )
+    return cancelled

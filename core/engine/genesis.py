@@ -1,0 +1,30 @@
+"""The exchange before its first command: the house and its accounts.
+
+Owner 1 is the house; its accounts hold fees, insurance, what settlement has collected and not yet
+paid, what the lending pool keeps, withdrawals under way, and the remainders of roundings. They are
+accounts like any other, so that conservation can be checked over all of them.
+"""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from core.state import FEES, HOUSE_ACCOUNTS, HOUSE_OWNER, LAYOUT_VERSION
+
+NAMES = {1: "fees", 2: "insurance", 3: "clearing", 4: "pool", 5: "withdrawals", 6: "rounding"}
+
+_ACTIVE = 1
+
+def found_house(state: NDArray[Any]) -> None:
+    """Write the house into a state of zeros. Plain Python: it runs once."""
+    s = state[0]
+    s["layout_version"] = LAYOUT_VERSION
+    owner = s["owners"][HOUSE_OWNER]
+    owner["registered"] = 1
+    owner["name"][:5] = list(b"house")
+    for account in range(FEES, HOUSE_ACCOUNTS):
+        record = s["accounts"][account]
+        record["owner"] = HOUSE_OWNER
+        record["state"] = _ACTIVE
+        name = NAMES[account].encode()
+        record["name"][: len(name)] = list(name)

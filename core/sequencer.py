@@ -1,0 +1,164 @@
+"""The sequencer: one order of all commands, each stamped, kept and applied before the next.
+
+    commands.<producer> rings          sequenced ring            event log
+    ──────────────────────┐            (journal process)         (everyone)
+      admin  ─┐           │  copy,          ▲                       ▲
+      fix    ─┼─ round ───┼─ stamp ─────────┤ publish 1st           │ publish 2nd
+      binary ─┤  robin    │  (sequence,     │                       │
+      …      ─┘           │   time)     ──► engine.apply ───────────┘
+    ──────────────────────┘
+                 ▲ released 3rd
+
+The order of the three publications is what makes a crash harmless: a command that is not in
+`sequenced` never happened, one that is there will be replayed, and how far a producer's ring is
+consumed is part of the state. Time is read here and nowhere behind: the engine sees only stamps.
+
+A command is taken only when its worst case fits: its own frame in `sequenced`, and
+COMMAND_EVENTS_MAX bytes in the event log.
+"""
+
+from core.atomics import clock_realtime_ns, fence_release, store_release
+from core.engine.run import apply
+from core.events import log_publish, log_room
+from core.jit import jit
+from core.memory import HEADER_SIZE
+from core.ring import (
+    frame_valid,
+    ring_address,
+    ring_claim,
+    ring_consumed,
+    ring_flush,
+    ring_readable,
+    ring_release,
+)
+from core.state import PRODUCERS
+from core.wake import ring_bell
+from core.words import CAPACITY, CLAIM_STEP_MAX, CLAIMED, PENDING
+from sbe.generated.control import write_tick_header
+from sbe.raw import copy, fill, load_i32, load_i64, store_i16, store_i32, store_i64
+
+# More than any one command emits: FILLS_MAX trades, OPEN_ORDERS_MAX cancels and the slices behind.
+COMMAND_EVENTS_MAX = 4 << 20
+_TICK_LENGTH = 64
+_TURN = 64  # Commands of one producer before the next has its turn.
+_SEQUENCE_AT = 16
+_TIME_AT = 24
+
+
+@jit
+def sequence_commands(state, rings, sequenced, log, bells, published):
+    """Take what the producers have sent, up to _TURN commands each; how many there were.
+
+    rings: int64[PRODUCERS], addresses of the producers' rings, 0 where there is none.
+    bells: int64[n, 2], descriptor and address of the asleep word of each process to be woken.
+    published: address of the status word for the newest sequence.
+    """
+    s = state[0]
+    first = s.sequence
+    for producer in range(1, PRODUCERS):
+        if rings[producer] != 0:
+            _take_turn(s, rings[producer], producer, sequenced, log)
+    if s.sequence == first and _time_presses(s):
+        _tick(s, sequenced, log)
+    if s.sequence == first:
+        return 0
+    ring_flush(sequenced)
+    store_i64(log + PENDING, s.event_position)
+    log_publish(log, s.event_position)
+    store_release(published, s.sequence)
+    for producer in range(1, PRODUCERS):
+        if rings[producer] != 0:
+            ring_release(rings[producer], s.work.consumed[producer])
+    for i in range(len(bells)):
+        ring_bell(bells[i, 0], bells[i, 1])
+    return s.sequence - first
+
+
+@jit
+def _take_turn(s, ring, producer, sequenced, log):
+    """Stamp and apply up to _TURN commands of one producer; notes how far its ring is done."""
+    position = ring_consumed(ring)
+    readable = ring_readable(ring)
+    for _ in range(_TURN):
+        if position >= readable:
+            break
+        frame = ring_address(ring, position)
+        length = load_i32(frame)
+        if not frame_valid(length, readable - position):
+            position = readable  # A producer that writes no frames is cut off from what it wrote.
+            break
+        stamped = _room_for(s, length, sequenced, log)
+        if stamped == 0:
+            break
+        copy(stamped, frame, length)
+        store_i16(stamped + 4, producer)
+        position += length
+        store_i32(stamped + 12, position >> 5)
+        _stamp_and_apply(s, stamped)
+    s.work.consumed[producer] = position
+
+
+@jit
+def _room_for(s, length, sequenced, log):
+    """The address for a command of this length in `sequenced`, 0 while there is no room."""
+    store_i64(log + PENDING, s.event_position)
+    if log_room(log) < COMMAND_EVENTS_MAX:
+        return 0
+    end = s.event_position + COMMAND_EVENTS_MAX
+    if end > load_i64(log + CLAIMED):
+        # Readers must know what may be overwritten before it is.
+        store_release(log + CLAIMED, (end + CLAIM_STEP_MAX) & -CLAIM_STEP_MAX)
+        fence_release()
+    return ring_claim(sequenced, length)
+
+
+@jit
+def _stamp_and_apply(s, frame):
+    """Give a command its sequence and a time that never falls, and let it happen."""
+    store_i64(frame + _SEQUENCE_AT, s.sequence + 1)
+    store_i64(frame + _TIME_AT, max(s.time, clock_realtime_ns()))
+    apply(s, frame)
+
+
+@jit
+def _time_presses(s):
+    """Whether something waits for nothing but a command to follow."""
+    if s.jobs != 0 or s.trigger_pending != 0 or s.auction_pending != 0:
+        return True
+    now = clock_realtime_ns()
+    due = s.expiries > 0 and s.expiry[1].time <= now
+    return due or 0 < s.next_timer <= now
+
+
+@jit
+def _tick(s, sequenced, log):
+    """The sequencer's own command: time has passed."""
+    frame = _room_for(s, _TICK_LENGTH, sequenced, log)
+    if frame == 0:
+        return
+    fill(frame, 0, _TICK_LENGTH)
+    store_i32(frame, _TICK_LENGTH)
+    write_tick_header(frame + 32)
+    _stamp_and_apply(s, frame)
+
+
+@jit
+def replay_commands(state, address, end, events_max):
+    """Apply stamped frames from one address on, until `end` or so many bytes of events.
+
+    Returns the address behind the last command applied. The caller has bound the events to memory
+    that holds events_max + COMMAND_EVENTS_MAX.
+    """
+    s = state[0]
+    limit = s.event_position + events_max
+    while address < end and s.event_position < limit:
+        apply(s, address)
+        address += load_i32(address)
+    return address
+
+
+def event_memory(log: int) -> tuple[int, int]:
+    """Address and size of an event log's data, for `engine.run.bind_events`."""
+    return log + HEADER_SIZE, load_i64(log + CAPACITY)
+
+
