@@ -2,7 +2,8 @@
 
 Everything listed becomes a command of the producer `admin`, sent when the core is ready and before
 any gateway opens; the start goes on when each has been acknowledged. On a later start only what is
-new in the configuration is sent, so a venue grows by appending to its file.
+new in the configuration is sent, so a venue grows by appending to its file. Fees that differ are
+sent again; whatever else differs from what was listed stays as it was listed, and the log says so.
 
 What was sent is remembered in `<data>/genesis.json`, written and synced *before* anything is sent,
 with the idempotency key of each command. After a crash in between, the same commands go out under
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 
 import msgspec
+from blake3 import blake3
 from structlog.typing import FilteringBoundLogger
 
 import sbe
@@ -24,7 +26,7 @@ from core.process import Options, Refused
 from core.producers import Producer
 from core.status import StatusTable
 from sbe.codec import Codec
-from tools.supervisor.listing import commands
+from tools.supervisor.listing import Command, commands
 from tools.supervisor.supervisor import Supervisor
 
 WAIT_SECONDS = 60.0
@@ -37,11 +39,19 @@ DONE_REASONS = ("None", "DuplicateKey", "AlreadyExists")
 HEADER = struct.Struct("<HHHH")  # block length, template, schema, version
 
 
+# What may be said again with other values; everything else is said once.
+CHANGEABLE = frozenset({"SetFees"})
+
+
 class Sent(msgspec.Struct):
-    """One command of genesis: its idempotency key, its bytes, whether the core has answered."""
+    """One command of genesis: its idempotency key, its bytes, whether the core has answered.
+
+    `said` is a hash of what the configuration said, times from now on not counted in.
+    """
 
     key: int
     message: bytes
+    said: str
     done: bool = False
 
 
@@ -63,12 +73,12 @@ class Genesis:
         self._result_header = HEADER.pack(
             result.block_length, result.id, schema.id, schema.version
         )
-        self._sent: dict[str, Sent] = {}
+        self.sent: dict[str, Sent] = {}
 
     def run(self, supervisor: Supervisor) -> None:
         """Send what the core doesn't have yet and wait until it has. Raises Refused."""
-        self._plan()
-        waiting = {sent.key: subject for subject, sent in self._sent.items() if not sent.done}
+        self.plan()
+        waiting = self.waiting()
         if not waiting:
             return
         begin = time.monotonic()
@@ -82,7 +92,7 @@ class Genesis:
         )
         follower.position = follower.published
         try:
-            unsent = [self._sent[subject].message for subject in waiting.values()]
+            unsent = [self.sent[subject].message for subject in waiting.values()]
             while waiting and not supervisor.stopping:
                 while unsent and link.send_message(unsent[0]):
                     unsent.pop(0)
@@ -91,26 +101,35 @@ class Genesis:
                 if time.monotonic() - begin > WAIT_SECONDS:
                     subject = next(iter(waiting.values()))
                     raise Refused(f"the core doesn't answer: {subject} ({len(waiting)} waiting)")
-            self._store()
+            self.store()
         finally:
             follower.close()
             link.close()
             bell.close()
             status.close()
-        self._log.info("genesis done", commands=len(self._sent), seconds=time.monotonic() - begin)
+        self._log.info("genesis done", commands=len(self.sent), seconds=time.monotonic() - begin)
 
-    def _plan(self) -> None:
+    def plan(self) -> None:
         """Give what is new a key, and remember it before it is sent."""
         if self._file.exists():
-            self._sent = msgspec.json.decode(self._file.read_bytes(), type=dict[str, Sent])
+            self.sent = msgspec.json.decode(self._file.read_bytes(), type=dict[str, Sent])
         now = time.time_ns()
-        key = max([now, *(sent.key for sent in self._sent.values())])
+        key = max([now, *(sent.key for sent in self.sent.values())])
+        said = {c.subject: _hash(c) for c in commands(self._configuration, 0)}
         for subject, message, fields in commands(self._configuration, now):
-            if subject not in self._sent:
+            before = self.sent.get(subject)
+            if before and before.said != said[subject] and message not in CHANGEABLE:
+                self._log.warning("listed differently before, which stands", subject=subject)
+            elif before is None or before.said != said[subject]:
                 key += 1
                 encoded = self._codec.encode(message, fields | {"key": key})
-                self._sent[subject] = Sent(key, encoded)
-        self._store()
+                self.sent[subject] = Sent(key, encoded, said[subject])
+        self.store()
+
+    def waiting(self) -> dict[int, str]:
+        """What the core hasn't acknowledged yet, in order: key to subject."""
+        keys = {sent.key: subject for subject, sent in self.sent.items() if not sent.done}
+        return dict(sorted(keys.items()))  # The core takes only rising keys.
 
     def _acknowledge(self, follower: EventFollower, waiting: dict[int, str]) -> None:
         for event in follower:
@@ -126,13 +145,18 @@ class Genesis:
                     f"{subject}: the core says {result['reason']} "
                     f"(value {result['detail']}, limit {result['limit']})"
                 )
-            self._sent[subject].done = True
+            self.sent[subject].done = True
 
-    def _store(self) -> None:
+    def store(self) -> None:
+        """Write the record and sync it."""
         temporary = self._file.with_suffix(".json.new")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(self._sent))
+            file.write(msgspec.json.encode(self.sent))
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(self._file)
+
+
+def _hash(command: Command) -> str:
+    return blake3(msgspec.json.encode(command, enc_hook=int)).hexdigest()
