@@ -166,9 +166,9 @@ def main(process: Process) -> None:
     assert status is not None
     status.core_ready = 0
     configuration = process.configuration
-    limits, rings = configuration.limits, configuration.limits.rings
+    limits, rings = configuration.limits, configuration.rings
     if rings.events_bytes < EVENTS_BYTES_MIN:
-        raise Refused(f"limits.rings.events_bytes: expected at least {EVENTS_BYTES_MIN}")
+        raise Refused(f"rings.events_bytes: expected at least {EVENTS_BYTES_MIN}")
     with compile_lock():
         compile_core(limits, lambda step: process.log.info("compiling", step=step))
     instance = process.options.instance

@@ -3,7 +3,7 @@
 Every default works without a file. A wrong file is answered by one `ConfigurationError` that names
 the key path and the rule:
 
-    limits.rings.command_bytes: expected a power of two of at least 65536, was 1000
+    rings.command_bytes: expected a power of two, was 70000
 
 The supervisor merges the user's file over the shipped defaults and writes the whole as
 `config.json` into the run directory; every process reads that one.

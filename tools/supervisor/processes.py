@@ -8,7 +8,7 @@ last, when it has stored what the core did.
           |                                           2  core
           1   settlement, lending, oracle,            1  settlement, lending, oracle, reserves
           |   reserves                                |
-          2   fix, binary, feed, web                  0  fix, binary, feed, web
+          2   fix, binary, feed, web, follower        0  fix, binary, feed, web, follower
 """
 
 from dataclasses import dataclass
@@ -36,6 +36,7 @@ PROCESSES = (
     Spec("lending", "core.sidecars.lending", start=1, stop=1),
     Spec("oracle", "core.sidecars.oracle", start=1, stop=1),
     Spec("reserves", "core.sidecars.reserves", start=1, stop=1),
+    Spec("follower", "core.follower", start=2, stop=0, ready_seconds=3600.0),
     Spec("fix", "gateway.fix", start=2, stop=0),
     Spec("binary", "gateway.binary", start=2, stop=0),
     Spec("feed", "gateway.feed", start=2, stop=0),
@@ -48,8 +49,11 @@ GENESIS_AFTER = 0
 
 def enabled(configuration: Configuration) -> tuple[Spec, ...]:
     """The processes that a configuration asks for, in order of start."""
-    return tuple(
-        spec
-        for spec in PROCESSES
-        if getattr(getattr(configuration, spec.name, None), "enabled", True)
-    )
+    exchange = configuration.exchange
+    wanted = {
+        name: getattr(configuration, name).enabled
+        for name in ("settlement", "lending", "oracle", "reserves", "feed", "web")
+    }
+    # Snapshots are made from the journal.
+    wanted["follower"] = exchange.snapshot_seconds > 0 and exchange.policy != "none"
+    return tuple(spec for spec in PROCESSES if wanted.get(spec.name, True))
