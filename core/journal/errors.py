@@ -30,13 +30,18 @@ class DataBusy(JournalError):
 
 
 class JournalDamaged(JournalError):
-    """A whole frame stands behind a place where no whole frame is: data was lost or altered."""
+    """A whole frame stands behind a place where no whole frame is: data was lost or altered.
 
-    def __init__(self, segment: Path, offset: int, reason: str) -> None:
+    `durable` is False if nothing says that what stood there had ever been synced, as a power cut
+    under `async` may leave it; only then may an operator cut it off (`onebook journal cut`).
+    """
+
+    def __init__(self, segment: Path, offset: int, reason: str, durable: bool = True) -> None:
         super().__init__(f"journal damaged: segment {segment.name} offset {offset}: {reason}")
         self.segment = segment
         self.offset = offset
         self.reason = reason
+        self.durable = durable
 
 
 class JournalGap(JournalError):

@@ -30,7 +30,7 @@ from core.journal.archive import SEGMENT_SIZE as ARCHIVE_SEGMENT_SIZE
 from core.journal.archive import ArchiveWriter
 from core.journal.disk import Disk, RealDisk
 from core.journal.errors import JournalGap
-from core.journal.scan import last_sequence, scan, whole_bytes
+from core.journal.scan import last_sequence, scan, warm, whole_bytes
 from core.journal.segment import SEGMENT_SIZE
 from core.journal.writer import Journal, Policy
 from core.memory import HEADER_SIZE, Segment
@@ -114,6 +114,7 @@ class JournalAgent:
         sizes: Sizes = Sizes(),  # noqa: B008 — a tuple of numbers
         verify_from: int = 1,
     ) -> None:
+        warm()
         disk = disk if disk is not None else RealDisk()
         self._data = data
         self._disk = disk
@@ -260,7 +261,7 @@ class JournalAgent:
         return int(self._ring is not None)
 
     def _keep_house(self, idle: bool) -> None:
-        """Once in a while: chain a digest, sync under `async`, see whether the core is a new one."""
+        """Once in a while: chain a digest, sync under `async`, see whether the core is new."""
         if self._policy != Policy.NONE:
             self._record_digest()
             self.journal.sync()

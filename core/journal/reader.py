@@ -82,11 +82,11 @@ class Walker:
         if later >= 0:
             if self._frame_here() is not None:
                 return None
-            other = frame.parse(self._view, later)
-            synced = other is not None and other.durable > number
+            durable = self._was_durable(later, end, number + 1)
             raise self._damaged(
                 f"frame {number + 1} is not whole, but a later one stands at offset {later}"
-                + (" and says it was durable" if synced else "; it had not been synced yet")
+                + (" and says it was durable" if durable else "; it had not been synced yet"),
+                durable,
             )
         return Tail(self.path, self.offset, end - self.offset)
 
@@ -139,8 +139,12 @@ class Walker:
         if following.first != sequence + 1:
             raise self._damaged(f"ends with command {sequence}, but {following.path.name} follows")
 
-    def _damaged(self, reason: str) -> JournalDamaged:
-        return JournalDamaged(self.path, self.offset, reason)
+    def _was_durable(self, start: int, end: int, number: int) -> bool:
+        """Whether a frame in `[start, end)` knew frame `number` to be on the disk."""
+        return frame.find(self._view, start, end, lambda other: other.durable >= number) >= 0
+
+    def _damaged(self, reason: str, durable: bool = True) -> JournalDamaged:
+        return JournalDamaged(self.path, self.offset, reason, durable)
 
 
 def read_from(

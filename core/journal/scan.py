@@ -48,6 +48,12 @@ def last_sequence(address: int, length: int, expected: int) -> int:
     return expected - 1
 
 
+def warm() -> None:
+    """Compile what is here, or load it, before the first batch would have to wait for it."""
+    whole_bytes(0, 0, 0)
+    last_sequence(0, 0, 1)
+
+
 def scan(commands: memoryview, expected: int) -> int:
     """`frame.scan`, compiled: the last sequence of a dense batch, or `JournalGap`."""
     batch = np.frombuffer(commands, np.uint8)

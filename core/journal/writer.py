@@ -137,6 +137,7 @@ class Journal:
     def close(self) -> None:
         """End cleanly: a last frame vouches for all before it, and the lock is given back."""
         if self._taken and not self._dead:
+            self.sync()  # So that the last frame can say that all before it is durable.
             self._write(Kind.CLOSE, self._chain.sequence, b"")
             self.sync()
         self._release()

@@ -1,4 +1,4 @@
-"""The core's ends of the two streams, for tests that drive the journal process as the core would."""
+"""The core's ends of the two streams, for tests that drive the journal process."""
 
 import ctypes
 from types import TracebackType

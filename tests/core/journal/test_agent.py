@@ -251,10 +251,14 @@ def test_a_full_disk_stops_the_agent_and_harms_nothing(bench: Bench) -> None:
     disk = _SmallDisk()
     disk.room = 3 << 14
     agent = bench.agent(Policy.ASYNC, disk=disk)
-    with pytest.raises(DiskFull, match="No space left"):
+
+    def until_full() -> None:
         while True:
             bench.core.publish(50)
             agent.poll()
+
+    with pytest.raises(DiskFull, match="No space left"):
+        until_full()
     acknowledged = bench.durable[-1]
     agent.journal.close()
     assert bench.journaled() == all_commands(1, acknowledged)
