@@ -22,7 +22,7 @@ from core.recovery import make_state, recover
 from core.ring import ring_abandon, ring_consumed, ring_readable, ring_seek
 from core.sequencer import event_memory, sequence_commands
 from core.state import state_dtype
-from core.status import StatusRow, StatusTable
+from core.status import State, StatusRow, StatusTable
 from core.warm import compile_core
 
 NAME = "core"
@@ -130,8 +130,20 @@ def resume_ring(ring: int, recorded: int) -> None:
         ring_seek(ring, consumed + ahead)
 
 
+def _await_journal(process: Process) -> None:
+    """Wait for the journal process, which checks the files and cuts what a crash tore off."""
+    assert process.status is not None
+    while not process.stopping:
+        row = process.status.find("journal")
+        if row is not None and row.alive and row.state == State.RUNNING:
+            return
+        time.sleep(0.005)
+    raise Refused("stopped while waiting for the journal")
+
+
 def _recover(process: Process, sequenced: Segment, events: Segment, state: NDArray[Any]) -> None:
     """Bring the state up to date, and the event log with it."""
+    _await_journal(process)
     archive = EventArchive(process.options.data)
     if events.created:
         log_resume(events.address, archive.end())

@@ -14,7 +14,7 @@ from core.journal.process import JournalAgent, Sizes
 from core.journal.writer import Policy
 from core.memory import Segment
 from core.process import Process, Refused, run
-from core.status import State, StatusRow, StatusTable
+from core.status import StatusRow, StatusTable
 
 NAME = "journal"
 # They wait for other things than for a command to be durable.
@@ -73,8 +73,9 @@ class _Beating:
 
 def _journal(process: Process) -> None:
     options, configuration = process.options, process.configuration
-    status = StatusTable.open(options.instance)
-    row = status.take(NAME)
+    row = process.attach_status()
+    status = process.status
+    assert status is not None
     bells = _Bells(process, status)
     policy = Policy(configuration.exchange.policy)
 
@@ -94,16 +95,13 @@ def _journal(process: Process) -> None:
     bell = Doorbell(options.rundir, NAME)
     process.on_stop(bell.ring)
     idle: Idle = Spin() if configuration.exchange.idle == "spin" else Adaptive(bell, row)
-    row.state = State.RUNNING
     process.ready(sequence=agent.sequence, policy=str(policy))
     beating = _Beating(agent, row)
     run_agent(beating, idle, process)
-    row.state = State.STOPPING
     agent.close()
     beating.beat(time.time_ns())
     bells.close()
     bell.close()
-    row.state = State.STOPPED
 
 
 def main(process: Process) -> None:

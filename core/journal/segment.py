@@ -58,6 +58,7 @@ def numbered(disk: Disk, directory: Path, suffix: str) -> list[Segment]:
 
 
 def numbered_path(directory: Path, first: int, suffix: str) -> Path:
+    """The file of that number in a series."""
     return directory / f"{first:0{_DIGITS}d}{suffix}"
 
 
