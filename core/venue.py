@@ -141,6 +141,9 @@ class Account(Section, frozen=True, kw_only=True):
     auto_borrow: bool = True
 
 
+FixVersion = Literal["FIX.4.4", "FIXT.1.1"]
+
+
 class FixSession(Section, frozen=True, kw_only=True):
     """A FIX counterparty: who it is, how it proves that, and what it may do."""
 
@@ -154,9 +157,14 @@ class FixSession(Section, frozen=True, kw_only=True):
     secret: str = ""
     public_key: str = ""  # Ed25519, hexadecimal
     password: str = ""
+    versions: tuple[FixVersion, ...] = ("FIX.4.4", "FIXT.1.1")
     heartbeat_seconds_min: PositiveInt = 1
-    heartbeat_seconds_max: PositiveInt = 300
+    heartbeat_seconds_max: PositiveInt = 3600
+    sending_time_seconds: PositiveInt = 120  # how far a SendingTime may be from our clock
     reset_on_logon: bool = False  # start from 1 at every logon; else only when the client asks
+    reset_on_logout: bool = False
+    reset_on_disconnect: bool = False
+    possible_resend: Literal["report", "ignore"] = "report"  # a PossResend of an order we know
     cancel_on_disconnect: CancelOnDisconnect = "none"
     cancel_window_milliseconds: UnsignedInt = 0
     throttle: UnsignedInt = 0  # orders a second, 0: no limit
