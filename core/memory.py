@@ -208,6 +208,8 @@ class Segment:
             try:
                 segment = cls._take_over(instance, kind, descriptor, owner)
             finally:
+                # Closing alone would not do it: the mapping keeps the file open, lock and all.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
                 os.close(descriptor)
             if (segment.size, segment.mirrored) != (data_bytes, mirrored):
                 shape = f"{segment.size} bytes{' mirrored' * segment.mirrored}"
