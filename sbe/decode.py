@@ -74,7 +74,10 @@ class Decoder:
     def run(self, exact: bool) -> Decoded:
         """The message; with `exact`, bytes left over are an error unless its version is newer."""
         header = self._header()
-        if header["schemaId"] != self.schema.id:
+        identified = self.schema.header.member("schemaId")
+        assert identified is not None
+        # A constant says nothing of who sent it.
+        if identified.presence != CONSTANT and header["schemaId"] != self.schema.id:
             what = f"schema {header['schemaId']}, expected {self.schema.id}"
             raise DecodeError("schema", what)
         self.version = header["version"]
@@ -89,9 +92,13 @@ class Decoder:
         return self.out
 
     def _header(self) -> dict[str, Any]:
-        self.position = 0
         self._need(self.schema.header.size, "header")
-        return self._plain(self.schema.header, 0)
+        return {
+            member.name: self._counter(member, 0)
+            if member.name in _STANDARD_HEADER
+            else self._element(member, 0, f"header.{member.name}")
+            for member in self.schema.header.members
+        }
 
     def _message(self, header: dict[str, Any]) -> Message:
         message = self.schema.template(header["templateId"])
@@ -101,23 +108,13 @@ class Decoder:
             raise DecodeError("template", f"no message has template {header['templateId']}")
         return message
 
-    def _plain(self, composite: Composite, base: int) -> dict[str, Any]:
-        """Header or dimension: numbers as they are."""
-        values: dict[str, Any] = {}
-        for member in composite.members:
-            kind = member.type
-            if isinstance(kind, Scalar) and kind.length == 0:
-                continue
-            if member.presence == CONSTANT:
-                values[member.name] = member.constant
-            else:
-                values[member.name] = self._element(member, base, member.name)
-                if isinstance(kind, Scalar) and kind.length == 1:
-                    at = base + member.offset
-                    raw = kind.primitive.unpack(self.data, at, self.order)
-                    standard = member.name in _STANDARD_HEADER or member.name == "numInGroup"
-                    values[member.name] = raw if standard else values[member.name]
-        return values
+    def _counter(self, element: Element, base: int) -> int:
+        """A count, a length or a number of the header, whatever its range."""
+        kind = element.type
+        assert isinstance(kind, Scalar)
+        if element.presence == CONSTANT:
+            return int(element.constant or 0)
+        return int(kind.primitive.unpack(self.data, base + element.offset, self.order))
 
     # Blocks
 
@@ -160,9 +157,9 @@ class Decoder:
 
     def _group(self, group: Group, path: str) -> list[dict[str, Any]]:
         self._need(group.dimension.size, path)
-        dimension = self._plain(group.dimension, self.position)
+        count = self._counter(group.count, self.position)
+        stride = self._counter(group.stride, self.position)
         self.position += group.dimension.size
-        count, stride = dimension["numInGroup"], dimension["blockLength"]
         left = len(self.data) - self.position
         if count and stride < max(group.length_at(group.since), group.length_at(self.version)):
             raise DecodeError("block-length", f"{path} has entries of {stride} bytes")
@@ -181,7 +178,7 @@ class Decoder:
         content = data.type.member("varData")
         assert content is not None
         self._need(content.offset, path)
-        length = self._plain(data.type, self.position)["length"]
+        length = self._counter(data.length, self.position)
         self.position += content.offset
         if not count_min(data.length) <= length <= data.length_max:
             raise DecodeError("data-length", f"{path} has {length} bytes")

@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from sbe.emit import Source, counter_load, data_header_size
-from sbe.layout import Block, Data, Element, Group, Message, Scalar, count_max, count_min
+from sbe.layout import CONSTANT, Block, Data, Element, Group, Message, Scalar, count_max, count_min
 from sbe.naming import snake
 
 _INDENT = "    "
@@ -43,8 +43,7 @@ def _measure(source: Source, branches: list[tuple[Message, list[str]]]) -> None:
         '"""Bytes of the message at `address`, or minus an ERROR_ code; reads `length` at most."""',
         "if length < HEADER_SIZE:",
         f"{_INDENT}return -ERROR_TRUNCATED",
-        "if header_schema(address) != SCHEMA_ID:",
-        f"{_INDENT}return -ERROR_SCHEMA",
+        *_identity(source),
         "block = header_block_length(address)",
         "if block < 0 or block > length - HEADER_SIZE:",
         f"{_INDENT}return -ERROR_TRUNCATED",
@@ -66,6 +65,14 @@ def _measure(source: Source, branches: list[tuple[Message, list[str]]]) -> None:
     else:
         body += ["return -ERROR_TEMPLATE"]
     source.function("measure(address: int, length: int) -> int", *body)
+
+
+def _identity(source: Source) -> list[str]:
+    """Refuse another schema's message; a header in which the id is constant can't tell."""
+    member = source.schema.header.member("schemaId")
+    if member is None or member.presence == CONSTANT:
+        return []
+    return ["if header_schema(address) != SCHEMA_ID:", f"{_INDENT}return -ERROR_SCHEMA"]
 
 
 class _Walks:

@@ -73,8 +73,7 @@ class Encoder:
             if member.presence == CONSTANT:
                 continue
             value = values.get(member.name)
-            if value is None and not member.is_optional and isinstance(member.type, Scalar):
-                self._numbers(out, member.offset, member.type, path, [0] * member.type.length)
+            if value is None and not member.is_optional:
                 continue
             self._element(out, 0, member, value, f"{path}.{member.name}")
         return bytes(out)

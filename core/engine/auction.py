@@ -9,7 +9,7 @@ import sbe.generated.order_entry as oe
 from core.engine.book import dequeue, enqueue, reduce_visible
 from core.engine.emit import add_report_flag, report_trade
 from core.engine.fees import fill_fee
-from core.engine.matching import FILLS_MAX, first_in_line, settle_fill
+from core.engine.matching import FILLS_MAX, first_in_line, is_self_trade, settle_fill
 from core.engine.orders import cancel_order, close_order
 from core.engine.price_levels import level_of, next_above, page_of
 from core.engine.units import value_of
@@ -85,7 +85,7 @@ def uncross(s, instrument, tick):
             break
         buy = first_in_line(s, book, 0)
         sell = first_in_line(s, book, 1)
-        if s.orders[buy].owner == s.orders[sell].owner:
+        if is_self_trade(s.orders[buy], s.orders[sell]):
             earlier = s.details[buy].entry_sequence < s.details[sell].entry_sequence
             cancel_order(s, sell if earlier else buy, oe.REASON_SELF_TRADE)
             continue

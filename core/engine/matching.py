@@ -48,7 +48,7 @@ def match(s, taker):
     side = order.side - 1
     while order.leaves > 0 and crosses(book, side, order.tick):
         maker = first_in_line(s, book, 1 - side)
-        if s.orders[maker].owner == order.owner:
+        if is_self_trade(order, s.orders[maker]):
             if prevent_self_trade(s, taker, maker):
                 return oe.REASON_SELF_TRADE
             continue
@@ -134,6 +134,15 @@ def _report_maker(s, book, maker, tick, lots, fee, value):
 
 
 @jit
+def is_self_trade(order, other):
+    """Whether two orders may not trade with each other."""
+    return (
+        order.owner == other.owner
+        and order.self_trade_prevention != oe.SELF_TRADE_PREVENTION_NOT_APPLIED
+    )
+
+
+@jit
 def prevent_self_trade(s, taker, maker):
     """The taker's choice between two orders of one owner; True when the taker must go."""
     order = s.orders[taker]
@@ -189,7 +198,7 @@ def fillable(s, slot):
         maker = s.pages[number >> 6].level[number & 63].first
         while maker != 0:
             other = s.orders[maker]
-            if other.owner == order.owner:
+            if is_self_trade(order, other):
                 if order.self_trade_prevention != oe.SELF_TRADE_PREVENTION_CANCEL_MAKER:
                     return False
             elif other.flags & REDUCE_ONLY:

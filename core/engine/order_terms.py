@@ -168,7 +168,9 @@ def _judge_choices(s, slot):
     if resting_only and (at_once or kind != oe.ORD_TYPE_LIMIT):
         return refuse(s, oe.REASON_INVALID_EXEC_INST, detail.exec_inst, 0)
     mode = order.self_trade_prevention
-    if mode < oe.SELF_TRADE_PREVENTION_CANCEL_TAKER or mode > oe.SELF_TRADE_PREVENTION_DECREMENT:
+    omnibus = s.owners[order.owner].self_trade_prevention == oe.SELF_TRADE_PREVENTION_NOT_APPLIED
+    most = oe.SELF_TRADE_PREVENTION_DECREMENT + omnibus
+    if mode < oe.SELF_TRADE_PREVENTION_CANCEL_TAKER or mode > most:
         return refuse(s, oe.REASON_INVALID_SELF_TRADE_PREVENTION, mode, 4)
     stop = kind == oe.ORD_TYPE_STOP or kind == oe.ORD_TYPE_STOP_LIMIT
     trigger = detail.trigger_type

@@ -159,6 +159,7 @@ SELF_TRADE_PREVENTION_CANCEL_TAKER = 1
 SELF_TRADE_PREVENTION_CANCEL_MAKER = 2
 SELF_TRADE_PREVENTION_CANCEL_BOTH = 3
 SELF_TRADE_PREVENTION_DECREMENT = 4
+SELF_TRADE_PREVENTION_NOT_APPLIED = 5
 SELF_TRADE_PREVENTION_NULL = 255
 
 
@@ -2559,7 +2560,7 @@ def register_owner_fault(a: int) -> int:
     if value == 255:
         return 4
     value = load_u8(a + 61)  # selfTradePrevention
-    if not (0 <= value <= 4):
+    if not (0 <= value <= 5):
         return 5
     return 0
 

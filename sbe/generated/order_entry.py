@@ -148,6 +148,7 @@ SELF_TRADE_PREVENTION_CANCEL_TAKER = 1
 SELF_TRADE_PREVENTION_CANCEL_MAKER = 2
 SELF_TRADE_PREVENTION_CANCEL_BOTH = 3
 SELF_TRADE_PREVENTION_DECREMENT = 4
+SELF_TRADE_PREVENTION_NOT_APPLIED = 5
 SELF_TRADE_PREVENTION_NULL = 255
 
 
@@ -2876,7 +2877,7 @@ def new_order_single_fault(a: int) -> int:
     if value == 4294967295:
         return 14
     value = load_u8(a + 76)  # selfTradePrevention
-    if not (0 <= value <= 4):
+    if not (0 <= value <= 5):
         return 15
     value = load_u8(a + 77)  # triggerType
     if not (0 <= value <= 3):
@@ -3382,7 +3383,7 @@ def execution_report_fault(a: int) -> int:
     if not (0 <= value <= 1):
         return 33
     value = load_u8(a + 191)  # selfTradePrevention
-    if not (0 <= value <= 4):
+    if not (0 <= value <= 5):
         return 34
     value = load_u8(a + 192)  # triggerType
     if not (0 <= value <= 3):
