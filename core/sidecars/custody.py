@@ -23,7 +23,7 @@ SENT, CONFIRMED, FAILED = 2, 3, 4  # WithdrawalState of the schema
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS receipt (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        number INTEGER PRIMARY KEY,
         transaction_id TEXT NOT NULL UNIQUE,
         account INTEGER NOT NULL,
         asset INTEGER NOT NULL,
@@ -87,7 +87,7 @@ class Custody(Protocol):
     """Who holds the assets. Each method may raise CustodyError, and may be called again."""
 
     def receipts(self, after: int) -> list[Receipt]:
-        """What arrived, with numbers above `after`, in order."""
+        """What arrived, with numbers above `after`, in order; numbers are dense from 1."""
 
     def recognise(self, reference: str, asset: int, amount: int) -> None:
         """An operator credited this without a receipt; it must be held nevertheless."""
@@ -195,8 +195,8 @@ class EmbeddedCustody:
     def receive(self, transaction: str, account: int, asset: int, amount: int) -> bool:
         """Assets arrive for an account; False if this transaction was known already."""
         cursor = self._connection.execute(
-            "INSERT OR IGNORE INTO receipt (transaction_id, account, asset, amount, time)"
-            " VALUES (?, ?, ?, ?, ?)", (transaction, account, asset, amount, self._clock())
+            "INSERT OR IGNORE INTO receipt SELECT coalesce(max(number), 0) + 1, ?, ?, ?, ?, ?"
+            " FROM receipt", (transaction, account, asset, amount, self._clock()),
         )
         return cursor.rowcount == 1
 

@@ -133,7 +133,7 @@ class Sidecar:
             decode_body(event.template, event.body)
         )
 
-    def command(self, name: str, *, passing: bool = False, **fields: Any) -> int:
+    def command(self, name: str, /, *, passing: bool = False, **fields: Any) -> int:
         """Decide on a command; it is sent when the transaction is committed. Its key."""
         key = self.store.last_key = self.store.last_key + 1
         message = self.link.encode(name, {"key": key, **fields})

@@ -78,7 +78,15 @@ class Settlement(Sidecar):
         The answer comes behind those to everything sent before, by whatever store: from there on
         it is known which receipts were credited.
         """
+        now = self.clock()
+        self._settled_at = self._settled_at or now
+        self._funded_at = self._funded_at or now
+        self._remember()
         self._report()
+
+    def _remember(self) -> None:
+        self.store.set_note("settled_at", str(self._settled_at))
+        self.store.set_note("funded_at", str(self._funded_at))
 
     def _report(self) -> None:
         self.ledger.begin_cycle()
@@ -90,12 +98,9 @@ class Settlement(Sidecar):
         idle = not (self.waits_for("SettlementStart") or self.waits_for("ReportBalances"))
         if idle and not self._running and _due(now, self._settled_at, self.period_ns):
             self._settled_at = now
-            self.store.set_note("settled_at", str(now))
+            self._remember()
             self.command("SettlementStart", cycle=self.cycle + 1)
             work += 1
-        if self._funded_at == 0:
-            self._funded_at = now
-            self.store.set_note("funded_at", str(now))
         if _due(now, self._funded_at, self.funding_ns):
             work += self._fund(now)
         return work
@@ -107,7 +112,7 @@ class Settlement(Sidecar):
 
     def _fund(self, now: int) -> int:
         self._funded_at = now
-        self.store.set_note("funded_at", str(now))
+        self._remember()
         rates = self.premiums.close()
         started = 0
         for instrument in self.reference.instruments.values():
@@ -134,7 +139,7 @@ class Settlement(Sidecar):
         self._in_cycle = 0
         self._settled_at = max(self._settled_at, fields["header"]["transactTime"])
         self.store.set_note("cycle", str(self.cycle))
-        self.store.set_note("settled_at", str(self._settled_at))
+        self._remember()
         self.store.set_note("running", "1")
 
     def _on_position_settled(self, event: Event) -> None:

@@ -127,6 +127,8 @@ class Transfers:
         if self._settlement.waits_for("Deposit"):
             return 0
         for receipt in self._custody.receipts(self._done)[:1]:
+            if receipt.number != self._done + 1:
+                raise CustodyError(f"expected receipt {self._done + 1}, was {receipt.number}")
             key = self._settlement.command(
                 "Deposit", account=receipt.account, asset=receipt.asset, amount=receipt.amount
             )

@@ -1,6 +1,6 @@
-"""A stage for sidecars: a real event log, archive and rings, and a core that does what it is told.
+"""A stage for sidecars: a real event log, archive and rings, and a core that does as it is told.
 
-The core here is a stand-in that holds no books: it stamps commands, refuses keys it has had, answers
+The core here is a stand-in without books: it stamps commands, refuses keys it has had, answers
 each and emits the events a test asks for. Everything the sidecar touches is the real thing: shared
 memory, archive files, SQLite.
 """
@@ -62,12 +62,12 @@ class Stage:
 
     # ---- the core's side -------------------------------------------------------------------------
 
-    def emit(self, name: str, session: int = 0, **fields: Any) -> None:
+    def emit(self, message: str, /, session: int = 0, **fields: Any) -> None:
         """One event under the sequence number in hand."""
         header = {"transactTime": self.now, "msgSeqNum": 0, "lastAppliedSeqNo": 0}
-        message = encode(name, {"header": header, **fields})
-        length = (16 + len(message) + 31) & ~31
-        frame = EVENT_HEADER.pack(length, session, self.sequence, 0, 0, 0, 0)[:16] + message
+        data = encode(message, {"header": header, **fields})
+        length = (16 + len(data) + 31) & ~31
+        frame = EVENT_HEADER.pack(length, session, self.sequence, 0, 0, 0, 0)[:16] + data
         frame = frame.ljust(length, b"\0")
         base = self.log.address
         end = self.position + length
