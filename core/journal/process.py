@@ -31,7 +31,7 @@ from core.journal.archive import ArchiveWriter
 from core.journal.disk import Disk, RealDisk
 from core.journal.errors import JournalGap
 from core.journal.scan import last_sequence, scan, warm, whole_bytes
-from core.journal.segment import SEGMENT_SIZE
+from core.journal.segment import SEGMENT_SIZE, segments
 from core.journal.writer import Journal, Policy
 from core.memory import HEADER_SIZE, Segment
 from core.ring import ring_consumed, ring_readable, ring_release
@@ -44,6 +44,9 @@ BATCH_BYTES_MAX = 4 << 20
 # A power cut under `async` takes at most what came in this time.
 SYNC_INTERVAL_NS = 1_000_000_000
 ATTACH_INTERVAL_NS = 10_000_000
+# A journal of this size is verified whole at each start, which takes a second or two; of a longer
+# one what no snapshot covers (`onebook journal verify` checks the rest).
+VERIFY_WHOLE_BYTES = 256 << 20
 
 
 class Sizes(NamedTuple):
@@ -112,7 +115,6 @@ class JournalAgent:
         clock: Callable[[], int] = time.monotonic_ns,
         disk: Disk | None = None,
         sizes: Sizes = Sizes(),  # noqa: B008 — a tuple of numbers
-        verify_from: int = 1,
     ) -> None:
         warm()
         disk = disk if disk is not None else RealDisk()
@@ -131,7 +133,7 @@ class JournalAgent:
             policy,
             disk=disk,
             segment_size=sizes.segment,
-            verify_from=verify_from,
+            verify_from=verify_from(disk, data),
             scan=scan,
         )
         self.journal.takeover(self.journal.epoch + 1)
@@ -203,10 +205,10 @@ class JournalAgent:
 
     def _attach_ring(self) -> None:
         """Pass over what the ring still holds and the files already have."""
-        segments = self._attach()
-        if segments is None:
+        attached = self._attach()
+        if attached is None:
             return
-        ring, log_segment = segments
+        ring, log_segment = attached
         self._ring = _Stream(ring)
         self._log = _Stream(log_segment)
         position: int = ring_consumed(ring.address)
@@ -286,6 +288,19 @@ class JournalAgent:
             self._ring.close()
             self._log.close()
         self._ring = self._log = None
+
+
+def verify_from(disk: Disk, data: Path) -> int:
+    """The sequence from which a start verifies the journal: see VERIFY_WHOLE_BYTES.
+
+    It goes back to the older of the kept snapshots, in case the newest turns out to be damaged.
+    """
+    found = segments(disk, data)
+    snapshots = listing(data, disk=disk)
+    size = sum(disk.size(item.path) for item in found)
+    if size <= VERIFY_WHOLE_BYTES or not snapshots:
+        return 1
+    return max(snapshots[0].first, 1)
 
 
 def _command_at(view: memoryview) -> tuple[int, int]:

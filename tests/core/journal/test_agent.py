@@ -11,7 +11,13 @@ from core.agent import run_until_quiet
 from core.events import log_archived
 from core.journal.disk import Disk, RealDisk
 from core.journal.errors import DiskFull, JournalGap
-from core.journal.process import SYNC_INTERVAL_NS, JournalAgent, Sizes
+from core.journal.process import (
+    SYNC_INTERVAL_NS,
+    VERIFY_WHOLE_BYTES,
+    JournalAgent,
+    Sizes,
+    verify_from,
+)
 from core.journal.reader import read_from
 from core.journal.writer import Policy
 from core.memory import Segment
@@ -233,6 +239,26 @@ def test_digests_of_snapshots_are_chained_into_the_journal(bench: Bench) -> None
     list(read_from(RealDisk(), bench.data, 1, lambda *digest: seen.append(digest)))
     assert seen == [(50, snapshot.state_digest(b"state after 50"))]
     agent.close()
+
+
+def test_a_long_journal_is_verified_from_the_older_snapshot_on(bench: Bench) -> None:
+    class Sized(RealDisk):
+        factor = 1
+
+        def size(self, path: Path) -> int:
+            return super().size(path) * self.factor
+
+    agent = bench.agent()
+    bench.core.publish(300)
+    run_until_quiet([agent])
+    agent.close()
+    disk = Sized()
+    assert verify_from(disk, bench.data) == 1
+    snapshot.write(bench.data, b"state", 200, 0, b"layout")
+    snapshot.write(bench.data, b"state", 250, 0, b"layout")
+    assert verify_from(disk, bench.data) == 1  # Short: all of it.
+    disk.factor = VERIFY_WHOLE_BYTES
+    assert verify_from(disk, bench.data) == 200
 
 
 class _SmallDisk(RealDisk):
