@@ -18,6 +18,7 @@ from gateway.binary.connections import MARKS_MAX, new_gateway
 from gateway.binary.gateway import BinaryGateway
 from gateway.binary.history import Stream
 from gateway.binary.sockets import Sockets
+from gateway.binary.warm import compile_all
 
 NAME = "binary"
 
@@ -49,6 +50,7 @@ def build(process: Process) -> tuple[BinaryGateway, SocketBell, StatusRow, int]:
 
     Raises Refused if the port is taken.
     """
+    compile_all()
     options, configuration = process.options, process.configuration
     settings, policy = configuration.binary, configuration.exchange.policy
     status = StatusTable.open(options.instance)
@@ -91,7 +93,6 @@ def build(process: Process) -> tuple[BinaryGateway, SocketBell, StatusRow, int]:
 def main(process: Process) -> None:
     """Serve until asked to stop."""
     gateway, bell, row, port = build(process)
-    gateway.poll()  # compiled before anybody connects
     spin = process.configuration.exchange.idle == "spin"
     idle = Spin() if spin else Adaptive(bell, row)
     process.on_stop(bell.ring)

@@ -89,7 +89,7 @@ def claim(g: Any, slot: int, size: int) -> int:
         copy(c.send_address, c.send_address + c.sent, waiting)
         c.sent = 0
         c.filled = waiting
-    address = c.send_address + c.filled
+    address: int = c.send_address + c.filled
     store_u32_be(address, length)
     store_u16_be(address + 4, ENCODING)
     c.filled += length

@@ -83,6 +83,7 @@ class BinaryGateway:
         self._connections: dict[int, Connection] = {}
         self._by_token: dict[int, Connection] = {}
         self._unsent: deque[tuple[str, dict[str, Any], int]] = deque()
+        self._jobs: list[Connection] = []  # those with a retransmission
         self._next_timer = 0
         for place, number in enumerate(self._configured):
             if place >= SESSIONS_MAX:
@@ -113,7 +114,7 @@ class BinaryGateway:
 
     def available(self) -> bool:
         """Whether the core takes commands."""
-        return self._status.core_ready == 1
+        return bool(self._status.core_ready)
 
     @property
     def connections(self) -> int:
@@ -139,6 +140,8 @@ class BinaryGateway:
         work = int(turn(self._memory))
         while self._rows_used[0]:
             work += self._handle_rows()
+        for connection in tuple(self._jobs):
+            work += self._step(connection)
         now = time.monotonic_ns()
         if now >= self._next_timer:
             self._next_timer = now + TIMER_NS
@@ -155,6 +158,10 @@ class BinaryGateway:
         while (self._connections or self._unsent) and time.monotonic_ns() < deadline:
             if self.poll() == 0:
                 time.sleep(0.002)
+        self.close()
+
+    def close(self) -> None:
+        """Close every socket at once; as far as anybody outside can tell, this process died."""
         self._sockets.close()
 
     def _replay(self) -> bool:
@@ -170,7 +177,7 @@ class BinaryGateway:
 
     def _gate(self) -> int:
         fsync = self._g["gate_address"] == self._status.durable_address
-        return self._status.durable_sequence if fsync else self._status.published_sequence
+        return int(self._status.durable_sequence if fsync else self._status.published_sequence)
 
     # ---- rows ----------------------------------------------------------------------------------
 
@@ -337,17 +344,23 @@ class BinaryGateway:
             self._stream, position, number, effect.first, effect.count,
             effect.request_timestamp, end,
         )
+        self._jobs.append(connection)
 
     def _retransmit_failed(self, connection: Connection, timestamp: int) -> None:
         fields = {"requestTimestamp": timestamp, "code": RETRANSMIT_OUT_OF_RANGE}
         self._sockets.put(connection.slot, framed(encode("RetransmitReject", fields)))
-        connection.retransmission = None
+        self._retransmit_over(connection)
+
+    def _retransmit_over(self, connection: Connection) -> None:
+        if connection.retransmission is not None:
+            connection.retransmission = None
+            self._jobs.remove(connection)
         connection.session.retransmitted()
 
     def _end(self, connection: Connection, reason: str) -> None:
         """Nothing more is read; what is in the send buffer still leaves."""
         self._by_token.pop(connection.token, None)
-        connection.retransmission = None
+        self._retransmit_over(connection)
         connection.ending_at = time.monotonic_ns() + LINGER_NS
         c = self._g["connections"][connection.slot]
         if c["state"] == ConnectionState.ESTABLISHED:
@@ -384,21 +397,21 @@ class BinaryGateway:
                 continue
             heard, sent = int(c["last_received_ns"]), int(c["last_sent_ns"])
             self._do(connection, connection.session.timer(now, heard, sent))
-            if connection.retransmission is not None:
-                self._step(connection, connection.retransmission)
         self._flush()
         self._row.beat()
         self._row.position = int(self._g["position"])
 
-    def _step(self, connection: Connection, job: Retransmission) -> None:
+    def _step(self, connection: Connection) -> int:
         """Work on a retransmission; once all of it was found, send it in one piece."""
+        job = connection.retransmission
+        assert job is not None, "Invariant: who is on the list has a retransmission."
         try:
             if not job.step():
-                return
+                return 1
         except EventsLost as error:
             self._log.warning("retransmission", session=job.session, error=str(error))
             self._retransmit_failed(connection, job.request_timestamp)
-            return
+            return 1
         head = {
             "requestTimestamp": job.request_timestamp,
             "nextSeqNo": job.first,
@@ -412,7 +425,9 @@ class BinaryGateway:
         }
         begin, end = framed(encode("Retransmission", head)), framed(encode("Sequence", tail))
         # Without room now it is sent later: a client that reads makes some.
-        if self._sockets.room(connection.slot) >= len(begin) + len(job.frames) + len(end):
-            self._sockets.put(connection.slot, begin + bytes(job.frames) + end)
-            connection.retransmission = None
-            connection.session.retransmitted()
+        if self._sockets.room(connection.slot) < len(begin) + len(job.frames) + len(end):
+            return 0
+        self._sockets.put(connection.slot, begin + bytes(job.frames) + end)
+        self._retransmit_over(connection)
+        self._flush()
+        return 1

@@ -9,17 +9,15 @@ A retransmission starts at the mark before its first number (gateway/binary/conn
 reads forward in slices, so that a request for events long past never holds up anybody else.
 """
 
-import ctypes
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from core.errors import EventsLost
-from core.events import log_address, log_lapped, log_published
 from core.journal.archive import EventArchive
-from core.journal.errors import JournalError
 from core.memory import Segment
+from core.stream import EventStream
 from gateway.binary.connections import MARK_STRIDE, MARKS_MAX
 from gateway.binary.frames import SOFH_SIZE
 from gateway.binary.walk import collect
@@ -28,34 +26,16 @@ READ_BYTES = 1 << 20
 SLICE_BYTES = 4 << 20  # of the stream, in one poll
 
 
-class Stream:
+class Stream(EventStream):
     """The bytes of the event stream from any position that log or archive still have."""
 
     def __init__(self, segment: Segment, archive: EventArchive) -> None:
-        self._log = segment.address
-        self._archive = archive
+        super().__init__(segment, archive)
+        self._files = archive
 
     def begin(self) -> int:
         """The oldest position that can be read."""
-        return self._archive.begin()
-
-    def read(self, position: int, limit: int = READ_BYTES) -> bytes:
-        """At most `limit` bytes from a frame's beginning on, maybe ending within a frame.
-
-        Raises EventsLost if they are gone.
-        """
-        available = min(log_published(self._log) - position, limit)
-        if available <= 0:
-            return b""
-        if not log_lapped(self._log, position):
-            data = ctypes.string_at(log_address(self._log, position), available)
-            # Zeros stand where a log made by a restarted core begins amid the stream.
-            if not log_lapped(self._log, position) and data[:4] != b"\0\0\0\0":
-                return data
-        try:
-            return self._archive.read(position, available)
-        except JournalError as error:
-            raise EventsLost(str(error)) from error
+        return self._files.begin()
 
 
 def locate(session: Any, marks: Any, first: int) -> int | None:
@@ -102,7 +82,7 @@ class Retransmission:
         while self.wanted[0] < self.wanted[1]:
             if self.position >= until:
                 return False
-            data = self.stream.read(self.position)
+            data = self.stream.read(self.position, READ_BYTES)
             if not data or self.position >= self.end:
                 raise EventsLost(f"event {self.wanted[0]} of session {self.session} is not there")
             view = np.frombuffer(data, np.uint8)

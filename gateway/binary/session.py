@@ -42,6 +42,11 @@ RETRANSMIT_MAX = 2500
 RETRANSMIT_OUT_OF_RANGE = 0
 RETRANSMIT_LIMIT_EXCEEDED = 2
 MILLISECOND = 1_000_000
+CANCEL_MODES = {
+    "none": oe.CANCEL_ON_DISCONNECT_NONE,
+    "session": oe.CANCEL_ON_DISCONNECT_SESSION,
+    "accounts": oe.CANCEL_ON_DISCONNECT_ACCOUNT,
+}
 
 
 class Phase(Enum):
@@ -139,7 +144,12 @@ class Session:
             return self._reject_negotiate(oe.REJECT_CODE_VERSION_NOT_HIGHER)
         self.number, self.version = session, fields["versionId"]
         self.phase = Phase.NEGOTIATING
-        return [Open(session, self.version, True, oe.CANCEL_ON_DISCONNECT_NONE, 0)]
+        # Orders of an earlier version may rest; until the client chooses, the operator has.
+        settings = self._exchange.configured(session)
+        assert settings is not None, "Invariant: who signed is configured."
+        cancel = CANCEL_MODES[settings.cancel_on_disconnect]
+        window = min(settings.cancel_window_milliseconds, CANCEL_WINDOW_MAX)
+        return [Open(session, self.version, True, cancel, window)]
 
     def _establish(self, fields: Mapping[str, Any], now: int) -> list[Effect]:
         self._request = fields
@@ -165,10 +175,8 @@ class Session:
         self.number, self.version = session, known.version
         self._keepalive = fields["keepaliveInterval"]
         self.phase = Phase.ESTABLISHING
-        # The operator may switch the cancelling off; else the client chooses.
-        cancel = fields["cancelOnDisconnect"] if settings.cancel_on_disconnect else 0
         window = min(fields["cancelOnDisconnectWindow"], CANCEL_WINDOW_MAX)
-        return [Open(session, self.version, False, cancel, window)]
+        return [Open(session, self.version, False, fields["cancelOnDisconnect"], window)]
 
     def _refusal(self, name: str, fields: Mapping[str, Any], now: int) -> int | None:
         """Why a signed request is refused before the core is asked; None if it isn't."""
@@ -273,7 +281,8 @@ class Session:
             late = clock > self._deadline
             return self.violation(oe.TERMINATION_CODE_NOT_ESTABLISHED) if late else []
         interval = self._keepalive * MILLISECOND
-        silence = clock - max(heard, self._deadline)
+        # A client that sends on time is late by its timer and the network: a quarter is forgiven.
+        silence = clock - max(heard, self._deadline) - interval // 4
         if silence <= interval:
             self._lapsed = False
         elif silence > 2 * interval:

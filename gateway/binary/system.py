@@ -61,25 +61,22 @@ def _transfer(name: str, flags: int) -> Any:
     return typed
 
 
-@intrinsic
-def receive(typing: Any, descriptor: Any, address: Any, length: Any) -> Any:
-    """recv(2) without waiting: bytes written at the address, 0 at the end, or −errno."""
-    return _transfer("recv", _MSG_DONTWAIT)(typing, descriptor, address, length)
-
-
-@intrinsic
-def send(typing: Any, descriptor: Any, address: Any, length: Any) -> Any:
-    """send(2) without waiting and without SIGPIPE: bytes taken, or −errno."""
-    return _transfer("send", _MSG_DONTWAIT | _MSG_NOSIGNAL)(typing, descriptor, address, length)
-
-
-@intrinsic
-def epoll_wait(typing: Any, descriptor: Any, address: Any, count: Any, milliseconds: Any) -> Any:
-    """epoll_wait(2): events written at the address, at most `count`, or −errno."""
-
+def _epoll_wait(
+    typing: Any, descriptor: Any, address: Any, count: Any, milliseconds: Any
+) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         place = builder.inttoptr(arguments[1], _BYTES)
         number, most, wait = (builder.trunc(arguments[n], _I32) for n in (0, 2, 3))
         return _call(builder, "epoll_wait", _I32, [number, place, most, wait])
 
     return types.int64(types.int64, types.int64, types.int64, types.int64), generate
+
+
+#: (descriptor, address, length): recv(2) without waiting: bytes written, 0 at the end, or −errno.
+receive: Any = intrinsic(_transfer("recv", _MSG_DONTWAIT))
+
+#: (descriptor, address, length): send(2) without waiting or SIGPIPE: bytes taken, or −errno.
+send: Any = intrinsic(_transfer("send", _MSG_DONTWAIT | _MSG_NOSIGNAL))
+
+#: (descriptor, address, count, milliseconds): epoll_wait(2): events written, or −errno.
+epoll_wait: Any = intrinsic(_epoll_wait)

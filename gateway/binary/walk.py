@@ -114,9 +114,10 @@ def walk(g: Any, base: int, length: int, gate: int) -> int:
 @jit
 def _place(g: Any, session: int) -> int:
     """Where a session is kept, or −1 if it is none of ours."""
+    place = -1
     if 0 < session < SESSION_NUMBER_MAX:
-        return g.places[session]
-    return -1
+        place = g.places[session]
+    return place
 
 
 @jit
