@@ -244,6 +244,7 @@ def _asset() -> np.dtype[Any]:
             ("value_shift", "i8"),
             ("index_state", "i4"),
             ("index_sources", "i4"),
+            ("first_instrument", "i4"),  # of those that have it as their base
             ("name", "u1", (32,)),
         ],
         align=True,
@@ -310,6 +311,8 @@ def _instrument() -> np.dtype[Any]:
             ("resolved_positions", "i8"),
             ("resolved_paid", "i8"),  # quote units to the longs
             ("payout_value", "i8"),  # quote units of one lot, when resolved
+            ("auction_tick", "i4"),  # of the auction that trades, else 0
+            ("auction_lots", "i8"),  # traded in it so far
             ("first_holder", "i4"),  # position
             ("holders", "i4"),
             ("lower_strike", "i8"),
@@ -317,7 +320,7 @@ def _instrument() -> np.dtype[Any]:
             ("expiry", "i8"),
             ("payout", "i8"),  # exponent -8, when resolved
             ("position_limit", "i8"),  # lots, 0 none
-            ("first_of_underlying", "i4"),
+            ("next_of_underlying", "i4"),  # instrument, of the base asset's
             ("spare", "i4"),
             ("rules_hash", "u1", (32,)),
             ("symbol", "u1", (32,)),
@@ -478,7 +481,9 @@ def state_dtype(limits: Limits) -> np.dtype[Any]:
             ("settlement_positions", "i8"),
             ("settlement_debits", "i8"),  # USDC units
             ("settlement_credits", "i8"),
-            ("session_timers", "i8"),  # how many sessions have a `cancel_at`
+            ("payouts_in_clearing", "i8"),  # USDC units taken from shorts and not yet paid
+            ("accounts_used", "i4"),  # highest account number registered
+            ("instruments_listed", "i4"),  # highest instrument number listed
             ("producers", PRODUCER, (PRODUCERS,)),
             ("fees", FEE, (FEE_TIERS, INSTRUMENT_KINDS)),
             ("job", JOB, (JOBS_MAX,)),

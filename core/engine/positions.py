@@ -159,7 +159,9 @@ def free_first_holder(s, instrument):
     book = s.instruments[instrument]
     number = book.first_holder
     position = s.positions[number]
-    assert position.quantity == 0 and position.open_buy == 0 and position.open_sell == 0
+    assert position.quantity == 0, "Invariant: a freed position holds nothing."
+    assert position.open_buy == 0, "Invariant: a freed position has no orders."
+    assert position.open_sell == 0, "Invariant: a freed position has no orders."
     assert position.unsettled == 0, "Invariant: a freed position is settled."
     book.first_holder = position.holder_next
     book.holders -= 1

@@ -12,18 +12,13 @@ import numpy as np
 import sbe.generated.control as ct
 import sbe.generated.order_entry as oe
 from core.engine.account_reports import account_request
-from core.engine.accounts import (
-    deposit,
-    transfer,
-    transfer_request,
-    withdrawal_request,
-    withdrawal_step,
-)
 from core.engine.auction import still_crosses, uncross
 from core.engine.cancels import cancel_request, mass_cancel, open_orders, order_status
 from core.engine.emit import business_reject, event_begin, mark_last_in_event
+from core.engine.fees import set_fees
 from core.engine.jobs import run_jobs
 from core.engine.lending import accrue_interest
+from core.engine.listing import delist_instrument, list_instrument
 from core.engine.markets import (
     open_market,
     set_index_price,
@@ -34,15 +29,12 @@ from core.engine.new_order import new_order, run_triggers
 from core.engine.protection import protection_reset, protection_set
 from core.engine.quotes import mass_quote, quote_cancel, run_protections
 from core.engine.registry import (
-    delist_instrument,
-    list_instrument,
     register_account,
     register_asset,
     register_event,
     register_owner,
     register_session,
     set_account_state,
-    set_fees,
 )
 from core.engine.replace import replace_order
 from core.engine.resolution import resolve_event, resolve_instrument
@@ -55,6 +47,8 @@ from core.engine.sessions import (
 )
 from core.engine.settlement import funding_start, report_balances, settlement_start
 from core.engine.timers import run_timers, set_cancel_timer
+from core.engine.transfers import deposit, transfer, transfer_request
+from core.engine.withdrawals import withdrawal_request, withdrawal_step
 from core.jit import jit
 from sbe.raw import load_i16, load_i32, load_i64, load_u32
 
@@ -291,7 +285,7 @@ def _follow_up(s):
     if s.auction_pending != 0:
         instrument = s.auction_pending
         tick = s.instruments[instrument].auction_tick
-        uncross(s, instrument, tick)
+        s.instruments[instrument].auction_lots += uncross(s, instrument, tick)
         if not still_crosses(s, instrument, tick):
             s.auction_pending = 0
             open_market(s, instrument)

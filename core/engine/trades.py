@@ -64,7 +64,7 @@ def enter(position, signed, paid):
         position.entry_value += paid
     else:
         left = held + closed
-        entry_left = position.entry_value if left == held else _share(position.entry_value, left, held)
+        entry_left = _share(position.entry_value, left, held)
         paid_for_closed = paid if closed == signed else _share(paid, closed, signed)
         position.realized += -paid_for_closed - (position.entry_value - entry_left)
         position.entry_value = entry_left + paid - paid_for_closed

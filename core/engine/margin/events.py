@@ -11,10 +11,10 @@ so that with A = Σ a_i and g_i = b_i − a_i the payoff at the vertices is
     exhaustive                  A + g_i for each i
     nested       A (none)       A + g_1,  A + g_1 + g_2,  …
 
-The least of them is the group's *floor*. Marks do not enter: the requirement of margin.md,
-G = Σ q·mark − floor, and the positions' part of the equity cancel in E − R. Prices of buys are paid
-in cash when they trade, so a fully paid book has a floor that is never below zero, and a payout at a
-vertex moves exactly what the floor counted from the group into cash.
+The least of them is the group's *floor*. Marks do not enter: the requirement of UPM-1,
+G = Σ q·mark − floor, and the positions' part of the equity cancel in E − R. Buyers pay in cash when
+they trade, so a fully paid book has a floor that is never below zero, and a payout at a vertex
+moves from the group into cash no less than the floor counted.
 """
 
 import sbe.generated.order_entry as oe
@@ -48,7 +48,8 @@ def leave_group(s, number, outcome):
     for place in range(group.outcomes):
         if group.position[place] != 0:
             return
-    assert group.floor == 0 and group.none == 0, "Invariant: an empty group has nothing at stake."
+    assert group.floor == 0, "Invariant: an empty group has nothing at stake."
+    assert group.none == 0, "Invariant: an empty group has no orders."
     group.account = 0
     group.kind = 0
     group.outcomes = 0

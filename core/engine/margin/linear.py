@@ -12,7 +12,14 @@ results are USDC units, requirements rounded up.
 """
 
 import sbe.generated.order_entry as oe
-from core.engine.money import MILLION, multiply_divide_up, share_up, square_root, value_down, value_up
+from core.engine.money import (
+    MILLION,
+    multiply_divide_up,
+    share_up,
+    square_root,
+    value_down,
+    value_up,
+)
 from core.jit import jit
 
 _SIZE_SCALE = 1_000_000_000_000  # 1e9 of the factor × √1e6 of the units

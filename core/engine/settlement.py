@@ -1,0 +1,209 @@
+"""Settlement, funding and the report of all balances: commands that start a walk, and its slices.
+
+A settlement takes one cut of the marks of all perpetuals and then visits their holders twice, in
+slices between commands: first those who owe, into account CLEARING, then those who are owed, out of
+it. When the walk is over CLEARING is where it was. Funding is the same for one perpetual; what its
+rounding leaves goes to account ROUNDING.
+"""
+
+import numpy as np
+
+import sbe.generated.control as control
+import sbe.generated.order_entry as oe
+from core.engine.accounts import account_exists, balance_update, move
+from core.engine.emit import event_begin
+from core.engine.job_queue import (
+    JOB_FUNDING,
+    JOB_REPORT,
+    JOB_SETTLEMENT,
+    job_pending,
+    queue_full,
+    start_job,
+)
+from core.engine.markets import known_instrument
+from core.engine.order_terms import refuse
+from core.engine.settling import (
+    BILLION,
+    fund_position,
+    funding_due,
+    settle_position,
+    settlement_due,
+)
+from core.jit import jit
+from core.state import CLEARING, ROUNDING
+
+RATE_MAX = BILLION  # Of the notional, in one funding.
+
+
+@jit
+def settlement_start(s, a):
+    """SettlementStart: 0 or the reason against it. The cut is taken now."""
+    cycle = np.int64(control.settlement_start_cycle(a))
+    if job_pending(s, JOB_SETTLEMENT, 0):
+        return refuse(s, oe.REASON_IN_PROGRESS, cycle, s.settlement_cycle)
+    if cycle <= s.settlement_cycle:
+        return refuse(s, oe.REASON_INVALID_TRANSITION, cycle, s.settlement_cycle)
+    if queue_full(s):
+        return oe.REASON_CAPACITY_REACHED
+    s.settlement_cycle = cycle
+    s.settlement_positions = 0
+    s.settlement_debits = 0
+    s.settlement_credits = 0
+    for number in range(1, s.instruments_listed + 1):
+        book = s.instruments[number]
+        if book.kind == oe.INSTRUMENT_KIND_PERPETUAL and book.mark_value > 0:
+            book.settled_mark = book.mark
+            book.settled_value = book.mark_value
+            book.settled_cut += 1
+    start_job(s, JOB_SETTLEMENT, 0, 0)
+    e = event_begin(s, control.SETTLEMENT_STARTED_BLOCK, 0, 0)
+    control.write_settlement_started_header(e - 8)
+    control.set_settlement_started_cycle(e, cycle)
+    return 0
+
+
+@jit
+def settlement_slice(s, job, budget):
+    """Visit up to `budget` positions; how much of the budget is left, −1 when more remains."""
+    while budget > 0:
+        if job.cursor == 0:
+            job.place += 1
+            if job.place > s.instruments_listed:
+                job.place = 0
+                job.phase += 1
+                if job.phase == 2:
+                    _settlement_completed(s)
+                    return budget
+                continue
+            book = s.instruments[job.place]
+            if book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
+                job.cursor = book.first_holder
+            continue
+        position = s.positions[job.cursor]
+        book = s.instruments[job.place]
+        behind = position.settled_cut != book.settled_cut
+        if behind and (job.phase == 1 or settlement_due(position, book) < 0):
+            settle_position(s, job.cursor)
+        job.cursor = position.holder_next
+        budget -= 1
+    return -1
+
+
+@jit
+def _settlement_completed(s):
+    assert s.settlement_debits == s.settlement_credits, "Invariant: a settlement's sum is zero."
+    e = event_begin(s, control.SETTLEMENT_COMPLETED_BLOCK, 0, 0)
+    control.write_settlement_completed_header(e - 8)
+    control.set_settlement_completed_cycle(e, s.settlement_cycle)
+    control.set_settlement_completed_positions(e, s.settlement_positions)
+    control.set_settlement_completed_debits(e, s.settlement_debits)
+    control.set_settlement_completed_credits(e, s.settlement_credits)
+
+
+@jit
+def funding_start(s, a):
+    """FundingStart: 0 or the reason against it. Quantities and mark are those of now."""
+    number = control.funding_start_instrument(a)
+    rate = control.funding_start_rate(a)
+    reason = known_instrument(s, number)
+    if reason != 0:
+        return reason
+    book = s.instruments[number]
+    if book.kind != oe.INSTRUMENT_KIND_PERPETUAL or abs(rate) > RATE_MAX:
+        return refuse(s, oe.REASON_INVALID_FIELD, rate, RATE_MAX)
+    if book.mark_value == 0:
+        return refuse(s, oe.REASON_INDEX_STALE, 0, 0)
+    if job_pending(s, JOB_FUNDING, number):
+        return refuse(s, oe.REASON_IN_PROGRESS, number, 0)
+    if queue_full(s):
+        return oe.REASON_CAPACITY_REACHED
+    book.funded_cut += 1
+    book.funding_rate = rate
+    book.funding_value = book.mark_value
+    book.funding_positions = 0
+    book.funding_remainder = 0
+    start_job(s, JOB_FUNDING, number, book.first_holder)
+    return 0
+
+
+@jit
+def funding_slice(s, job, budget):
+    """Visit up to `budget` positions; how much of the budget is left, −1 when more remains."""
+    book = s.instruments[job.subject]
+    while budget > 0:
+        if job.cursor == 0:
+            job.cursor = book.first_holder
+            job.phase += 1
+            if job.phase == 2:
+                _funding_completed(s, job.subject)
+                return budget
+            budget -= 1
+            continue
+        position = s.positions[job.cursor]
+        behind = position.funded_cut != book.funded_cut
+        if behind and (job.phase == 1 or funding_due(position, book) < 0):
+            fund_position(s, job.cursor)
+        job.cursor = position.holder_next
+        budget -= 1
+    return -1
+
+
+@jit
+def _funding_completed(s, number):
+    book = s.instruments[number]
+    remainder = book.funding_remainder
+    assert remainder >= 0, "Invariant: funding rounds against the customer."
+    if remainder != 0:
+        move(s, CLEARING, ROUNDING, book.quote, remainder)
+        reason = oe.BALANCE_REASON_FUNDING
+        balance_update(s, ROUNDING, book.quote, reason, remainder, CLEARING, 0)
+    book.funding_remainder = 0
+    e = event_begin(s, control.FUNDING_COMPLETED_BLOCK, 0, 0)
+    control.write_funding_completed_header(e - 8)
+    control.set_funding_completed_instrument(e, number)
+    control.set_funding_completed_rate(e, book.funding_rate)
+    control.set_funding_completed_positions(e, book.funding_positions)
+    control.set_funding_completed_remainder(e, remainder)
+
+
+@jit
+def report_balances(s, a):
+    """ReportBalances: 0 or the reason against it."""
+    if job_pending(s, JOB_REPORT, 0):
+        return oe.REASON_IN_PROGRESS
+    if queue_full(s):
+        return oe.REASON_CAPACITY_REACHED
+    number = start_job(s, JOB_REPORT, 0, 1)
+    s.job[number].cycle = np.int64(control.report_balances_cycle(a))
+    s.job[number].key = np.int64(control.report_balances_key(a))
+    return 0
+
+
+@jit
+def report_slice(s, job, budget):
+    """Report up to `budget` accounts; how much of the budget is left, −1 when more remains."""
+    last = max(s.accounts_used, ROUNDING)
+    while budget > 0:
+        if job.cursor > last:
+            e = event_begin(s, control.BALANCES_REPORTED_BLOCK, 0, 0)
+            control.write_balances_reported_header(e - 8)
+            control.set_balances_reported_cycle(e, job.cycle)
+            control.set_balances_reported_accounts(e, job.count)
+            return budget
+        if account_exists(s, job.cursor):
+            _report_account(s, job.cursor, job.key)
+            job.count += 1
+            budget -= 1
+        job.cursor += 1
+    return -1
+
+
+@jit
+def _report_account(s, account, key):
+    seen = s.accounts[account].assets_seen
+    asset = 0
+    while seen != 0:
+        if seen & 1:
+            balance_update(s, account, asset, oe.BALANCE_REASON_SNAPSHOT, 0, 0, key)
+        seen >>= 1
+        asset += 1
