@@ -139,13 +139,16 @@ class OracleSource(Section, frozen=True, kw_only=True):
     """One source of an asset's price, with its weight and its limits of age and deviation.
 
     `simulated` is a seeded random walk from `start`; `file` follows lines `time,price` appended to
-    `path`; `book` is the mid of our own spot book of the asset.
+    `path`; `http` asks `url` for JSON, in which `json_path` (names and places joined by dots) leads
+    to the price; `book` is the mid of our own spot book of the asset.
     """
 
     name: Annotated[str, Meta(min_length=1)]
     asset: Symbol
-    kind: Literal["simulated", "file", "book"] = "simulated"
+    kind: Literal["simulated", "file", "http", "book"] = "simulated"
     path: str = ""
+    url: str = ""
+    json_path: str = "price"
     start: Fixed = Fixed(0)
     seed: int = 0
     volatility_millionths: Share = 800_000  # a year, of the simulated walk

@@ -107,6 +107,7 @@ def _references(configuration: Configuration) -> None:
             "a simulated source needs a positive start",
         )
         _demand(source.kind != "file" or bool(source.path), f"{path}.path", "a file needs a path")
+        _demand(source.kind != "http" or bool(source.url), f"{path}.url", "a server needs a url")
 
 
 def _instrument(configuration: Configuration, listed: Instrument, path: str) -> None:
