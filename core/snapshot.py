@@ -118,6 +118,15 @@ def listing(data: Path, *, disk: Disk | None = None) -> list[Segment]:
     return numbered(disk if disk is not None else RealDisk(), data / SNAPSHOTS_NAME, SUFFIX)
 
 
+def durable_events(data: Path, *, disk: Disk | None = None) -> int:
+    """Position up to which the newest whole snapshot has made the event archive durable."""
+    for item in reversed(listing(data, disk=disk)):
+        found = load(item.path, disk=disk)
+        if found is not None:
+            return found.event_position
+    return 0
+
+
 class Replica(Protocol):
     """A state of its own that a follower replays the journal into (see core/recovery.py)."""
 
@@ -166,7 +175,8 @@ class SnapshotAgent:
         self._archive = EventArchive(data, disk=self._disk)
         self._follower = Follower(self._disk, data, replica.sequence + 1)
         self._due_ns = clock() + interval_ns
-        self._last = replica.sequence
+        # It comes from a snapshot itself, or begins at 0: up to there the archive is durable.
+        self._last, self._position = replica.sequence, replica.event_position
 
     def poll(self) -> int:
         """Apply one batch, or write a snapshot if one is due; commands applied or files written."""
@@ -189,7 +199,7 @@ class SnapshotAgent:
         replica = self._replica
         if self._archive.end() < replica.event_position:
             return 0
-        self._archive.sync()
+        self._archive.sync(self._position)
         for item in segments(self._disk, self._data)[-2:]:
             handle = self._disk.open(item.path)
             try:
@@ -207,6 +217,6 @@ class SnapshotAgent:
         log.info("snapshot", file=path.name, event_position=replica.event_position)
         for item in listing(self._data, disk=self._disk)[: -self._kept]:
             self._disk.remove(item.path)
-        self._last = replica.sequence
+        self._last, self._position = replica.sequence, replica.event_position
         self._due_ns = self._clock() + self._interval_ns
         return 1

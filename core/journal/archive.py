@@ -6,8 +6,9 @@ events/<position, 20 digits>.events     bytes [position, position + size) of the
 
 There is no index and no header: a position is a file and an offset. A file ends with a whole event
 frame, so no frame lies in two files. The archive is a cache of the journal: a replay makes the same
-bytes again, so nothing waits for it to be durable; a finished file is synced once, and a snapshot
-syncs what lies before its own position. What a crash tore off is cut to the last whole event frame.
+bytes again, so nothing waits for it to be durable. Only a snapshot syncs it, up to its own
+position, from where a recovery will make events again. Behind that position the next start walks
+all frames and cuts at the first that isn't whole; before it, what doesn't fit together is damage.
 
 ```
 event frame:   0  i32 length, a multiple of 32      4  i32 session      8  i64 sequence   ...
@@ -15,7 +16,7 @@ event frame:   0  i32 length, a multiple of 32      4  i32 session      8  i64 s
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -32,6 +33,8 @@ SEGMENT_SIZE = 64 << 20
 _ALIGNMENT = 32
 _FRAME = struct.Struct("<iiq")
 _CHUNK = 1 << 20
+_ANY = 2**63 - 1
+_PAGE = 4096
 
 
 class EventArchive:
@@ -85,9 +88,11 @@ class EventArchive:
                 offset += length
             position += end
 
-    def sync(self) -> None:
-        """Make the archive durable as far as it reaches now; any process may ask."""
-        for item in self._segments()[-2:]:  # Older ones were synced when they were finished.
+    def sync(self, since: int = 0) -> None:
+        """Make the archive durable from `since` to where it ends now; any process may ask."""
+        for item in self._segments():
+            if item.first + self._disk.size(item.path) <= since:
+                continue
             handle = self._disk.open(item.path)
             try:
                 self._disk.sync(handle)
@@ -99,10 +104,15 @@ class EventArchive:
         return numbered(self._disk, self.directory, SUFFIX)
 
 
-class ArchiveWriter(EventArchive):
-    """The one writer of the archive. Cuts a torn tail when opened and says so.
+Walk = Callable[[memoryview, int], tuple[int, int]]
 
-    `retention_bytes` is how much of the stream is kept at least; None keeps everything.
+
+class ArchiveWriter(EventArchive):
+    """The one writer of the archive. Cuts what a crash tore off when opened and says so.
+
+    `trusted` is the position up to which a snapshot has synced the archive; what isn't whole before
+    it raises `JournalDamaged`. `retention_bytes` is how much of the stream is kept at least; None
+    keeps everything. `walk` is `whole_frames` or a faster one of the same meaning.
     """
 
     def __init__(
@@ -112,23 +122,17 @@ class ArchiveWriter(EventArchive):
         disk: Disk | None = None,
         segment_size: int = SEGMENT_SIZE,
         retention_bytes: int | None = None,
+        trusted: int = 0,
+        walk: Walk | None = None,
     ) -> None:
         super().__init__(data, disk=disk)
         self._segment_size = segment_size
         self._retention_bytes = retention_bytes
+        self._walk = walk or whole_frames
         self._handle = -1
         self._first = self._end = 0
-        self._last_sequence = 0
         self._disk.make_directory(self.directory)
-        found = self._segments()
-        for item, following in pairwise(found):
-            size = self._disk.size(item.path)
-            if item.first + size != following.first:
-                raise JournalDamaged(item.path, size, f"{following.path.name} does not follow")
-        if found:
-            self._open_last(found[-1])
-            if self._end == self._first:
-                self._last_sequence = 2**63 - 1  # Not known from an empty file: look when asked.
+        self._recover(self._segments(), trusted)
 
     def end(self) -> int:
         return self._end
@@ -162,39 +166,66 @@ class ArchiveWriter(EventArchive):
 
         After a power cut under `async` the archive may know more than the journal.
         """
-        if self._last_sequence <= sequence:
-            return
         before = self._end
         for item in reversed(self._segments()):
-            keep, self._last_sequence = whole_frames(self._disk.view(item.path), sequence)
+            keep, _ = self._walk(self._disk.view(item.path), sequence)
+            if item.first + keep == before:
+                return
             self.cut(item.first + keep)
             if keep:
                 break
-        log.warning("events of lost commands cut", position=self._end, bytes=before - self._end)
+        if self._end < before:
+            log.warning("events of lost commands cut", position=self._end, bytes=before - self._end)
 
     def close(self) -> None:
-        """Sync and give up the open file."""
+        """Give up the open file; what was appended is the kernel's and will reach the disk."""
         if self._handle >= 0:
-            self._disk.sync(self._handle)
             self._disk.close(self._handle)
             self._handle = -1
 
-    def _open_last(self, last: Segment) -> None:
-        size = self._disk.size(last.path)
-        whole, self._last_sequence = whole_frames(self._disk.view(last.path))
-        torn = size - whole
-        self._handle = self._disk.open(last.path)
-        self._first = last.first
-        self._end = last.first + whole
+    def _recover(self, found: list[Segment], trusted: int) -> None:
+        """Find where the archive ends, and cut what is behind."""
+        position = found[0].first if found else 0
+        for item in found:
+            size = self._disk.size(item.path)
+            whole = size
+            if item.first + size > trusted:
+                whole = self._sound(self._disk.view(item.path), trusted - item.first)
+            if item.first != position:
+                break
+            position += whole
+            if whole < size:
+                break
+        if position < trusted:
+            raise JournalDamaged(
+                numbered_path(self.directory, position, SUFFIX), 0,
+                f"no events from position {position} on, a snapshot begins at {trusted}",
+            )  # fmt: skip
+        if not found:
+            return
+        last = found[-1]
+        torn = last.first + self._disk.size(last.path) - position
+        self._end = position
+        self.cut(position)
         if torn:
-            self._disk.truncate(self._handle, whole)
-            log.warning("torn tail cut", segment=last.path.name, offset=whole, bytes=torn)
+            log.warning("torn tail cut", position=position, bytes=torn)
+
+    def _sound(self, view: memoryview, trusted: int) -> int:
+        """Bytes of `view` that a crash has left as they were written.
+
+        Zeros where a frame should begin are a page that a power cut lost, and so may be the end of
+        the frame before it: then only what ends before that page counts.
+        """
+        whole, _ = self._walk(view, _ANY)
+        if whole > trusted and whole < len(view) and not any(view[whole : whole + 4]):
+            before, _ = self._walk(view[: whole & -_PAGE], _ANY)
+            return max(before, trusted)
+        return whole
 
     def _roll(self) -> None:
         self.close()
         self._first = self._end
         self._handle = self._disk.open(numbered_path(self.directory, self._end, SUFFIX))
-        self._disk.sync_directory(self.directory)
         if self._retention_bytes is not None:
             found = self._segments()
             for item, following in pairwise(found):
@@ -203,7 +234,7 @@ class ArchiveWriter(EventArchive):
                 self._disk.remove(item.path)
 
 
-def whole_frames(view: memoryview, last: int = 2**63 - 1) -> tuple[int, int]:
+def whole_frames(view: memoryview, last: int = _ANY) -> tuple[int, int]:
     """Bytes of `view` up to the end of its last whole event frame, and that frame's sequence.
 
     A frame is whole if its length is possible and its sequence not below the one before it; those

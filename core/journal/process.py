@@ -30,12 +30,12 @@ from core.journal.archive import SEGMENT_SIZE as ARCHIVE_SEGMENT_SIZE
 from core.journal.archive import ArchiveWriter
 from core.journal.disk import Disk, RealDisk
 from core.journal.errors import JournalGap
-from core.journal.scan import last_sequence, scan, warm, whole_bytes
+from core.journal.scan import last_sequence, scan, walk, warm, whole_bytes
 from core.journal.segment import SEGMENT_SIZE, segments
 from core.journal.writer import Journal, Policy
 from core.memory import HEADER_SIZE, Segment
 from core.ring import ring_consumed, ring_readable, ring_release
-from core.snapshot import listing, load
+from core.snapshot import durable_events, listing, load
 
 log = structlog.get_logger("journal")
 
@@ -144,6 +144,8 @@ class JournalAgent:
             disk=disk,
             segment_size=sizes.archive_segment,
             retention_bytes=sizes.archive_retention,
+            trusted=durable_events(data, disk=disk),
+            walk=walk,
         )
         # What a dead core left in the ring counts as journaled; events behind it are cut.
         self._attach_ring()

@@ -12,6 +12,7 @@ from core.journal.frame import ALIGNMENT, COMMAND_HEADER_SIZE
 from sbe.raw import load_i32, load_i64
 
 _SEQUENCE = 16
+_EVENT_SEQUENCE = 8
 
 
 @jit
@@ -48,10 +49,36 @@ def last_sequence(address: int, length: int, expected: int) -> int:
     return expected - 1
 
 
+@jit
+def whole_events(address: int, length: int, last: int) -> tuple[int, int]:
+    """Bytes of whole event frames of commands up to `last`, and the last one's sequence."""
+    offset = sequence = 0
+    while offset + ALIGNMENT <= length:
+        size = load_i32(address + offset)
+        number = load_i64(address + offset + _EVENT_SEQUENCE)
+        if size < ALIGNMENT or size % ALIGNMENT != 0 or offset + size > length:
+            break
+        if number < sequence or number > last:
+            break
+        sequence = number
+        offset += size
+    return offset, sequence
+
+
+def walk(events: memoryview, last: int) -> tuple[int, int]:
+    """`archive.whole_frames`, compiled."""
+    if not events:
+        return 0, 0
+    stretch = np.frombuffer(events, np.uint8)
+    offset, sequence = whole_events(stretch.ctypes.data, len(stretch), last)
+    return offset, sequence
+
+
 def warm() -> None:
     """Compile what is here, or load it, before the first batch would have to wait for it."""
     whole_bytes(0, 0, 0)
     last_sequence(0, 0, 1)
+    whole_events(0, 0, 0)
 
 
 def scan(commands: memoryview, expected: int) -> int:

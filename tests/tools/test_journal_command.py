@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core import snapshot
 from core.journal.archive import ArchiveWriter
 from core.journal.disk import RealDisk
 from core.journal.reader import Walker, read_from
@@ -84,15 +85,18 @@ def test_verify_tells_of_torn_tails(data: Path, capsys: pytest.CaptureFixture[st
     assert run("verify", data) == 0
     out = capsys.readouterr().out
     assert f"segment {walker.path.name} offset {walker.offset}: 12 torn bytes" in out
-    assert f"{last.name} offset {last.stat().st_size - 4}: 4 torn bytes" in out
+    assert f"{last.name} offset {last.stat().st_size - 4}: not whole from here" in out
 
 
-def test_verify_finds_a_missing_archive_file(
+def test_a_missing_archive_file_is_damage_if_a_snapshot_counts_on_it(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sorted((data / "events").glob("*.events"))[1].unlink()
+    assert run("verify", data) == 0
+    assert "torn tail: no events from position 1024 on" in capsys.readouterr().out
+    snapshot.write(data, b"state", 20, 1280, b"layout")
     assert run("verify", data) == 1
-    assert "archive damaged: no events from 1024 on" in capsys.readouterr().err
+    assert "archive damaged: no events from position 1024 on" in capsys.readouterr().err
 
 
 def test_a_hole_that_never_was_durable_can_be_cut(

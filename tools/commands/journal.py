@@ -14,12 +14,13 @@ from rich.console import Console
 from rich.table import Table
 
 from core.journal import segment
-from core.journal.archive import EventArchive, whole_frames
+from core.journal.archive import SUFFIX, EventArchive, whole_frames
 from core.journal.disk import RealDisk
 from core.journal.errors import JournalDamaged, JournalError
 from core.journal.frame import Frame, Kind
 from core.journal.reader import Walker
 from core.journal.repair import cut_unsynced
+from core.snapshot import durable_events
 
 app = App(name="journal", help=__doc__)
 
@@ -178,21 +179,24 @@ def _examine(data: Path, each: FrameVisitor | None = None) -> Report | str:
 
 
 def _examine_archive(disk: RealDisk, data: Path, report: Report) -> None:
-    """Walk the frames of every archive file; a hole or a bad frame is damage, too."""
+    """Walk the frames of every archive file up to the first that isn't there."""
     archive = EventArchive(data, disk=disk)
-    report.archive_begin, report.archive_end = archive.begin(), archive.end()
-    files = segment.numbered(disk, archive.directory, ".events")
-    expected = report.archive_begin
-    for item in files:
-        size = disk.size(item.path)
+    report.archive_begin = position = archive.begin()
+    place = ""
+    for item in segment.numbered(disk, archive.directory, SUFFIX):
+        if item.first != position:
+            place = f"no events from position {position} on, {item.path.name} follows"
+            break
         whole, _ = whole_frames(disk.view(item.path))
-        if item.first != expected:
-            report.damage = report.damage or f"archive damaged: no events from {expected} on"
-        if whole != size and item != files[-1]:
-            report.damage = report.damage or f"archive damaged: {item.path.name} offset {whole}"
-        elif whole != size:
-            report.archive_torn = f"{item.path.name} offset {whole}: {size - whole} torn bytes"
-        expected = item.first + size
+        position += whole
+        if whole != disk.size(item.path):
+            place = f"{item.path.name} offset {whole}"
+            break
+    report.archive_end = position
+    if position < durable_events(data, disk=disk):
+        report.damage = report.damage or f"archive damaged: {place or 'it ends too early'}"
+    elif place:
+        report.archive_torn = f"{place}: not whole from here, cut at the next start"
 
 
 def _tell(report: Report, json: bool, console: Console) -> int:

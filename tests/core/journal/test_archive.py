@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from core.journal.archive import ArchiveWriter, EventArchive
+from core.journal.archive import ArchiveWriter, EventArchive, whole_frames
 from core.journal.disk import RealDisk
 from core.journal.errors import JournalDamaged, JournalGap
+from core.journal.scan import walk
 from core.journal.segment import numbered
 from tests.core.journal.commands import event
 
@@ -90,14 +91,24 @@ def test_a_torn_tail_is_cut_to_the_last_whole_event(tmp_path: Path, torn: int) -
     archive.close()
 
 
-def test_zeros_behind_the_last_event_are_cut(tmp_path: Path) -> None:
-    """A file system may extend a file before it writes what belongs there."""
-    filled(tmp_path, 20).close()
-    with files(tmp_path)[-1].open("ab") as file:
-        file.write(bytes(5000))
-    archive = ArchiveWriter(tmp_path)
-    assert archive.end() == len(stream(20))
-    archive.close()
+def test_a_lost_page_takes_the_frame_that_ends_in_it(tmp_path: Path) -> None:
+    """A file system may extend a file before it writes what belongs there: page 1 is all zeros."""
+    whole = stream(400)
+    ends = [0]
+    while ends[-1] < len(whole):
+        ends.append(ends[-1] + int.from_bytes(whole[ends[-1] : ends[-1] + 4], "little"))
+    before = max(end for end in ends if end <= 4096)
+    assert before < 4096  # A frame begins in page 0 and ends in page 1.
+    for trusted in (0, before, min(end for end in ends if end > 4096)):
+        filled(tmp_path, 400, segment_size=1 << 20).close()
+        content = bytearray(whole)
+        content[max(4096, trusted) : 8192] = bytes(8192 - max(4096, trusted))
+        files(tmp_path)[-1].write_bytes(content)
+        archive = ArchiveWriter(tmp_path, trusted=trusted)
+        assert archive.end() == max(before, trusted)
+        assert archive.read(0, 1 << 20) == whole[: max(before, trusted)]
+        archive.cut(0)
+        archive.close()
 
 
 @pytest.mark.parametrize("sequence", [0, 1, 57, 58, 199, 200, 500])
@@ -130,8 +141,55 @@ def test_what_retention_removed_is_a_gap(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_missing_file_is_damage(tmp_path: Path) -> None:
+def hole(data: Path, number: int) -> int:
+    """Alter a frame's length in the middle of a file; where the last whole frame ends."""
+    item = numbered(RealDisk(), data / "events", ".events")[number]
+    content = item.path.read_bytes()
+    end = 0
+    while end <= 1000:
+        end += int.from_bytes(content[end : end + 4], "little")
+    item.path.write_bytes(content[:end] + b"\x07" + content[end + 1 :])
+    return item.first + end
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_a_hole_behind_what_a_snapshot_synced_is_cut(tmp_path: Path, number: int) -> None:
+    filled(tmp_path, 400).close()
+    position = hole(tmp_path, number)
+    archive = ArchiveWriter(tmp_path, segment_size=4096, trusted=position)
+    assert archive.end() == position
+    assert archive.read(0, 1 << 20) == stream(400)[:position]
+    archive.append(stream(400)[position:])
+    assert archive.read(0, 1 << 20) == stream(400)
+    archive.close()
+
+
+def test_a_hole_in_what_a_snapshot_synced_is_damage(tmp_path: Path) -> None:
+    filled(tmp_path, 400).close()
+    position = hole(tmp_path, 3)
+    with pytest.raises(JournalDamaged, match=f"no events from position {position} on"):
+        ArchiveWriter(tmp_path, trusted=position + 32)
+
+
+def test_a_missing_file_is_a_hole_too(tmp_path: Path) -> None:
     filled(tmp_path).close()
-    files(tmp_path)[2].unlink()
-    with pytest.raises(JournalDamaged, match="does not follow"):
-        ArchiveWriter(tmp_path)
+    gone = numbered(RealDisk(), tmp_path / "events", ".events")[2]
+    gone.path.unlink()
+    with pytest.raises(JournalDamaged, match=f"no events from position {gone.first} on"):
+        ArchiveWriter(tmp_path, trusted=gone.first + 32)
+    archive = ArchiveWriter(tmp_path, trusted=gone.first)
+    assert archive.end() == gone.first
+    archive.close()
+
+
+def test_an_archive_that_is_gone_is_damage_if_a_snapshot_counts_on_it(tmp_path: Path) -> None:
+    with pytest.raises(JournalDamaged, match="no events from position 0 on"):
+        ArchiveWriter(tmp_path, trusted=32)
+
+
+def test_the_plain_and_the_compiled_walk_agree() -> None:
+    whole = stream(50)
+    torn = (whole, whole[:-1], whole[:-32], b"", whole[:31], whole[:2000] + bytes(64) + whole)
+    for view in torn:
+        for last in (0, 1, 17, 2**63 - 1):
+            assert walk(memoryview(view), last) == whole_frames(memoryview(view), last)
