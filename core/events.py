@@ -25,17 +25,13 @@ a byte there (with a release fence in between), so a reader that copied from `po
 behind an acquire fence, still finds `position >= claimed − capacity` has copied whole bytes. To
 keep that word out of the writer's way it moves in steps of an eighth of the log, at most 64 KiB.
 
-A log is handed to compiled code as one int64, `log`: the address of its segment's header.
+Plain Python reads the log, and the archive behind it, by core/stream.py. A log is handed to
+compiled code as one int64, `log`: the address of its segment's header.
 """
 
-import ctypes
-from collections.abc import Iterator
-from typing import Protocol
-
 from core.atomics import fence_acquire, fence_release, load_acquire, store_release
-from core.errors import EventsLost
 from core.jit import jit
-from core.memory import HEADER_SIZE, Segment
+from core.memory import HEADER_SIZE
 from core.words import (
     ARCHIVED,
     ARCHIVED_SEEN,
@@ -46,9 +42,6 @@ from core.words import (
     PUBLISHED,
 )
 from sbe.raw import copy, fill, load_i64, store_i64
-
-BATCH_BYTES = 65536
-
 
 # ---- writer -----------------------------------------------------------------------------------
 
@@ -190,84 +183,3 @@ def log_lapped(log: int, position: int) -> bool:
     """After copying from `position`: whether any of it may have been overwritten meanwhile."""
     fence_acquire()
     return position < load_acquire(log + CLAIMED) - load_i64(log + CAPACITY)
-
-
-class Archive(Protocol):
-    """Where a lapped reader finds what the log no longer holds."""
-
-    def read(self, position: int, length: int) -> bytes:
-        """Up to `length` bytes of the event stream from `position`; fewer at the end, maybe 0."""
-
-
-class EventReader:
-    """Reads the events from a position on, falling back to the archive when it was lapped.
-
-        reader = EventReader(segment, position, archive)
-        for position, frame in reader:      # ends when there is nothing more for now
-            …
-
-    Frames are bytes, length word included, in order, each once. `position` is where the next one
-    begins: store it, and a restarted process goes on there.
-    """
-
-    def __init__(self, segment: Segment, position: int, archive: Archive | None = None) -> None:
-        self.position = position
-        self._log = segment.address
-        self._archive = archive
-        self._batch = b""
-        self._batch_start = position
-
-    @property
-    def published(self) -> int:
-        """The position up to which there are events."""
-        return log_published(self._log)
-
-    @property
-    def lag(self) -> int:
-        """Bytes of events not read yet."""
-        return self.published - self.position
-
-    def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        """The frames there are now, each with its position."""
-        while self._whole_frame():
-            offset = self.position - self._batch_start
-            length = int.from_bytes(self._batch[offset : offset + 4], "little")
-            start = self.position
-            self.position += length
-            yield start, self._batch[offset : offset + length]
-
-    def read(self, limit: int = BATCH_BYTES) -> bytes:
-        """The next bytes of the stream, at most `limit`, maybe ending within a frame.
-
-        Does not move the position. Raises EventsLost if neither log nor archive has them.
-        """
-        available = min(self.published - self.position, limit)
-        if available <= 0:
-            return b""
-        if not log_lapped(self._log, self.position):
-            data = ctypes.string_at(log_address(self._log, self.position), available)
-            if not log_lapped(self._log, self.position):
-                return data
-        if self._archive is None:
-            raise EventsLost(
-                f"events from {self.position} are overwritten; oldest here: {log_oldest(self._log)}"
-            )
-        return self._archive.read(self.position, available)
-
-    def _whole_frame(self) -> bool:
-        """See to it that a whole frame stands at the position; False if there is none for now."""
-        limit = BATCH_BYTES
-        while True:
-            offset = self.position - self._batch_start
-            available = len(self._batch) - offset
-            if available >= 32:
-                length = int.from_bytes(self._batch[offset : offset + 4], "little")
-                if length < 32 or length & 31:
-                    raise EventsLost(f"no event frame at {self.position}: length={length}")
-                if length <= available:
-                    return True
-                limit = max(limit, length)
-            batch = self.read(limit)
-            if len(batch) <= max(available, 0):
-                return False
-            self._batch, self._batch_start = batch, self.position

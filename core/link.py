@@ -35,14 +35,12 @@ from typing import Any, NamedTuple, Protocol
 from core.doorbell import Doorbell
 from core.errors import EventsLost, SegmentInUse, SegmentMissing
 from core.journal.archive import EventArchive
-from core.journal.errors import JournalError
 from core.memory import HEADER_SIZE, Segment
 from core.messages import encode
 from core.producers import producer_name, producer_number, ring_kind
 from core.status import StatusTable
+from core.stream import EventStream
 from core.words import (
-    CAPACITY,
-    CLAIMED,
     CONSUMED,
     FRAME_ALIGNMENT,
     FREE_UNTIL,
@@ -213,11 +211,12 @@ class EventFollower:
         self._archive = EventArchive(Path(data)) if data is not None else None
         self._gate = gate
         self._segment = segment or Segment.open(instance, "events", writable=False)
+        self._stream = EventStream(self._segment, self._archive)
 
     @property
     def published(self) -> int:
         """The position up to which the core has written events, released or not."""
-        return load_word(self._segment.address + PUBLISHED)
+        return self._stream.published
 
     @property
     def lag(self) -> int:
@@ -251,7 +250,7 @@ class EventFollower:
         # The gate is read before the log: what it covers was written before it moved.
         gate = self._gate() if self._gate is not None else None
         while True:
-            data = self._read(limit)
+            data = self._stream.read(self.position, limit)
             used = _whole(data, gate)
             if used or len(data) < 4:
                 return data[:used]
@@ -259,27 +258,6 @@ class EventFollower:
             if length <= len(data) or len(data) < limit:
                 return b""  # Not released yet.
             limit = length
-
-    def _read(self, limit: int) -> bytes:
-        log, position = self._segment.address, self.position
-        available = min(self.published - position, limit)
-        if available <= 0:
-            return b""
-        capacity = load_word(log + CAPACITY)
-        if position >= load_word(log + CLAIMED) - capacity:
-            data = ctypes.string_at(log + HEADER_SIZE + (position & (capacity - 1)), available)
-            if position >= load_word(log + CLAIMED) - capacity:  # Still whole, so the copy is.
-                return data
-        return self._read_archive(available)
-
-    def _read_archive(self, length: int) -> bytes:
-        try:
-            data = self._archive.read(self.position, length) if self._archive else b""
-        except JournalError as error:
-            raise EventsLost(str(error)) from error
-        if not data:
-            raise EventsLost(f"events from position {self.position} are in neither log nor archive")
-        return data
 
     def reopen(self) -> bool:
         """Take the log's new segment if the core had to make one; whether it had."""
@@ -291,6 +269,7 @@ class EventFollower:
             return False
         self._segment.close()
         self._segment = fresh
+        self._stream = EventStream(fresh, self._archive)
         return True
 
     def close(self) -> None:

@@ -34,6 +34,9 @@ if platform.machine() in ("x86_64", "AMD64"):
         """Write a shared word; all written before it is visible to who reads it after."""
         ctypes.c_int64.from_address(address).value = value
 
+    def acquire_fence() -> None:
+        """Loads before it are done before anything after it: always so on x86."""
+
     def full_fence() -> None:
         """No load or store moves across, in either direction."""
         # A new lock each time: free, and safe in a signal handler that interrupts this very line.
@@ -41,6 +44,7 @@ if platform.machine() in ("x86_64", "AMD64"):
 
 else:
     from core.atomics import fence as full_fence
+    from core.atomics import fence_acquire as acquire_fence
     from core.atomics import load_acquire as load_word
     from core.atomics import store_release as store_word
 
@@ -56,6 +60,7 @@ __all__ = [
     "PENDING",
     "PUBLISHED",
     "SEEN",
+    "acquire_fence",
     "full_fence",
     "load_word",
     "store_word",
