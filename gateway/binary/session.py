@@ -362,7 +362,7 @@ def _retransmit_reject(timestamp: int, code: int) -> Reply:
 
 def _reject_code(reason: int) -> int:
     """What a client is told when the core did not open its session."""
-    if reason == oe.REASON_INVALID_TRANSITION:
+    if reason in (oe.REASON_INVALID_FIELD, oe.REASON_INVALID_TRANSITION):
         return oe.REJECT_CODE_VERSION_NOT_HIGHER
     if reason in (oe.REASON_UNKNOWN_SESSION, oe.REASON_NOT_AUTHORIZED):
         return oe.REJECT_CODE_CREDENTIALS

@@ -1,0 +1,1 @@
+"""Clients of the exchange: what a desk would start from."""
