@@ -37,6 +37,7 @@ class Attached:
     follower: EventFollower
     link: CommandLink
     core_ready: Callable[[], bool]
+    gate: Callable[[], int]
 
 
 class _Beating:
@@ -85,9 +86,10 @@ def serve(
         )
         gate = released(status, configuration.exchange.policy)
         follower = EventFollower(options.instance, options.data, gate=gate)
-        sidecar = make(
-            Attached(process, directory, store, follower, link, lambda: status.core_ready == 1)
+        attached = Attached(
+            process, directory, store, follower, link, lambda: status.core_ready == 1, gate
         )
+        sidecar = make(attached)
         doorbell = Doorbell(options.rundir, name)
         idle = Adaptive(doorbell, row, spins=0, yields=0, timeout_seconds=SLEEP_SECONDS)
         process.on_stop(doorbell.ring)

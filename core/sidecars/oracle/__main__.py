@@ -1,0 +1,115 @@
+"""The process `oracle`."""
+
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from blake3 import blake3
+
+from core.config import Configuration, OracleSource
+from core.link import Event, EventFollower
+from core.sidecars.oracle.agent import Oracle
+from core.sidecars.oracle.index import Weighed
+from core.sidecars.oracle.outcomes import Rules
+from core.sidecars.oracle.sources import (
+    FileSource,
+    HttpSource,
+    SimulatedSource,
+    Source,
+)
+from core.sidecars.serve import Attached, serve
+from core.sidecars.store import Store
+
+SECOND = 1_000_000_000
+
+
+def began(store: Store) -> int:
+    """When this exchange's oracle first ran, ns UTC: where walks and delays begin."""
+    noted = store.note("began")
+    if noted is None:
+        store.begin()
+        store.set_note("began", noted := str(time.time_ns()))
+        store.commit(store.position)
+    return int(noted)
+
+
+def weighed(configured: OracleSource, source: Source) -> Weighed:
+    """A source with the limits that the configuration gives it."""
+    return Weighed(
+        configured.name, source, configured.weight, int(configured.stale_seconds * SECOND),
+        configured.deviation_millionths,
+    )
+
+
+def make_source(configured: OracleSource, since: int) -> Source | None:
+    """What the configuration asks for; None for our own book, which the oracle has itself."""
+    if configured.kind == "file":
+        return FileSource(Path(configured.path))
+    if configured.kind == "http":
+        return HttpSource(configured.url, configured.json_path)
+    if configured.kind == "simulated":
+        volatility = configured.volatility_millionths / 1e6
+        return SimulatedSource(
+            configured.asset, configured.start, configured.seed, volatility, since
+        )
+    return None
+
+
+def make_rules(configuration: Configuration, since: int) -> dict[int, Rules]:
+    """The rules of each event, by its number."""
+    numbers = configuration.numbers()
+    rules = {}
+    for event in configuration.event:
+        cutoff = 0
+        if event.cutoff:
+            cutoff = int(datetime.fromisoformat(event.cutoff).timestamp()) * SECOND
+        elif event.cutoff_in_seconds:
+            cutoff = since + event.cutoff_in_seconds * SECOND
+        rules[numbers.events[event.symbol]] = Rules(
+            event.symbol, blake3(event.rules.encode()).digest(),
+            tuple(bytes.fromhex(key) for key in event.reporters), event.quorum,
+            event.dispute_seconds * SECOND, bytes.fromhex(event.arbiter), cutoff, event.void_price,
+        )
+    return rules
+
+
+def make(attached: Attached) -> Oracle:
+    """The agent as the configuration has it."""
+    configuration = attached.process.configuration
+    configured, options = configuration.oracle, attached.process.options
+    since = began(attached.store)
+    sources: dict[str, list[Weighed]] = {}
+    for entry in configured.source:
+        source = make_source(entry, since)
+        if source is not None:
+            sources.setdefault(entry.asset, []).append(weighed(entry, source))
+
+    def events_since(position: int) -> Iterator[Event]:
+        follower = EventFollower(
+            options.instance, options.data, position, gate=attached.gate
+        )
+        yield from follower
+        follower.close()
+
+    oracle = Oracle(
+        attached.store, attached.follower, attached.link, core_ready=attached.core_ready,
+        sources=sources, since=events_since, sources_min=configured.sources_min,
+        interval_ns=int(configured.interval_seconds * SECOND),
+        premium_seconds=configured.premium_seconds,
+        premium_band=configured.premium_band_millionths / 1e6,
+        averaging_ns={i.symbol: i.averaging_seconds * SECOND for i in configuration.instrument},
+        volatility={
+            entry.asset: entry.volatility_millionths / 1e6 for entry in configured.source
+        },
+        rules=make_rules(configuration, since),
+    )
+    for entry in configured.source:
+        if entry.kind == "book":
+            oracle.add_source(entry.asset, weighed(entry, oracle.book_source(entry.asset)))
+    return oracle
+
+
+if __name__ == "__main__":
+    sys.exit(serve(Oracle.producer, Oracle.migrations, make))

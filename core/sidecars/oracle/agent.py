@@ -1,0 +1,267 @@
+"""The oracle sidecar: what things are worth each second, and what came true.
+
+    sources ─▶ index of each underlying ─▶ SetIndexPrice
+                     │        books ─▶ premium ─▶ SetMarkPrice of perpetuals and predictions
+                     ▼
+    recorded index ─▶ average over the window before an expiry ─▶ ResolveInstrument
+    signed reports ─▶ quorum ─▶ proposal ─▶ delay ─▶ final ─▶ ResolveEvent          (outcomes.py)
+
+Prices are passing commands: worthless when late, never sent twice. Resolutions are kept until the
+core has answered. While this process is down marks stand still and nothing resolves; trading goes
+on until an operator says otherwise.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from core.link import Event
+from core.producers import Producer
+from core.reference import Instrument
+from core.sidecars.books import ONE, PERPETUAL, SPOT
+from core.sidecars.depth import REPORT, Depth
+from core.sidecars.follow import Result, Sidecar
+from core.sidecars.oracle import history, outcomes
+from core.sidecars.oracle.history import Sample
+from core.sidecars.oracle.index import LIVE, STALE, Index, IndexPrice, Weighed
+from core.sidecars.oracle.marks import (
+    PRICE_ABOVE,
+    PRICE_BELOW,
+    PRICE_RANGE,
+    Mark,
+    Premium,
+    chance,
+    linked_mark,
+    outcome_mark,
+    years_until,
+)
+from core.sidecars.oracle.outcomes import Outcomes, Rules
+from core.sidecars.oracle.sources import SECOND, BookSource
+
+OUTCOME = 3
+LINKED = (PRICE_ABOVE, PRICE_BELOW, PRICE_RANGE)
+OPEN_STATES = range(1, 6)  # PreOpen to Closed
+CLOSED = 5
+IMPACT_NOTIONAL = 10_000 * ONE * ONE  # USDC, exponent −16
+DUMP_NS = 60 * SECOND
+AVERAGING_NS = 30 * SECOND
+VOLATILITY = 0.6
+
+MIGRATION = """
+    CREATE TABLE premium (
+        instrument INTEGER PRIMARY KEY,
+        mean REAL NOT NULL,
+        time INTEGER NOT NULL,
+        mark INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE depth (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER, data BLOB);
+"""
+
+
+class Oracle(Sidecar):
+    """See the module.
+
+    sources: of each asset, by its name. averaging_ns: of instruments that have their own window, by
+    symbol. volatility: a year, by asset name. rules: of events, by number. since: events from a
+    position on, to rebuild the books with after a restart.
+    """
+
+    producer: ClassVar[Producer] = Producer.ORACLE
+    migrations: ClassVar[tuple[str, ...]] = (MIGRATION, history.MIGRATION, outcomes.MIGRATION)
+
+    def __init__(
+        self,
+        *arguments: Any,
+        sources: Mapping[str, Sequence[Weighed]],
+        since: Callable[[int], Iterable[Event]],
+        sources_min: int = 2,
+        interval_ns: int = SECOND,
+        premium_seconds: float = 300.0,
+        premium_band: float = 0.01,
+        averaging_ns: Mapping[str, int] | None = None,
+        volatility: Mapping[str, float] | None = None,
+        rules: Mapping[int, Rules] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self.depth = Depth()
+        self.outcomes = Outcomes(self, rules or {})
+        self._indices = {name: Index(listed, sources_min) for name, listed in sources.items()}
+        self._sources_min = sources_min
+        self._interval_ns = interval_ns
+        self._premium_seconds, self._premium_band = premium_seconds, premium_band
+        self._averaging_ns = averaging_ns or {}
+        self._volatility = volatility or {}
+        self._premiums: dict[int, Premium] = {}
+        self._sent_marks: dict[int, int] = {}
+        self._next = 0
+        self._dump_at = 0
+        self._load(since)
+        self.handle_template(REPORT, self.depth.apply)
+        self.handle_fields("IndexPriceChanged", self._on_index)
+        self.handle_fields("InstrumentResolved", self.outcomes.on_resolved)
+
+    def _load(self, since: Callable[[int], Iterable[Event]]) -> None:
+        """Premiums from the store; the books from the last dump and the events behind it."""
+        select = self.store.connection.execute
+        for instrument, mean, time, mark in select("SELECT * FROM premium"):
+            premium = self._premiums[instrument] = self._premium()
+            premium.mean, premium.time, premium.mark = mean, time, mark
+        row = select("SELECT position, data FROM depth").fetchone()
+        position = 0
+        if row is not None:
+            position = row[0]
+            self.depth.load(row[1])
+        for event in since(position):
+            if event.position >= self.store.position:
+                break
+            if event.template == REPORT:
+                self.depth.apply(event)
+
+    # ---- deciding --------------------------------------------------------------------------------
+
+    def decide(self, now: int) -> int:
+        """Each interval new prices; whatever is due of outcomes."""
+        work = self.outcomes.decide(now)
+        if self._next - self._interval_ns <= now < self._next:
+            return work
+        self._next = now - now % self._interval_ns + self._interval_ns
+        for asset in list(self.reference.assets.values()):
+            index = self._indices.get(asset.name)
+            price = index.update(now) if index is not None else None
+            if price is not None:
+                self.command("SetIndexPrice", passing=True, asset=asset.number, state=price.state,
+                             sources=price.sources, price=price.price)
+                work += 1 + self._mark_all(asset.number, asset.name, price, now)
+        for instrument in self._open():
+            if instrument.kind == OUTCOME:
+                last = self.depth.last.get(instrument.number)
+                mid = self.depth.mid(instrument.number)
+                work += self._set_mark(instrument, outcome_mark(mid, last, instrument.tick_size), 0)
+        if now - self._dump_at >= DUMP_NS:
+            self._dump(now)
+        return work
+
+    def _open(self) -> list[Instrument]:
+        instruments = self.reference.instruments.values()
+        return [i for i in instruments if i.state in OPEN_STATES]
+
+    def _mark_all(self, asset: int, name: str, index: IndexPrice, now: int) -> int:
+        """Marks of everything that follows an asset; frozen while its index is stale."""
+        sent = 0
+        for instrument in self._open():
+            if instrument.base_asset != asset or instrument.kind not in (PERPETUAL, *LINKED):
+                continue
+            expires = instrument.kind in LINKED and instrument.expiry is not None
+            if expires and now >= (instrument.expiry or 0):
+                sent += self._resolve(instrument, now)
+                continue
+            if index.state == STALE:
+                continue
+            if instrument.kind == PERPETUAL:
+                mark = self._perpetual(instrument, index.price, now)
+            else:
+                volatility = self._volatility.get(name, VOLATILITY)
+                mark = self._linked(instrument, index.price, now, volatility)
+            sent += self._set_mark(instrument, mark, index.price)
+        return sent
+
+    def _premium(self) -> Premium:
+        return Premium(self._premium_seconds, self._premium_band)
+
+    def _perpetual(self, instrument: Instrument, index: int, now: int) -> Mark:
+        number = instrument.number
+        premium = self._premiums.get(number)
+        if premium is None:
+            premium = self._premiums[number] = self._premium()
+        premium.sample(now, index, self.depth.impact_mid(number, IMPACT_NOTIONAL))
+        mark = premium.update(index, 1)
+        self.store.connection.execute(
+            "INSERT OR REPLACE INTO premium VALUES (?, ?, ?, ?)",
+            (number, premium.mean, premium.time, premium.mark),
+        )
+        return mark
+
+    def _linked(
+        self, instrument: Instrument, index: int, now: int, volatility: float
+    ) -> Mark:
+        years = years_until(instrument.expiry or now, now)
+        model = chance(instrument.kind, index, instrument.lower_strike, instrument.upper_strike,
+                       years, volatility)
+        number = instrument.number
+        return linked_mark(model, self.depth.mid(number), self.depth.last.get(number), now,
+                           instrument.tick_size)
+
+    def _set_mark(self, instrument: Instrument, mark: Mark | None, index: int) -> int:
+        """A mark, if it says something new; a perpetual's always does."""
+        if mark is None or (
+            instrument.kind != PERPETUAL
+            and self._sent_marks.get(instrument.number) == mark.price
+        ):
+            return 0
+        self._sent_marks[instrument.number] = mark.price
+        self.command("SetMarkPrice", passing=True, instrument=instrument.number, rule=mark.rule,
+                     price=mark.price, index=index, premium=mark.premium)
+        return 1
+
+    def _resolve(self, instrument: Instrument, now: int) -> int:
+        """An expiry has passed: the recorded index says which side of the strike it was."""
+        assert instrument.expiry is not None
+        window = self._averaging_ns.get(instrument.symbol, AVERAGING_NS)
+        if self.outcomes.is_resolving(instrument.number):
+            return 0
+        found = history.settlement_average(
+            self.store.connection, instrument.base_asset, instrument.expiry, window, now
+        )
+        if found is not None:
+            return self.outcomes.resolve_linked(instrument, *found, window_ns=window, now=now)
+        if instrument.state < CLOSED and not self.waits_for("SetTradingState"):
+            self.command("SetTradingState", instrument=instrument.number, state=CLOSED)
+            return 1
+        return 0
+
+    def answered(self, name: str, result: Result) -> None:
+        """What became of a resolution."""
+        self.outcomes.answered(name, result)
+
+    def rekeyed(self, name: str, old: int, new: int) -> None:
+        """A resolution goes out under another key."""
+        self.outcomes.rekeyed(old, new)
+
+    # ---- learning --------------------------------------------------------------------------------
+
+    def _on_index(self, fields: dict[str, Any]) -> None:
+        asset = fields["asset"]
+        sample = Sample(
+            fields["header"]["transactTime"], self.last_sequence, fields["price"], fields["state"]
+        )
+        history.record(self.store.connection, asset, sample)
+        known = self.reference.assets.get(asset)
+        index = self._indices.get(known.name) if known is not None else None
+        if index is not None and not self.live and sample.state == LIVE:
+            index.resume(sample.price, sample.time)
+
+    def _dump(self, now: int) -> None:
+        self._dump_at = now
+        self.store.connection.execute(
+            "INSERT OR REPLACE INTO depth VALUES (1, ?, ?)",
+            (self.follower.position, self.depth.dump()),
+        )
+
+    def add_source(self, asset: str, source: Weighed) -> None:
+        """One more source of an asset's index."""
+        index = self._indices.get(asset)
+        if index is None:
+            index = self._indices[asset] = Index((), self._sources_min)
+        index.add(source)
+
+    def book_source(self, asset: str) -> BookSource:
+        """Our own spot book of an asset, as one source among others."""
+
+        def mid() -> int | None:
+            for instrument in self.reference.instruments.values():
+                base = self.reference.assets.get(instrument.base_asset)
+                if instrument.kind == SPOT and base is not None and base.name == asset:
+                    return self.depth.mid(instrument.number)
+            return None
+
+        return BookSource(mid)

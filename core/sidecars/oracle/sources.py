@@ -1,0 +1,178 @@
+"""Where prices come from: one small interface, and what implements it.
+
+    Source.latest(now) ──▶ Quote(price, time) or None
+
+A source never waits: it says what it last heard and when. How old is too old, and how far from the
+others is too far, is for the index to judge.
+
+    simulated   a seeded random walk, the same for all sources of an asset, with a little noise of
+                the source's own; a function of its seed and the time since it began
+    file        lines `time,price` appended to a file; time in ns UTC, or empty for "as it is read"
+    http        JSON fetched from a URL by a thread of its own; `path` leads to the price
+    book        the mid of our own spot book of the asset
+"""
+
+import contextlib
+import json
+import math
+import os
+import random
+import threading
+import time
+import urllib.request
+import zlib
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+ONE = 10**8
+SECOND = 1_000_000_000
+YEAR_SECONDS = 365 * 86_400
+NOISE = 0.0002  # of a simulated source, as a share of the price
+FETCH_SECONDS = 1.0
+FETCH_TIMEOUT_SECONDS = 2.0
+FETCH_BYTES_MAX = 1 << 20
+
+
+class Quote(NamedTuple):
+    """A price (exponent −8) and when it was true, ns UTC."""
+
+    price: int
+    time: int
+
+
+class Source(Protocol):
+    """Something that knows a price."""
+
+    def latest(self, now: int) -> Quote | None:
+        """What it last heard by `now` (ns UTC); None if nothing yet."""
+
+
+class SimulatedSource:
+    """A geometric random walk in steps of a second from `start`, begun at `began` (ns UTC)."""
+
+    def __init__(
+        self, asset: str, start: int, seed: int, volatility: float, began: int
+    ) -> None:
+        self._walk = random.Random(zlib.crc32(asset.encode()))
+        self._noise_seed = seed
+        self._start = start
+        self._began = began
+        self._step = volatility / math.sqrt(YEAR_SECONDS)
+        self._steps = 0
+        self._logarithm = 0.0
+
+    def latest(self, now: int) -> Quote | None:
+        """The walk at the second of `now`; a clock set back finds it where it was."""
+        if now < self._began:
+            return None
+        second = (now - self._began) // SECOND
+        while self._steps < second:
+            self._logarithm += self._walk.gauss(-self._step**2 / 2, self._step)
+            self._steps += 1
+        noise = random.Random(self._noise_seed * 1_000_003 + second).gauss(0, NOISE)
+        price = int(self._start * math.exp(self._logarithm) * (1 + noise))
+        return Quote(max(price, 1), self._began + second * SECOND)
+
+
+class FileSource:
+    """Follows a file of lines `time,price`; lines that are no such thing are passed over."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._inode = 0
+        self._rest = b""
+        self._quote: Quote | None = None
+
+    def latest(self, now: int) -> Quote | None:
+        """The last whole line; a file that was replaced is read from its beginning."""
+        with contextlib.suppress(OSError), open(self._path, "rb") as file:
+            status = os.fstat(file.fileno())
+            if status.st_ino != self._inode or status.st_size < self._offset:
+                self._inode, self._offset, self._rest = status.st_ino, 0, b""
+            file.seek(self._offset)
+            data = file.read()
+            self._offset += len(data)
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            for line in lines:
+                self._take(line, now)
+        return self._quote
+
+    def _take(self, line: bytes, now: int) -> None:
+        moment, _, price = line.decode(errors="replace").partition(",")
+        value = price_of(price)
+        if value is not None and (not moment.strip() or moment.strip().isdecimal()):
+            self._quote = Quote(value, int(moment) if moment.strip() else now)
+
+
+class HttpSource:
+    """JSON from a URL, fetched by a thread of its own so that a slow server holds up nobody."""
+
+    def __init__(
+        self,
+        url: str,
+        path: str = "price",
+        *,
+        interval_seconds: float = FETCH_SECONDS,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._url = url
+        self._path = path
+        self._interval = interval_seconds
+        self._clock = clock
+        self._quote: Quote | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"source {url}", daemon=True)
+        self._thread.start()
+
+    def latest(self, now: int) -> Quote | None:
+        """The last good answer; its time is when it was asked for."""
+        return self._quote
+
+    def close(self) -> None:
+        """Stop asking."""
+        self._stop.set()
+        self._thread.join(FETCH_TIMEOUT_SECONDS + 1)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            asked = self._clock()
+            with contextlib.suppress(OSError, ValueError, KeyError, IndexError, TypeError):
+                price = price_of(dig(self._fetch(), self._path))
+                if price is not None:
+                    self._quote = Quote(price, asked)
+            self._stop.wait(self._interval)
+
+    def _fetch(self) -> Any:
+        with urllib.request.urlopen(self._url, timeout=FETCH_TIMEOUT_SECONDS) as answer:
+            return json.loads(answer.read(FETCH_BYTES_MAX), parse_float=Decimal)
+
+
+class BookSource:
+    """The mid of one of our own books, as `mid` sees it."""
+
+    def __init__(self, mid: Callable[[], int | None]) -> None:
+        self._mid = mid
+
+    def latest(self, now: int) -> Quote | None:
+        """The mid at this moment."""
+        price = self._mid()
+        return None if price is None else Quote(price, now)
+
+
+def price_of(value: Any) -> int | None:
+    """A number or decimal text as a positive price with exponent −8; None if it is not one."""
+    try:
+        price = int(Decimal(str(value).strip()) * ONE)
+    except (InvalidOperation, ValueError, OverflowError):
+        return None
+    return price if 0 < price < 1 << 62 else None
+
+
+def dig(value: Any, path: str) -> Any:
+    """What a path of names and numbers, joined by dots, leads to in parsed JSON."""
+    for name in path.split("."):
+        value = value[int(name)] if isinstance(value, list) else value[name]
+    return value
