@@ -316,10 +316,9 @@ class Encoder:
                 return value.encode(kind.encoding or "ascii")
             except UnicodeEncodeError as error:
                 raise EncodeError(path, str(error)) from None
-        try:
+        if isinstance(value, list) and all(_is_int(item) and 0 <= item <= 255 for item in value):
             return bytes(value)
-        except (TypeError, ValueError):
-            raise EncodeError(path, f"expected text or bytes, was {value!r}") from None
+        raise EncodeError(path, f"expected text or bytes, was {value!r}")
 
     def _require_optional(self, element: Element, path: str) -> None:
         if not element.is_optional and self.strict:

@@ -12,10 +12,10 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
-LETTERS = dict(
-    char="B", int8="b", int16="h", int32="i", int64="q", uint8="B", uint16="H", uint32="I",
-    uint64="Q", float="f", double="d",
-)  # fmt: skip
+LETTERS = {
+    "char": "B", "int8": "b", "int16": "h", "int32": "i", "int64": "q", "uint8": "B",
+    "uint16": "H", "uint32": "I", "uint64": "Q", "float": "f", "double": "d",
+}  # fmt: skip
 INCLUDE = "{http://www.w3.org/2001/XInclude}include"
 
 
@@ -177,8 +177,7 @@ class SecondOpinion:
                 if local(kind) == "enum":
                     return wanted
                 return self.choice_value(self.types[enum], chosen)
-            text = (node.text or "").strip()
-            text = "".join(node.itertext()).strip() if not text else text
+            text = "".join(node.itertext()).strip()
             return text if kind.attrib["primitiveType"] == "char" else int(text)
         return None
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from tests.sbe.kit import check, codec, compiled, features, own
 
 from sbe import outcomes
 from sbe.codec import Codec
 from sbe.errors import DecodeError, EncodeError
+from tests.sbe.kit import check, codec, compiled, features, own
 
 
 def data_schema(width: str, limit: str = "") -> Codec:
@@ -18,7 +18,10 @@ def data_schema(width: str, limit: str = "") -> Codec:
 
 def test_case_24_an_empty_group_still_has_its_dimension() -> None:
     data = codec().encode("Nested", {"number": 1})
-    assert data[10:].hex() == "04000000" + "0100000001000000"[:4] + "000000000000" + "0000" + "00000000"
+    assert (
+        data[10:].hex()
+        == "04000000" + "0100000001000000"[:4] + "000000000000" + "0000" + "00000000"
+    )
     decoded = codec().decode(data)[1]
     assert decoded["outer"] == []
     assert decoded["tail"] == []
@@ -92,7 +95,7 @@ def test_case_27_entries_of_no_bytes_are_counted_against_what_is_left() -> None:
     schema = own('<message name="M" id="1"><group name="g" id="1"/></message>')
     empty = bytes.fromhex("0000010005000000" + "0000")
     assert check(schema, empty + b"\xff\xff") == outcomes.ERROR_GROUP_COUNT
-    with pytest.raises(DecodeError, match="group-count: M.g has 65535 empty entries"):
+    with pytest.raises(DecodeError, match=r"group-count: M\.g has 65535 empty entries"):
         Codec(schema).decode(empty + b"\xff\xff")
     assert Codec(schema).decode(empty + b"\0\0") == ("M", {"g": []})
 
@@ -134,7 +137,7 @@ def test_case_29_data_is_written_in_the_order_of_the_schema() -> None:
     ordered = codec().encode("Nested", {"number": 1, "first": b"1", "second": "2"})
     assert codec().encode("Nested", {"second": "2", "first": b"1", "number": 1}) == ordered
     assert ordered[-8:].hex() == "010031" + "01000000" + "32"
-    with pytest.raises(EncodeError, match="Nested.third: no such field"):
+    with pytest.raises(EncodeError, match=r"Nested\.third: no such field"):
         codec().encode("Nested", {"number": 1, "third": b""})
 
 

@@ -8,14 +8,14 @@ from random import Random
 
 import numpy as np
 import pytest
-from tests.sbe.kit import Bytes, check, codec, compiled, features, own, same, wide_header
-from tests.sbe.random_messages import random_fields
 
 from sbe import outcomes
 from sbe.codec import Codec
 from sbe.dtypes import block_dtype
 from sbe.errors import DecodeError
 from sbe.layout import Schema
+from tests.sbe.kit import Bytes, check, codec, compiled, features, own, same, wide_header
+from tests.sbe.random_messages import random_fields
 
 TOP = Path(__file__).parents[2]
 
@@ -67,7 +67,9 @@ def test_case_39_absurd_numbers(name: str) -> None:
 def test_case_39_a_count_that_is_negative_as_int64() -> None:
     schema = wide_header()
     data = bytearray(
-        Codec(schema).encode("Order", {"id": 1, "symbol": "A", "ratio": 1.0, "legs": [], "text": ""})
+        Codec(schema).encode(
+            "Order", {"id": 1, "symbol": "A", "ratio": 1.0, "legs": [], "text": ""}
+        )
     )
     data[24 + 35] = 0x80
     assert check(schema, bytes(data)) == outcomes.ERROR_GROUP_COUNT
@@ -78,7 +80,9 @@ def test_case_39_a_count_that_is_negative_as_int64() -> None:
 def test_case_39_signed_counts_may_not_be_negative() -> None:
     types = """<composite name="signed"><type name="blockLength" primitiveType="int32"/>
         <type name="numInGroup" primitiveType="int32"/></composite>"""
-    group = '<group name="g" id="1" dimensionType="signed"><field name="x" id="1" type="int8"/></group>'
+    group = (
+        '<group name="g" id="1" dimensionType="signed"><field name="x" id="1" type="int8"/></group>'
+    )
     schema = own(f'<message name="M" id="1">{group}</message>', types)
     header = bytes.fromhex("0000010005000000")
     for stride, count in ((1, -1), (-1, 1), (-(2**31), -(2**31))):
@@ -120,7 +124,17 @@ def test_case_41_unaligned_fields_through_every_accessor(order: str, shift: int)
 
 def test_mutations_are_refused_or_read_alike_and_never_read_past_the_end() -> None:
     """A slice of the campaign, in a process of its own: what it guards against ends the process."""
-    command = [sys.executable, "-m", "tests.campaigns.sbe_mutations", "--count", "6000", "--seed", "5"]
-    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=100, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.campaigns.sbe_mutations",
+        "--count",
+        "6000",
+        "--seed",
+        "5",
+    ]
+    done = subprocess.run(
+        command, cwd=TOP, capture_output=True, text=True, timeout=100, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "6000 mutations" in done.stdout

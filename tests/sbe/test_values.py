@@ -5,11 +5,11 @@ import struct
 from typing import Any
 
 import pytest
-from tests.sbe.kit import check, codec, compiled, features, field_bytes, own
 
 from sbe.codec import Codec
 from sbe.errors import EncodeError, SchemaError
 from sbe.layout import Schema
+from tests.sbe.kit import check, codec, compiled, features, field_bytes, own
 
 NULLS = {
     "int8": "80",
@@ -260,7 +260,8 @@ def test_case_20_big_endian_everywhere_but_in_bytes() -> None:
         "0002000b004d0003"  # header
         "0001"  # number
         "00040000"  # outer: entries of four bytes, none of them
-        "0001000100000000" "09"  # tail: one entry of one byte
+        "0001000100000000"
+        "09"  # tail: one entry of one byte
         "00026162"  # first
         "00000001e9"  # second
     )

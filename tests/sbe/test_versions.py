@@ -4,13 +4,13 @@ import re
 import struct
 
 import pytest
-from tests.sbe.kit import Bytes, check, compiled, features, own
 
 from sbe import outcomes
 from sbe.codec import Codec
 from sbe.compatibility import compare
 from sbe.errors import DecodeError
 from sbe.layout import Schema
+from tests.sbe.kit import Bytes, check, compiled, features, own
 
 HEX = "<HHHH"
 
@@ -19,7 +19,9 @@ BASE = """<field name="a" id="1" type="uint32"/>{fields}
     {data}"""
 
 
-def version(number: int, fields: str = "", entry: str = "", groups: str = "", data: str = "") -> Schema:
+def version(
+    number: int, fields: str = "", entry: str = "", groups: str = "", data: str = ""
+) -> Schema:
     body = BASE.format(fields=fields, entry=entry, groups=groups, data=data)
     return own(f'<message name="M" id="1">{body}</message>', version=number)
 
