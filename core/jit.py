@@ -11,7 +11,8 @@ every compiled module gets a cache directory named by what its machine code is m
           …                          numba's files
 
 An edit of one file therefore recompiles that file and those that import it, directly or not, and
-nothing else. Only the newest few directories of each kind are kept.
+nothing else. Only the newest few directories of each kind are kept. A file edited after the process
+began may not be the one that was imported: what depends on it is compiled without the cache.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ import platform
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import version
@@ -49,6 +51,18 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def _hash(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+
+def _process_start() -> float:
+    """When this process began, in seconds since 1970."""
+    with open("/proc/self/stat", "rb") as file:
+        ticks = int(file.read().rpartition(b") ")[2].split()[19])
+    running = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - running
+
+
+# Ticks are ten milliseconds; the interpreter imports nothing of ours in its first twenty.
+_UNCHANGED_SINCE = _process_start() + 0.02
 
 
 def _environment_key() -> str:
@@ -129,9 +143,16 @@ def closure_key(path: Path) -> str:
 
 
 @cache
-def cache_directory(path: str) -> str:
-    """The cache directory for the compiled functions of one source file; made if missing."""
+def cache_directory(path: str) -> str | None:
+    """The cache directory for the compiled functions of one source file; made if missing.
+
+    None if they must not be cached: the source stands in no file, or was edited meanwhile.
+    """
+    if not os.path.isfile(path):
+        return None
     source = Path(path).resolve()
+    if any(file.stat().st_ctime > _UNCHANGED_SINCE for file in closure(source)):
+        return None
     inside = source.is_relative_to(SOURCES)
     name = ".".join(source.relative_to(SOURCES).with_suffix("").parts) if inside else source.stem
     directory = ENVIRONMENT / f"{name}-{closure_key(source)}"
@@ -168,12 +189,12 @@ def compile_lock() -> Iterator[None]:
 
 def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     policy: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "python"}
-    source = function.__code__.co_filename
-    if os.path.isfile(source):
-        # numba reads the directory while it decorates; nothing else in the process cares about it.
-        _configuration.CACHE_DIR = cache_directory(source)
+    directory = cache_directory(function.__code__.co_filename)
+    if directory is None:
+        policy["cache"] = False
     else:
-        policy["cache"] = False  # Typed in by hand, or made at run time.
+        # numba reads it while it decorates; nothing else in the process cares about it.
+        _configuration.CACHE_DIR = directory
     return numba.njit(**(policy | options))(function)
 
 

@@ -69,12 +69,12 @@ class Tree:
         self.write("sbe", "helper", HELPER.format(weight=f"{weight:3}"))
         os.utime(path, (1_000_000, 1_000_000))
 
-    def run(self) -> list[str]:
+    def run(self, code: str = RUN) -> list[str]:
         environment = os.environ | {
             "ONEBOOK_CACHE": str(self.cache),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        command = [sys.executable, "-c", RUN]
+        command = [sys.executable, "-c", code]
         output = subprocess.run(
             command, cwd=self.root, env=environment, capture_output=True, text=True, check=True
         )
@@ -100,6 +100,15 @@ def test_an_edit_of_a_helper_reaches_its_callers_and_nobody_else(tree):
     assert tree.run() == ["1100 25", "0 1", "1 0"]
     tree.weight(1)  # And back: the first code is still in the cache.
     assert tree.run() == ["11 25", "1 0", "1 0"]
+
+
+def test_a_file_edited_while_the_process_starts_is_never_cached(tree):
+    """Else the old code, already imported, would stay in the cache under the new text's name."""
+    edit = "open('sbe/helper.py', 'w').write(new)"
+    new = HELPER.format(weight=" 50")
+    race = f"import sbe.helper\nnew = {new!r}\n{edit}\n{RUN}"
+    assert tree.run(race) == ["11 25", "0 1", "0 1"]  # What was imported runs, uncached.
+    assert tree.run() == ["550 25", "0 1", "1 0"]
 
 
 def test_old_directories_are_removed_and_the_newest_stay(tree):

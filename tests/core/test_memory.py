@@ -151,6 +151,17 @@ def test_a_restarted_process_takes_its_segment_over_with_its_contents(instance, 
         Segment.create(instance, "events", 8192, mirrored=True)
 
 
+def test_an_owner_may_attach_again_while_it_is_attached(instance):
+    """A mapping keeps the open file, and a lock left on it would stop the second for ever."""
+    with (
+        Segment.attach_or_create(instance, "events", 8192, mirrored=True) as first,
+        Segment.attach_or_create(instance, "events", 8192, mirrored=True) as second,
+        Segment.attach_or_create(instance, "events", 8192, mirrored=True) as third,
+    ):
+        first.array("i8")[0] = 5
+        assert third.array("i8")[0] == second.array("i8")[0] == 5
+
+
 def test_a_zombie_owns_nothing(instance, spawn):
     process = start_owner(spawn, instance)
     process.send_signal(signal.SIGKILL)
