@@ -418,6 +418,7 @@ set_session_open_connection = store("u64", 18)
 
 
 # SessionClose: template 401, 9 bytes
+# A client is gone, with or without a logout.
 SESSION_CLOSE_TEMPLATE = 401
 SESSION_CLOSE_BLOCK = 9
 write_session_close_header = image("0900910103000100")
@@ -457,6 +458,7 @@ set_session_numbers_reference = store("u64", 4)
 
 
 # SessionReset: template 403, 16 bytes
+# Sets both numbers of a session.
 SESSION_RESET_TEMPLATE = 403
 SESSION_RESET_BLOCK = 16
 write_session_reset_header = image("1000930103000100")
@@ -496,6 +498,7 @@ set_session_inbound_next_inbound = store("u32", 0)
 
 
 # RegisterAsset: template 410, 77 bytes
+# A new asset with its collateral and lending terms.
 REGISTER_ASSET_TEMPLATE = 410
 REGISTER_ASSET_BLOCK = 77
 write_register_asset_header = image("4d009a0103000100")
@@ -569,6 +572,7 @@ set_register_asset_reserve_share = store("u32", 73)
 
 
 # RegisterOwner: template 411, 62 bytes
+# A new owner; fees and self-trade prevention are the owner's.
 REGISTER_OWNER_TEMPLATE = 411
 REGISTER_OWNER_BLOCK = 62
 write_register_owner_header = image("3e009b0103000100")
@@ -602,6 +606,7 @@ set_register_owner_self_trade_prevention = store("u8", 61)
 
 
 # RegisterAccount: template 412, 66 bytes
+# A new account of an owner.
 REGISTER_ACCOUNT_TEMPLATE = 412
 REGISTER_ACCOUNT_BLOCK = 66
 write_register_account_header = image("42009c0103000100")
@@ -640,6 +645,7 @@ set_register_account_auto_borrow = store("u8", 65)
 
 
 # RegisterSession: template 413, 69 bytes
+# A new session: whose it is, on which account, FIX or binary.
 REGISTER_SESSION_TEMPLATE = 413
 REGISTER_SESSION_BLOCK = 69
 write_register_session_header = image("45009d0103000100")
@@ -678,6 +684,7 @@ register_session_name_address = place(21)
 
 
 # ListInstrument: template 414, 180 bytes
+# A new instrument with its rules and risk terms.
 LIST_INSTRUMENT_TEMPLATE = 414
 LIST_INSTRUMENT_BLOCK = 180
 write_list_instrument_header = image("b4009e0103000100")
@@ -820,6 +827,7 @@ write_list_instrument_title_length = image_with("0000", "u16", 0)
 
 
 # RegisterEvent: template 415, 47 bytes
+# A new event: how many outcomes, and how they relate.
 REGISTER_EVENT_TEMPLATE = 415
 REGISTER_EVENT_BLOCK = 47
 write_register_event_header = image("2f009f0103000100")
@@ -860,6 +868,7 @@ write_register_event_title_length = image_with("0000", "u16", 0)
 
 
 # SetTradingState: template 416, 13 bytes
+# Opens, halts or closes an instrument.
 SET_TRADING_STATE_TEMPLATE = 416
 SET_TRADING_STATE_BLOCK = 13
 write_set_trading_state_header = image("0d00a00103000100")
@@ -884,6 +893,7 @@ set_set_trading_state_state = store("u8", 12)
 
 
 # DelistInstrument: template 417, 12 bytes
+# Removes an instrument that nobody holds.
 DELIST_INSTRUMENT_TEMPLATE = 417
 DELIST_INSTRUMENT_BLOCK = 12
 write_delist_instrument_header = image("0c00a10103000100")
@@ -903,6 +913,7 @@ set_delist_instrument_instrument = store("u32", 8)
 
 
 # SetFees: template 418, 18 bytes
+# Maker and taker fee of a tier for a kind of instrument.
 SET_FEES_TEMPLATE = 418
 SET_FEES_BLOCK = 18
 write_set_fees_header = image("1200a20103000100")
@@ -937,6 +948,7 @@ set_set_fees_taker_fee = store("i32", 14)
 
 
 # SetAccountState: template 424, 13 bytes
+# Restricts an account, or lifts it.
 SET_ACCOUNT_STATE_TEMPLATE = 424
 SET_ACCOUNT_STATE_BLOCK = 13
 write_set_account_state_header = image("0d00a80103000100")
@@ -961,6 +973,7 @@ set_set_account_state_state = store("u8", 12)
 
 
 # Deposit: template 420, 22 bytes
+# An asset came in.
 DEPOSIT_TEMPLATE = 420
 DEPOSIT_BLOCK = 22
 write_deposit_header = image("1600a40103000100")
@@ -1015,6 +1028,7 @@ set_withdrawal_step_state = store("u8", 16)
 
 
 # Transfer: template 423, 26 bytes
+# Moves an asset between two accounts.
 TRANSFER_TEMPLATE = 423
 TRANSFER_BLOCK = 26
 write_transfer_header = image("1a00a70103000100")
@@ -1049,6 +1063,7 @@ set_transfer_amount = store("i64", 18)
 
 
 # SetIndexPrice: template 430, 20 bytes
+# The index of an asset, from how many sources, or that it is stale.
 SET_INDEX_PRICE_TEMPLATE = 430
 SET_INDEX_PRICE_BLOCK = 20
 write_set_index_price_header = image("1400ae0103000100")
@@ -1084,6 +1099,7 @@ SET_INDEX_PRICE_PRICE_EXPONENT = -8
 
 
 # SetMarkPrice: template 431, 37 bytes
+# The mark of an instrument and the rule it came from.
 SET_MARK_PRICE_TEMPLATE = 431
 SET_MARK_PRICE_BLOCK = 37
 write_set_mark_price_header = image("2500af0103000100")
@@ -1145,6 +1161,7 @@ set_settlement_start_cycle = store("u64", 8)
 
 
 # FundingStart: template 433, 20 bytes
+# Pays funding of a perpetual at a rate.
 FUNDING_START_TEMPLATE = 433
 FUNDING_START_BLOCK = 20
 write_funding_start_header = image("1400b10103000100")
@@ -1169,6 +1186,7 @@ set_funding_start_rate = store("i64", 12)
 
 
 # ResolveEvent: template 434, 44 bytes
+# What each outcome of an event pays.
 RESOLVE_EVENT_TEMPLATE = 434
 RESOLVE_EVENT_BLOCK = 44
 write_resolve_event_header = image("2c00b20103000100")
@@ -1303,6 +1321,7 @@ TICK = record(0)
 
 
 # SessionOpened: template 500, 46 bytes
+# Where the numbers of a session go on, or why it was not opened.
 SESSION_OPENED_TEMPLATE = 500
 SESSION_OPENED_BLOCK = 46
 write_session_opened_header = image("2e00f40103000100")
@@ -1355,6 +1374,7 @@ set_session_opened_connection = store("u64", 38)
 
 
 # SessionClosed: template 501, 36 bytes
+# Where its numbers stopped.
 SESSION_CLOSED_TEMPLATE = 501
 SESSION_CLOSED_BLOCK = 36
 write_session_closed_header = image("2400f50103000100")
@@ -1435,6 +1455,7 @@ set_session_numbers_assigned_reference = store("u64", 24)
 
 
 # SessionWasReset: template 503, 36 bytes
+# The numbers as they now are.
 SESSION_WAS_RESET_TEMPLATE = 503
 SESSION_WAS_RESET_BLOCK = 36
 write_session_was_reset_header = image("2400f70103000100")
@@ -1530,6 +1551,7 @@ set_command_result_limit = store("i64", 38)
 
 
 # AssetRegistered: template 520, 69 bytes
+# The terms of a new asset.
 ASSET_REGISTERED_TEMPLATE = 520
 ASSET_REGISTERED_BLOCK = 69
 write_asset_registered_header = image("4500080203000100")
@@ -1596,6 +1618,7 @@ set_asset_registered_reserve_share = store("u32", 65)
 
 
 # OwnerRegistered: template 521, 68 bytes
+# A new owner.
 OWNER_REGISTERED_TEMPLATE = 521
 OWNER_REGISTERED_BLOCK = 68
 write_owner_registered_header = image("4400090203000100")
@@ -1627,6 +1650,7 @@ owner_registered_name_address = place(20)
 
 
 # AccountRegistered: template 522, 72 bytes
+# A new account.
 ACCOUNT_REGISTERED_TEMPLATE = 522
 ACCOUNT_REGISTERED_BLOCK = 72
 write_account_registered_header = image("48000a0203000100")
@@ -1663,6 +1687,7 @@ account_registered_name_address = place(24)
 
 
 # SessionRegistered: template 523, 77 bytes
+# A new session.
 SESSION_REGISTERED_TEMPLATE = 523
 SESSION_REGISTERED_BLOCK = 77
 write_session_registered_header = image("4d000b0203000100")
@@ -1709,6 +1734,7 @@ session_registered_name_address = place(29)
 
 
 # InstrumentListed: template 524, 168 bytes
+# A new instrument, with the value of a tick times a lot that all accounting uses.
 INSTRUMENT_LISTED_TEMPLATE = 524
 INSTRUMENT_LISTED_BLOCK = 168
 write_instrument_listed_header = image("a8000c0203000100")
@@ -1833,6 +1859,7 @@ write_instrument_listed_title_length = image_with("0000", "u16", 0)
 
 
 # EventRegistered: template 525, 55 bytes
+# A new event.
 EVENT_REGISTERED_TEMPLATE = 525
 EVENT_REGISTERED_BLOCK = 55
 write_event_registered_header = image("37000d0203000100")
@@ -1881,6 +1908,7 @@ write_event_registered_title_length = image_with("0000", "u16", 0)
 
 
 # TradingStateChanged: template 526, 37 bytes
+# The state of an instrument, and the one price of an auction that ended.
 TRADING_STATE_CHANGED_TEMPLATE = 526
 TRADING_STATE_CHANGED_BLOCK = 37
 write_trading_state_changed_header = image("25000e0203000100")
@@ -1925,6 +1953,7 @@ TRADING_STATE_CHANGED_AUCTION_QTY_EXPONENT = -8
 
 
 # IndexPriceChanged: template 530, 28 bytes
+# The index of an asset.
 INDEX_PRICE_CHANGED_TEMPLATE = 530
 INDEX_PRICE_CHANGED_BLOCK = 28
 write_index_price_changed_header = image("1c00120203000100")
@@ -1968,6 +1997,7 @@ INDEX_PRICE_CHANGED_PRICE_EXPONENT = -8
 
 
 # MarkPriceChanged: template 531, 45 bytes
+# The mark of an instrument.
 MARK_PRICE_CHANGED_TEMPLATE = 531
 MARK_PRICE_CHANGED_BLOCK = 45
 write_mark_price_changed_header = image("2d00130203000100")
@@ -2017,6 +2047,7 @@ set_mark_price_changed_premium = store("i64", 37)
 
 
 # SettlementStarted: template 540, 24 bytes
+# A settlement cycle began.
 SETTLEMENT_STARTED_TEMPLATE = 540
 SETTLEMENT_STARTED_BLOCK = 24
 write_settlement_started_header = image("18001c0203000100")
@@ -2044,6 +2075,7 @@ set_settlement_started_cycle = store("u64", 16)
 
 
 # SettlementCompleted: template 541, 44 bytes
+# It ended: how many positions, what was debited and credited in all.
 SETTLEMENT_COMPLETED_TEMPLATE = 541
 SETTLEMENT_COMPLETED_BLOCK = 44
 write_settlement_completed_header = image("2c001d0203000100")
@@ -2086,6 +2118,7 @@ set_settlement_completed_credits = store("i64", 36)
 
 
 # FundingCompleted: template 542, 40 bytes
+# Funding was paid; the remainder of the rounding went to the house.
 FUNDING_COMPLETED_TEMPLATE = 542
 FUNDING_COMPLETED_BLOCK = 40
 write_funding_completed_header = image("28001e0203000100")
@@ -2128,6 +2161,7 @@ set_funding_completed_remainder = store("i64", 32)
 
 
 # InstrumentResolved: template 543, 72 bytes
+# What an instrument pays.
 INSTRUMENT_RESOLVED_TEMPLATE = 543
 INSTRUMENT_RESOLVED_BLOCK = 72
 write_instrument_resolved_header = image("48001f0203000100")
@@ -2176,6 +2210,7 @@ instrument_resolved_evidence_hash_address = place(40)
 
 
 # ResolutionCompleted: template 544, 32 bytes
+# All its positions were paid.
 RESOLUTION_COMPLETED_TEMPLATE = 544
 RESOLUTION_COMPLETED_BLOCK = 32
 write_resolution_completed_header = image("2000200203000100")
@@ -2213,6 +2248,7 @@ set_resolution_completed_paid = store("i64", 24)
 
 
 # IndicesAccrued: template 545, 50 bytes
+# The two indices of an asset, and what is borrowed and lent.
 INDICES_ACCRUED_TEMPLATE = 545
 INDICES_ACCRUED_BLOCK = 50
 write_indices_accrued_header = image("3200210203000100")
@@ -2260,6 +2296,7 @@ set_indices_accrued_lent = store("i64", 42)
 
 
 # BalancesReported: template 546, 28 bytes
+# A walk over all balances is complete.
 BALANCES_REPORTED_TEMPLATE = 546
 BALANCES_REPORTED_BLOCK = 28
 write_balances_reported_header = image("1c00220203000100")
@@ -2292,6 +2329,7 @@ set_balances_reported_accounts = store("u32", 24)
 
 
 # WithdrawalChanged: template 547, 39 bytes
+# How a withdrawal stands.
 WITHDRAWAL_CHANGED_TEMPLATE = 547
 WITHDRAWAL_CHANGED_BLOCK = 39
 write_withdrawal_changed_header = image("2700230203000100")
@@ -2339,6 +2377,7 @@ set_withdrawal_changed_amount = store("i64", 31)
 
 
 # AccountStateChanged: template 548, 21 bytes
+# The state of an account.
 ACCOUNT_STATE_CHANGED_TEMPLATE = 548
 ACCOUNT_STATE_CHANGED_BLOCK = 21
 write_account_state_changed_header = image("1500240203000100")
@@ -2371,6 +2410,7 @@ set_account_state_changed_state = store("u8", 20)
 
 
 # FeesChanged: template 549, 26 bytes
+# The fees of a tier.
 FEES_CHANGED_TEMPLATE = 549
 FEES_CHANGED_BLOCK = 26
 write_fees_changed_header = image("1a00250203000100")

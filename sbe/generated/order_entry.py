@@ -405,6 +405,7 @@ CANCEL_ON_DISCONNECT_NULL = 255
 
 
 # Negotiate: template 1, 92 bytes
+# Opens a version of a session; signed with the key of the credential.
 NEGOTIATE_TEMPLATE = 1
 NEGOTIATE_BLOCK = 92
 write_negotiate_header = image("5c00010001000100")
@@ -442,6 +443,7 @@ negotiate_signature_address = place(60)
 
 
 # NegotiateResponse: template 2, 22 bytes
+# The version is open; Establish comes next.
 NEGOTIATE_RESPONSE_TEMPLATE = 2
 NEGOTIATE_RESPONSE_BLOCK = 22
 write_negotiate_response_header = image("1600020001000100")
@@ -471,6 +473,7 @@ set_negotiate_response_schema_version = store("u16", 20)
 
 
 # NegotiateReject: template 3, 29 bytes
+# Why it is not, and which version is current.
 NEGOTIATE_REJECT_TEMPLATE = 3
 NEGOTIATE_REJECT_BLOCK = 29
 write_negotiate_reject_header = image("1d00030001000100")
@@ -505,6 +508,7 @@ set_negotiate_reject_code = store("u8", 28)
 
 
 # Establish: template 4, 65 bytes
+# Binds this connection to the session, tells where the numbers go on and what a lost connection cancels; signed.
 ESTABLISH_TEMPLATE = 4
 ESTABLISH_BLOCK = 65
 write_establish_header = image("4100040001000100")
@@ -553,6 +557,7 @@ establish_signature_address = place(33)
 
 
 # EstablishAck: template 5, 34 bytes
+# Bound; the next number of each side, so that both know what is missing.
 ESTABLISH_ACK_TEMPLATE = 5
 ESTABLISH_ACK_BLOCK = 34
 write_establish_ack_header = image("2200050001000100")
@@ -597,6 +602,7 @@ set_establish_ack_schema_version = store("u16", 32)
 
 
 # EstablishReject: template 6, 25 bytes
+# Why not.
 ESTABLISH_REJECT_TEMPLATE = 6
 ESTABLISH_REJECT_BLOCK = 25
 write_establish_reject_header = image("1900060001000100")
@@ -631,6 +637,7 @@ set_establish_reject_code = store("u8", 24)
 
 
 # Terminate: template 7, 13 bytes
+# The last message of a connection, answered with itself; nothing follows.
 TERMINATE_TEMPLATE = 7
 TERMINATE_BLOCK = 13
 write_terminate_header = image("0d00070001000100")
@@ -655,6 +662,7 @@ set_terminate_code = store("u8", 12)
 
 
 # NotApplied: template 8, 8 bytes
+# Numbers from the client that never arrived: they were not applied and never will be.
 NOT_APPLIED_TEMPLATE = 8
 NOT_APPLIED_BLOCK = 8
 write_not_applied_header = image("0800080001000100")
@@ -674,6 +682,7 @@ set_not_applied_count = store("u32", 4)
 
 
 # Sequence: template 9, 9 bytes
+# Heartbeat: the next number of the sender and the last one it applied of the other side.
 SEQUENCE_TEMPLATE = 9
 SEQUENCE_BLOCK = 9
 write_sequence_header = image("0900090001000100")
@@ -698,6 +707,7 @@ set_sequence_lapsed = store("u8", 8)
 
 
 # RetransmitRequest: template 12, 16 bytes
+# Asks for events again.
 RETRANSMIT_REQUEST_TEMPLATE = 12
 RETRANSMIT_REQUEST_BLOCK = 16
 write_retransmit_request_header = image("10000c0001000100")
@@ -722,6 +732,7 @@ set_retransmit_request_count = store("u32", 12)
 
 
 # Retransmission: template 13, 16 bytes
+# The events that follow are those asked for.
 RETRANSMISSION_TEMPLATE = 13
 RETRANSMISSION_BLOCK = 16
 write_retransmission_header = image("10000d0001000100")
@@ -746,6 +757,7 @@ set_retransmission_count = store("u32", 12)
 
 
 # RetransmitReject: template 14, 9 bytes
+# Why they do not follow.
 RETRANSMIT_REJECT_TEMPLATE = 14
 RETRANSMIT_REJECT_BLOCK = 9
 write_retransmit_reject_header = image("09000e0001000100")
@@ -765,6 +777,7 @@ set_retransmit_reject_code = store("u8", 8)
 
 
 # NewOrderSingle: template 100, 79 bytes
+# A new order of any type.
 NEW_ORDER_SINGLE_TEMPLATE = 100
 NEW_ORDER_SINGLE_BLOCK = 79
 write_new_order_single_header = image("4f00640001000100")
@@ -948,6 +961,7 @@ write_order_cancel_replace_request_echo_length = image_with("00", "u8", 0)
 
 
 # OrderCancelRequest: template 103, 44 bytes
+# Cancels one order, by the number of either side.
 ORDER_CANCEL_REQUEST_TEMPLATE = 103
 ORDER_CANCEL_REQUEST_BLOCK = 44
 write_order_cancel_request_header = image("2c00670001000100")
@@ -998,6 +1012,7 @@ write_order_cancel_request_echo_length = image_with("00", "u8", 0)
 
 
 # OrderMassCancelRequest: template 104, 33 bytes
+# Cancels all orders in a scope: account, instrument, underlying, kind, session; perhaps one side only.
 ORDER_MASS_CANCEL_REQUEST_TEMPLATE = 104
 ORDER_MASS_CANCEL_REQUEST_BLOCK = 33
 write_order_mass_cancel_request_header = image("2100680001000100")
@@ -1058,6 +1073,7 @@ write_order_mass_cancel_request_echo_length = image_with("00", "u8", 0)
 
 
 # MassQuote: template 105, 29 bytes
+# Two-sided quotes in many instruments at once; a null price takes that side out, a new one replaces it.
 MASS_QUOTE_TEMPLATE = 105
 MASS_QUOTE_BLOCK = 29
 write_mass_quote_header = image("1d00690001000100")
@@ -1136,6 +1152,7 @@ MASS_QUOTE_QUOTES_OFFER_SIZE_EXPONENT = -8
 
 
 # QuoteCancel: template 106, 28 bytes
+# Takes quotes out, of one instrument or all.
 QUOTE_CANCEL_TEMPLATE = 106
 QUOTE_CANCEL_BLOCK = 28
 write_quote_cancel_header = image("1c006a0001000100")
@@ -1198,6 +1215,7 @@ set_protection_reset_underlying = store("u16", 16)
 
 
 # OrderStatusRequest: template 108, 40 bytes
+# Asks how an order stands.
 ORDER_STATUS_REQUEST_TEMPLATE = 108
 ORDER_STATUS_REQUEST_BLOCK = 40
 write_order_status_request_header = image("28006c0001000100")
@@ -1394,6 +1412,7 @@ write_open_orders_request_echo_length = image_with("00", "u8", 0)
 
 
 # TransferRequest: template 114, 38 bytes
+# Moves an asset to another account of the same owner.
 TRANSFER_REQUEST_TEMPLATE = 114
 TRANSFER_REQUEST_BLOCK = 38
 write_transfer_request_header = image("2600720001000100")
@@ -1444,6 +1463,7 @@ write_transfer_request_echo_length = image_with("00", "u8", 0)
 
 
 # WithdrawalRequest: template 115, 34 bytes
+# Takes an asset out of the exchange.
 WITHDRAWAL_REQUEST_TEMPLATE = 115
 WITHDRAWAL_REQUEST_BLOCK = 34
 write_withdrawal_request_header = image("2200730001000100")
@@ -1706,6 +1726,7 @@ write_execution_report_echo_length = image_with("00", "u8", 0)
 
 
 # OrderCancelReject: template 201, 64 bytes
+# Why an order was not cancelled or replaced.
 ORDER_CANCEL_REJECT_TEMPLATE = 201
 ORDER_CANCEL_REJECT_BLOCK = 64
 write_order_cancel_reject_header = image("4000c90001000100")
@@ -1780,6 +1801,7 @@ write_order_cancel_reject_echo_length = image_with("00", "u8", 0)
 
 
 # OrderMassCancelReport: template 206, 39 bytes
+# How many orders a mass cancel took out.
 ORDER_MASS_CANCEL_REPORT_TEMPLATE = 206
 ORDER_MASS_CANCEL_REPORT_BLOCK = 39
 write_order_mass_cancel_report_header = image("2700ce0001000100")
@@ -1839,6 +1861,7 @@ write_order_mass_cancel_report_echo_length = image_with("00", "u8", 0)
 
 
 # MassQuoteAck: template 207, 34 bytes
+# Which sides of which quotes stand, and why others do not.
 MASS_QUOTE_ACK_TEMPLATE = 207
 MASS_QUOTE_ACK_BLOCK = 34
 write_mass_quote_ack_header = image("2200cf0001000100")
@@ -1917,6 +1940,7 @@ set_mass_quote_ack_quotes_offer_order_id = store("u64", 16)
 
 
 # ProtectionTriggered: template 208, 43 bytes
+# Market-maker protection took the quotes out: which limit, and what was measured.
 PROTECTION_TRIGGERED_TEMPLATE = 208
 PROTECTION_TRIGGERED_BLOCK = 43
 write_protection_triggered_header = image("2b00d00001000100")
@@ -1969,6 +1993,7 @@ set_protection_triggered_limit = store("i64", 35)
 
 
 # BusinessReject: template 220, 40 bytes
+# A message that could be read but not acted on, and why.
 BUSINESS_REJECT_TEMPLATE = 220
 BUSINESS_REJECT_BLOCK = 40
 write_business_reject_header = image("2800dc0001000100")
@@ -2023,6 +2048,7 @@ write_business_reject_echo_length = image_with("00", "u8", 0)
 
 
 # PositionReport: template 300, 72 bytes
+# A position: size, cost, what is unsettled and what was realized.
 POSITION_REPORT_TEMPLATE = 300
 POSITION_REPORT_BLOCK = 72
 write_position_report_header = image("48002c0101000100")
@@ -2164,6 +2190,7 @@ write_balance_update_echo_length = image_with("00", "u8", 0)
 
 
 # MarginReport: template 302, 53 bytes
+# What an account is worth and what it must be.
 MARGIN_REPORT_TEMPLATE = 302
 MARGIN_REPORT_BLOCK = 53
 write_margin_report_header = image("35002e0101000100")
@@ -2223,6 +2250,7 @@ write_margin_report_echo_length = image_with("00", "u8", 0)
 
 
 # AccountReportEnd: template 303, 34 bytes
+# The answer to an AccountRequest is complete; how many reports it had.
 ACCOUNT_REPORT_END_TEMPLATE = 303
 ACCOUNT_REPORT_END_BLOCK = 34
 write_account_report_end_header = image("22002f0101000100")
@@ -2272,6 +2300,7 @@ write_account_report_end_echo_length = image_with("00", "u8", 0)
 
 
 # FundingPayment: template 304, 56 bytes
+# Funding of a perpetual, paid or received.
 FUNDING_PAYMENT_TEMPLATE = 304
 FUNDING_PAYMENT_BLOCK = 56
 write_funding_payment_header = image("3800300101000100")
@@ -2446,6 +2475,7 @@ set_position_resolved_balance = store("i64", 48)
 
 
 # WithdrawalReport: template 307, 65 bytes
+# How a withdrawal stands.
 WITHDRAWAL_REPORT_TEMPLATE = 307
 WITHDRAWAL_REPORT_BLOCK = 65
 write_withdrawal_report_header = image("4100330101000100")
@@ -2520,6 +2550,7 @@ write_withdrawal_report_echo_length = image_with("00", "u8", 0)
 
 
 # TransferReport: template 308, 60 bytes
+# What became of a transfer.
 TRANSFER_REPORT_TEMPLATE = 308
 TRANSFER_REPORT_BLOCK = 60
 write_transfer_report_header = image("3c00340101000100")
