@@ -27,6 +27,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ EXIT_REFUSED = 3
 # The supervisor's pid, given to its children, who end when it does.
 SUPERVISOR_VARIABLE = "ONEBOOK_SUPERVISOR"
 _PR_SET_PDEATHSIG = 1
+TURN_SECONDS = 0.005
 
 
 class Refused(Exception):
@@ -137,6 +139,19 @@ class Process:
                 self.stop()
 
 
+    def wait_for_turn(self) -> bool:
+        """Wait until the supervisor lets this process begin; False if asked to stop before.
+
+        Processes are loaded all at the same time and begin one after the other. One that nobody
+        supervises begins at once.
+        """
+        if SUPERVISOR_VARIABLE in os.environ:
+            turn = self.options.rundir / f"{self.name}.turn"
+            while not self.stopping and not turn.exists():
+                time.sleep(TURN_SECONDS)
+        return not self.stopping
+
+
 def parse(name: str, arguments: Sequence[str] | None = None) -> Options:
     """The four options of a process; exits with a usage line if they are wrong."""
     parser = argparse.ArgumentParser(prog=f"onebook process {name}", allow_abbrev=False)
@@ -157,7 +172,8 @@ def run(
     try:
         process = Process(name, options, log)
         process.handle_signals()
-        main(process)
+        if process.wait_for_turn():
+            main(process)
         code = 0
     except ConfigurationError as error:
         code = _refuse(options, name, log, str(error), EXIT_CONFIGURATION)

@@ -80,7 +80,7 @@ def _run(place: Place, descriptor: int) -> int:
     clean = True
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        warm(place.options, place.configuration, log)
+        warm(place.options, place.configuration, log, descriptor)
         genesis = Genesis(place.configuration, place.options, log)
         specs = enabled(place.configuration)
         supervisor = Supervisor(specs, place.options, log, descriptor, genesis.run)

@@ -1,10 +1,10 @@
 """One process under supervision: started, watched, started again after a crash, stopped.
 
-                 start()                  ready file of this pid
+                 start()              begin(), ready file of this pid
     waiting ───────────────▶ starting ───────────────────────────▶ running
-       ▲                        │                                     │
-       │  after the back-off    │ dies, or isn't ready in time        │ dies
-       └──────── backing off ◀──┴─────────────────────────────────────┘
+                              ▲  │                                    │
+           after the back-off │  │ dies, or isn't ready in time       │ dies
+                         backing off ◀────────────────────────────────┘
                                 │ exit code says that a restart can't help
                                 └──▶ refused                stop() ──▶ stopping ──▶ stopped
 
@@ -62,6 +62,7 @@ class Child:
         self._popen: subprocess.Popen[bytes] | None = None
         self._descriptor = -1
         self._since = 0.0
+        self._begun = float("inf")
         self._again_at = 0.0
 
     @property
@@ -112,6 +113,11 @@ class Child:
         self.state = State.STARTING
         self._log.info("started", pid=self._popen.pid, module=self.spec.module)
 
+    def begin(self) -> None:
+        """Let the process begin, now and whenever it is started again."""
+        self._file("turn").touch()
+        self._begun = time.monotonic()
+
     def stop(self, now: bool = False) -> None:
         """Ask the process to end, or with `now` end it; it isn't started again."""
         self.state = State.STOPPING if self._popen else State.STOPPED
@@ -155,7 +161,7 @@ class Child:
         if said.get("pid") == self.pid:
             self.details = {key: value for key, value in said.items() if key != "pid"}
             self.state = State.RUNNING
-        elif now - self._since > self.spec.ready_seconds and self._popen:
+        elif now - max(self._since, self._begun) > self.spec.ready_seconds and self._popen:
             self._log.error("isn't ready in time: killed", seconds=self.spec.ready_seconds)
             self._popen.kill()
 

@@ -74,6 +74,7 @@ class Genesis:
             result.block_length, result.id, schema.id, schema.version
         )
         self.sent: dict[str, Sent] = {}
+        self._refused: list[str] = []
 
     def run(self, supervisor: Supervisor) -> None:
         """Send what the core doesn't have yet and wait until it has. Raises Refused."""
@@ -101,7 +102,7 @@ class Genesis:
                 if time.monotonic() - begin > WAIT_SECONDS:
                     subject = next(iter(waiting.values()))
                     raise Refused(f"the core doesn't answer: {subject} ({len(waiting)} waiting)")
-            self.store()
+            self._refuse()
         finally:
             follower.close()
             link.close()
@@ -140,12 +141,20 @@ class Genesis:
             if result["producer"] != Producer.ADMIN or result["key"] not in waiting:
                 continue
             subject = waiting.pop(result["key"])
-            if result["reason"] not in DONE_REASONS:
-                raise Refused(
+            if result["reason"] in DONE_REASONS:
+                self.sent[subject].done = True
+            else:
+                self._refused.append(
                     f"{subject}: the core says {result['reason']} "
                     f"(value {result['detail']}, limit {result['limit']})"
                 )
-            self.sent[subject].done = True
+                del self.sent[subject]  # The next start says it anew, as its file then has it.
+
+    def _refuse(self) -> None:
+        """Remember what was done, then refuse if the core did."""
+        self.store()
+        if self._refused:
+            raise Refused(self._refused[0])
 
     def store(self) -> None:
         """Write the record and sync it."""

@@ -14,11 +14,6 @@ from core.config import Configuration
 from core.venue import Event, Fixed, Instrument
 
 NANOSECONDS = 1_000_000_000
-# The notional value of the largest order has to stay within int64 in quote units (1e-6); both
-# bounds can be set lower in the configuration.
-QUANTITY_LOTS_MAX = 10**9
-PRICE_TICKS_MAX = 2**28
-
 SELF_TRADE = {
     "taker": "CancelTaker", "maker": "CancelMaker", "both": "CancelBoth", "decrement": "Decrement",
 }
@@ -153,9 +148,9 @@ def _instrument(configuration: Configuration, listed: Instrument, now_ns: int) -
         "outcome": place,
         "tickSize": listed.tick,
         "lotSize": listed.lot,
-        "minimumQty": listed.quantity_min or listed.lot,
-        "maximumQty": listed.quantity_max or listed.lot * QUANTITY_LOTS_MAX,
-        "maximumPrice": listed.price_max or _price_max(listed),
+        "minimumQty": listed.quantity_min,
+        "maximumQty": listed.quantity_max,  # 0 for these two: the core's own limit.
+        "maximumPrice": listed.price_max,
         "lowerStrike": listed.low or None,
         "upperStrike": listed.high or None,
         "expiry": _expiry(listed, now_ns),
@@ -168,12 +163,6 @@ def _instrument(configuration: Configuration, listed: Instrument, now_ns: int) -
         "rulesHash": blake3(rules.encode()).digest(),
         "title": listed.title,
     }
-
-
-def _price_max(listed: Instrument) -> int:
-    if listed.kind in ("prediction", "price_linked"):
-        return 10**8  # A prediction pays 1 at most.
-    return listed.tick * PRICE_TICKS_MAX
 
 
 def _expiry(listed: Instrument, now_ns: int) -> int | None:

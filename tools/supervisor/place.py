@@ -8,7 +8,7 @@ Everything that can be in the way is found here, before anything is started, and
       identity                names this data, so that shared memory is never mixed up
     <rundir>/                 (<data>/run by default) gone after an orderly stop
       config.json             the merged configuration that every process reads
-      <process>.ready, .refused, .bell
+      <process>.turn, .ready, .refused, .bell
     /dev/shm/onebook.<instance>.*
       .identity               which data the segments belong to
 """
@@ -121,7 +121,7 @@ class Place:
         rundir = self.options.rundir
         with _refusing(rundir):
             rundir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for pattern in ("*.ready", "*.refused"):
+            for pattern in ("*.ready", "*.refused", "*.turn"):
                 for stale in rundir.glob(pattern):
                     stale.unlink()
             # It holds the secrets of all sessions.

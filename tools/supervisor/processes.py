@@ -1,14 +1,13 @@
 """The processes of the exchange as a table: what is started, in which order, and stopped in which.
 
-Started from the top, each line as soon as the line above is ready; stopped from the bottom. A
-gateway goes first when stopping, so that no client is promised anything any more; the journal goes
-last, when it has stored what the core did.
+All are loaded at the same time; each line begins as soon as the line above is ready. A gateway goes
+first when stopping, so that no client is promised anything any more; the journal goes last, when it
+has stored what the core did.
 
-    start 0   journal, core                      stop 3  journal
-          |                                           2  core
-          1   settlement, lending, oracle,            1  settlement, lending, oracle, reserves
-          |   reserves                                |
-          2   fix, binary, feed, web, follower        0  fix, binary, feed, web, follower
+    start 0   journal, core                         stop 3  journal
+          1   settlement, lending, oracle, reserves      2  core
+          2   fix, binary, feed, web                     1  settlement, lending, oracle, reserves
+    behind    follower: nobody waits for it              0  fix, binary, feed, web, follower
 """
 
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ class Spec:
     stop: int
     ready_seconds: float = 60.0  # longer than this to become ready counts as a failure
     stop_seconds: float = 10.0  # longer than this to stop: killed
+    behind: bool = False  # started when everything is ready
 
 
 PROCESSES = (
@@ -36,7 +36,7 @@ PROCESSES = (
     Spec("lending", "core.sidecars.lending", start=1, stop=1),
     Spec("oracle", "core.sidecars.oracle", start=1, stop=1),
     Spec("reserves", "core.sidecars.reserves", start=1, stop=1),
-    Spec("follower", "core.follower", start=2, stop=0, ready_seconds=3600.0),
+    Spec("follower", "core.follower", start=3, stop=0, ready_seconds=3600.0, behind=True),
     Spec("fix", "gateway.fix", start=2, stop=0),
     Spec("binary", "gateway.binary", start=2, stop=0),
     Spec("feed", "gateway.feed", start=2, stop=0),

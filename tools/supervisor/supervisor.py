@@ -73,10 +73,13 @@ class Supervisor:
 
     def start(self) -> bool:
         """Start everything in order; False if asked to stop meanwhile."""
-        for stage in sorted({child.spec.start for child in self.children.values()}):
-            group = [c for c in self.children.values() if c.spec.start == stage]
+        ahead = [child for child in self.children.values() if not child.spec.behind]
+        for child in ahead:
+            child.start()
+        for stage in sorted({child.spec.start for child in ahead}):
+            group = [child for child in ahead if child.spec.start == stage]
             for child in group:
-                child.start()
+                child.begin()
             while not all(child.state is State.RUNNING for child in group):
                 if self.stopping:
                     return False
@@ -85,6 +88,10 @@ class Supervisor:
                 self._genesis(self)
         self.ready = True
         self._row.state = RowState.RUNNING
+        for child in self.children.values():
+            if child.spec.behind:
+                child.start()
+                child.begin()
         return not self.stopping
 
     def run(self) -> None:

@@ -59,7 +59,12 @@ def _processor() -> str:
     return next((line for line in text.splitlines() if line.startswith("model name")), "")
 
 
-def warm(options: Options, configuration: Configuration, log: FilteringBoundLogger) -> None:
+def warm(
+    options: Options,
+    configuration: Configuration,
+    log: FilteringBoundLogger,
+    log_descriptor: int = 2,
+) -> None:
     """Compile what isn't compiled yet, showing progress. Raises Refused if that fails."""
     stamp = stamp_path(configuration)
     modules = [name for name in WARM if importlib.util.find_spec(name)]
@@ -68,7 +73,7 @@ def warm(options: Options, configuration: Configuration, log: FilteringBoundLogg
     begin = time.monotonic()
     console = Console(stderr=True, highlight=False)
     console.print("onebook: first start of this version, compiling (about a minute)")
-    _compile(modules, options, console)
+    _compile(modules, options, console, log_descriptor)
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.touch()
     seconds = round(time.monotonic() - begin, 1)
@@ -76,12 +81,14 @@ def warm(options: Options, configuration: Configuration, log: FilteringBoundLogg
     log.info("compiled", seconds=seconds)
 
 
-def _compile(modules: list[str], options: Options, console: Console) -> None:
+def _compile(
+    modules: list[str], options: Options, console: Console, log_descriptor: int
+) -> None:
     begin = time.monotonic()
     running = [
         subprocess.Popen(
             [sys.executable, "-u", "-m", name, *options.arguments()],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log_descriptor, text=True,
         )
         for name in modules
     ]
