@@ -28,6 +28,13 @@ from core.jit import jit
 def weight(x):
     return {weight}
 """
+ADDS_ONE = """
+from core.jit import jit
+
+@jit
+def weighed(x):
+    return x + one
+"""
 LONER = """
 from core.jit import jit
 
@@ -104,11 +111,11 @@ def test_an_edit_of_a_helper_reaches_its_callers_and_nobody_else(tree):
 
 def test_a_file_edited_while_the_process_starts_is_never_cached(tree):
     """Else the old code, already imported, would stay in the cache under the new text's name."""
-    edit = "open('sbe/helper.py', 'w').write(new)"
-    new = HELPER.format(weight=" 50")
-    race = f"import sbe.helper\nnew = {new!r}\n{edit}\n{RUN}"
-    assert tree.run(race) == ["11 25", "0 1", "0 1"]  # What was imported runs, uncached.
-    assert tree.run() == ["550 25", "0 1", "1 0"]
+    tree.write("sbe", "plain", "WEIGHT = 1\n")
+    tree.write("core", "caller", "from sbe.plain import WEIGHT as one\n" + ADDS_ONE)
+    race = "import sbe.plain\nopen('sbe/plain.py', 'w').write('WEIGHT = 5\\n')\n" + RUN
+    assert tree.run(race) == ["12 25", "0 1", "0 1"]  # What was imported runs, uncached.
+    assert tree.run() == ["16 25", "0 1", "1 0"]
 
 
 def test_old_directories_are_removed_and_the_newest_stay(tree):
