@@ -58,8 +58,13 @@ def find_number(table: int, mask: int, a: int, length: int) -> int:
 
 @jit
 def find_owned(table: int, mask: int, a: int, length: int, owner: int) -> int:
-    """The number behind a name if it belongs to `owner`, or −1."""
-    row = find(table, mask, a, length)
-    if row == 0 or load_i64(row + S_OWNER) != owner:
-        return -1
-    return load_i64(row + S_NUMBER)
+    """The number behind a name that stands there for `owner`, or −1."""
+    slot = id_hash(a, length) & mask
+    while True:
+        row = table + slot * SYMBOL_SIZE
+        known = load_i64(row + S_LENGTH)
+        if known == 0:
+            return -1
+        if known == length and load_i64(row + S_OWNER) == owner and equal(row + S_NAME, a, length):
+            return load_i64(row + S_NUMBER)
+        slot = (slot + 1) & mask

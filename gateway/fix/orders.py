@@ -13,13 +13,13 @@ that were there.
 
 from core.atomics import load_acquire
 from core.jit import jit
-from core.ring import frame_length, ring_address, ring_claim
+from core.ring import frame_length, ring_claim
 from core.words import PENDING
 from gateway.fix.names import find_number, find_owned, id_hash
 from gateway.fix.numbers import BAD, DAY_NS, EQUALS, NINE, SOH, ZERO, parse_day, parse_decimal, \
     parse_integer, parse_time
 from gateway.fix.records import (
-    C_ACCOUNT, C_EXPECTED, C_OWNER, C_SENDER, C_SENDER_LENGTH, C_SESSION, C_TARGET,
+    C_ACCOUNT, C_EXPECTED, C_SENDER, C_SENDER_LENGTH, C_SESSION, C_TARGET,
     C_TARGET_LENGTH, C_THROTTLE, C_THROTTLE_COUNT, C_THROTTLE_START, C_WINDOW, T_ACCOUNT_MASK,
     T_ACCOUNTS, T_CORE_READY, T_DAY, T_DAY_TEXT, T_PRODUCER, T_RING, T_SYMBOL_MASK, T_SYMBOLS,
 )
@@ -193,7 +193,7 @@ def _order_field(c: int, t: int, v: int, tag: int, a: int, n: int) -> int:
         sound = _letter(v, V_FORCE, a, n, 0, 6)
         return _B59 if sound and load_i64(v + V_FORCE) not in (2, 5) else 0
     if tag == 1:
-        owner = load_i64(c + C_OWNER)
+        owner = load_i64(c + C_SESSION)
         number = find_owned(load_i64(t + T_ACCOUNTS), load_i64(t + T_ACCOUNT_MASK), a, n, owner)
         store_i64(v + V_ACCOUNT, number)
         return _B1 if number >= 0 and _text(v, V_NAME, a, n, 48) else 0
@@ -445,8 +445,3 @@ def _fill_cancel(a: int, v: int, account: int, identity: int) -> None:
     oe.set_order_cancel_request_order_id(a, load_i64(v + V_ORDER))
     oe.set_order_cancel_request_instrument(a, load_i64(v + V_INSTRUMENT))
 
-
-@jit
-def pending_frame(ring: int) -> int:
-    """The address where the next claim will be; for tests."""
-    return ring_address(ring, load_i64(ring + PENDING))

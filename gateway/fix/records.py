@@ -27,7 +27,6 @@ CONNECTION = np.dtype(
     [
         # Who it is.
         ("session", "<i8"),  # number at the core; 0 until the logon is through
-        ("owner", "<i8"),
         ("account", "<i8"),  # meant when an order names none
         ("flags", "<i8"),  # FLAG_…
         # What the next message must look like.
@@ -68,7 +67,7 @@ SYMBOL = np.dtype(
     [
         ("length", "<i8"),
         ("number", "<i8"),
-        ("owner", "<i8"),  # of an account; 0 for a symbol
+        ("owner", "<i8"),  # of an account: the session that may name it; 0 for a symbol
         ("name", "u1", (NAME_BYTES,)),
     ]
 )
@@ -112,6 +111,7 @@ CONTEXT = np.dtype(
         ("index_capacity", "<i8"),
         ("index_count", "<i8"),
         ("blocks", "<i8"),
+        ("numbers", "<i8"),  # i64 per session: its newest outbound number
         ("copies", "<i8"),  # 1: Python wants to see reports of others too, for drop copies
         ("day", "<i8"),  # of the cached date, days since 1970
         ("day_text", "<i8"),  # the cached date's eight digits
@@ -135,7 +135,7 @@ def _offsets(dtype: np.dtype[Any]) -> dict[str, int]:
 
 
 _C = _offsets(CONNECTION)
-C_SESSION, C_OWNER, C_ACCOUNT, C_FLAGS = _C["session"], _C["owner"], _C["account"], _C["flags"]
+C_SESSION, C_ACCOUNT, C_FLAGS = _C["session"], _C["account"], _C["flags"]
 C_EXPECTED, C_WINDOW = _C["expected"], _C["window_ns"]
 C_BEGIN_LENGTH, C_BEGIN = _C["begin_length"], _C["begin"]
 C_SENDER_LENGTH, C_SENDER = _C["sender_length"], _C["sender"]
@@ -173,7 +173,7 @@ T_LOG, T_POSITION, T_GATE = _T["log"], _T["position"], _T["gate"]
 T_ROWS, T_ROWS_CAPACITY, T_ROWS_COUNT = _T["rows"], _T["rows_capacity"], _T["rows_count"]
 T_DIRTY, T_DIRTY_COUNT = _T["dirty"], _T["dirty_count"]
 T_INDEX, T_INDEX_CAPACITY, T_INDEX_COUNT = _T["index"], _T["index_capacity"], _T["index_count"]
-T_BLOCKS, T_COPIES = _T["blocks"], _T["copies"]
+T_BLOCKS, T_NUMBERS, T_COPIES = _T["blocks"], _T["numbers"], _T["copies"]
 T_DAY, T_DAY_TEXT, T_SCRATCH = _T["day"], _T["day_text"], _T["scratch"]
 
 assert CONNECTION.itemsize % 8 == 0

@@ -23,7 +23,7 @@ from sbe.generated import order_entry as oe
 from sbe.raw import copy, load_i64, load_u8, load_u32, store_i64, store_u8
 
 REPORT_BYTES_MAX = 1536  # no report is longer, whatever its fields
-TIME_BYTES = 21  # SendingTime with milliseconds
+POSSIBLE_RESEND = -1  # in place of the time of a resend: an event sent under a new number
 NULL = -(1 << 63)
 SECOND_NS = 1_000_000_000
 EVENT_HEADER = 24
@@ -36,7 +36,8 @@ def _word(text: bytes) -> int:
     return int.from_bytes(text, "little", signed=len(text) == 8)
 
 
-_35, _34, _43, _52, _122 = (_word(t) for t in (b"35=8\1", b"34=", b"43=Y\1", b"52=", b"122="))
+_35, _34, _43, _97, _52, _122 = (
+    _word(t) for t in (b"35=8\1", b"34=", b"43=Y\1", b"97=Y\1", b"52=", b"122="))
 _37, _17, _150, _39, _55, _54, _38, _40 = (
     _word(b"%d=" % t) for t in (37, 17, 150, 39, 55, 54, 38, 40))
 _44, _99, _59, _126, _18, _1138, _32, _31 = (
@@ -45,6 +46,7 @@ _880, _851, _12, _479, _151, _14, _6, _60 = (
     _word(b"%d=" % t) for t in (880, 851, 12, 479, 151, 14, 6, 60))
 _378, _21020, _58, _10 = (_word(b"%d=" % t) for t in (378, 21020, 58, 10))
 _POST, _REDUCE, _SURVIVE, _99_END = (_word(t) for t in (b"6 ", b"E ", b"H ", b"99\1"))
+_35_4, _36, _123 = _word(b"35=4\1"), _word(b"36="), _word(b"123=Y\1")
 _NO, _13, _41 = _word(b"21011=N\1"), _word(b"13=3\1"), _word(b"41=")
 
 _ORDER_ID, _EXEC_ID = oe.EXECUTION_REPORT_ORDER_ID_OFFSET, oe.EXECUTION_REPORT_EXEC_ID_OFFSET
@@ -90,13 +92,18 @@ def put_long_time(a: int, time: int, cache: int) -> int:
 
 @jit
 def put_head(a: int, c: int, number: int, time: int, again: int) -> int:
-    """35=8 and the header after it; `again`: 0, or the time of a resend (then `time` goes to 122)."""
+    """35=8 and the header after it.
+
+    again: 0; or the time of a resend, then `time` goes to 122; or POSSIBLE_RESEND.
+    """
     a = put(a, _35, 5)
     length = load_i64(c + C_PREFIX_LENGTH)
     copy(a, c + C_PREFIX, length)
     a = end_field(put_integer(put(a + length, _34, 3), number))
     cache = c + C_TIME_CACHE
-    if again:
+    if again == POSSIBLE_RESEND:
+        a = put(a, _97, 5)
+    elif again:
         a = put(a, _43, 5)
         a = end_field(put_short_time(put(a, _52, 3), again, cache))
         return end_field(put_short_time(put(a, _122, 4), time, cache))
@@ -239,6 +246,24 @@ def put_body(a: int, c: int, t: int, e: int, echo: int, extra: int, extra_length
 
 
 @jit
+def put_gap(out: int, c: int, number: int, following: int, time: int, again: int) -> int:
+    """A SequenceReset-GapFill from `number` to before `following` at `out`; its bytes."""
+    a = put(out + begin_room(c), _35_4, 5)
+    length = load_i64(c + C_PREFIX_LENGTH)
+    copy(a, c + C_PREFIX, length)
+    a = end_field(put_integer(put(a + length, _34, 3), number))
+    cache = c + C_TIME_CACHE
+    if again:
+        a = put(a, _43, 5)
+        a = end_field(put_short_time(put(a, _52, 3), again, cache))
+        a = end_field(put_short_time(put(a, _122, 4), time, cache))
+    else:
+        a = end_field(put_short_time(put(a, _52, 3), time, cache))
+    a = end_field(put_integer(put(a, _36, 3), following))
+    return finish(out, c, put(a, _123, 6))
+
+
+@jit
 def begin_room(c: int) -> int:
     """Bytes before the body if its length has three digits."""
     return load_i64(c + C_BEGIN_LENGTH) + 4
@@ -273,7 +298,7 @@ def put_report(
     """The whole message for an ExecutionReport event at `out`; its bytes.
 
     out: room for REPORT_BYTES_MAX + extra_length. frame: address of the event frame. number: its
-    MsgSeqNum. again: 0, or the time of this resend in ns UTC. extra: fields to put at the end in
+    MsgSeqNum. again: as of `put_head`, ns UTC. extra: fields to put at the end in
     place of the reason's.
     """
     e = frame + EVENT_HEADER

@@ -75,6 +75,8 @@ class Connection:
     def __init__(self, send_bytes: int) -> None:
         self._record = np.zeros(1, records.CONNECTION)
         self.fields: Any = self._record[0]
+        #: The record as 64-bit words, which Python reads faster than its fields.
+        self.words = memoryview(self._record.view(np.int64))
         self._send = np.zeros(send_bytes, np.uint8)
         self.send_view = memoryview(self._send).cast("B")
         self.fields["send"] = self._send.ctypes.data
@@ -104,6 +106,7 @@ class Context:
     def __init__(self, sessions_max: int) -> None:
         self._record = np.zeros(1, records.CONTEXT)
         self.fields: Any = self._record[0]
+        self.words = memoryview(self._record.view(np.int64))
         self.address = int(self._record.ctypes.data)
         self._symbols, self._accounts = Names(), Names()
         self._instruments = np.zeros(1, records.INSTRUMENT)
@@ -113,6 +116,7 @@ class Context:
         self.index = np.zeros((INDEX_ROWS_START, 4), np.int64)
         self.dirty = np.zeros(sessions_max, np.int64)
         self._blocks = np.full(sessions_max, -1, np.int64)
+        self.numbers = np.zeros(sessions_max, np.int64)
         self._scratch = np.zeros(SCRATCH_BYTES, np.uint8)
         self.fields["reasons"] = self._reasons.ctypes.data
         self.fields["reason_count"] = len(self._reasons)
@@ -122,6 +126,7 @@ class Context:
         self.fields["rows_capacity"] = ROWS_CAPACITY
         self.fields["dirty"] = self.dirty.ctypes.data
         self.fields["blocks"] = self._blocks.ctypes.data
+        self.fields["numbers"] = self.numbers.ctypes.data
         self.fields["scratch"] = self._scratch.ctypes.data
         self.fields["day"] = -1
         self.use_index(self.index)
@@ -151,14 +156,15 @@ class Context:
         """Say which connection a session's reports go to; None for no one."""
         self._sessions[session] = connection.address if connection is not None else 0
 
-    def refresh(self, reference: ReferenceData) -> None:
-        """Fill the tables from what is known now."""
-        self._symbols.fill(
-            (i.symbol, i.number, 0) for i in reference.instruments.values()
-        )
-        self._accounts.fill(
-            (a.name, a.number, a.owner) for a in reference.accounts.values()
-        )
+    def refresh(
+        self, reference: ReferenceData, grants: Iterable[tuple[str, int, int]]
+    ) -> None:
+        """Fill the tables from what is known now.
+
+        grants: (name of an account, its number, session that may name it).
+        """
+        self._symbols.fill((i.symbol, i.number, 0) for i in reference.instruments.values())
+        self._accounts.fill(grants)
         count = max(reference.instruments, default=0) + 1
         self._instruments = np.zeros(count, records.INSTRUMENT)
         for number, instrument in reference.instruments.items():

@@ -16,7 +16,7 @@ from gateway.fix.history import remember
 from gateway.fix.numbers import ZERO
 from gateway.fix.records import (
     C_BLOCKED, C_FLAGS, C_REPORTS, C_SEND, C_SEND_CAPACITY, C_SEND_SEQ, C_SENT, FLAG_LIVE,
-    T_COPIES, T_DIRTY, T_DIRTY_COUNT, T_GATE, T_ROWS, T_ROWS_CAPACITY, T_ROWS_COUNT,
+    T_COPIES, T_DIRTY, T_DIRTY_COUNT, T_GATE, T_NUMBERS, T_ROWS, T_ROWS_CAPACITY, T_ROWS_COUNT,
     T_SESSION_COUNT, T_SESSIONS,
 )
 from gateway.fix.report import EVENT_HEADER, REPORT_BYTES_MAX, put_report
@@ -63,23 +63,37 @@ def is_plain_report(template: int, frame: int) -> bool:
     """Whether the event is a report that needs no words of Python."""
     if template != oe.EXECUTION_REPORT_TEMPLATE:
         return False
-    return oe.execution_report_exec_type(frame + EVENT_HEADER) != _REJECTED
+    return oe.execution_report_ord_status(frame + EVENT_HEADER) != _REJECTED
 
 
 @jit
-def starts_numbers_again(template: int, frame: int) -> bool:
-    """Whether the session's outbound numbers begin at 1 after this event."""
+def note_session(t: int, template: int, frame: int, position: int) -> bool:
+    """Keep track of where a session's numbers begin again; False if the index has no room."""
+    a = frame + EVENT_HEADER
     if template == control.SESSION_OPENED_TEMPLATE:
-        return control.session_opened_next_outbound(frame + EVENT_HEADER) == 1
-    if template == control.SESSION_WAS_RESET_TEMPLATE:
-        return control.session_was_reset_next_outbound(frame + EVENT_HEADER) == 1
-    return False
+        session = control.session_opened_session(a)
+        following = control.session_opened_next_outbound(a)
+    elif template == control.SESSION_WAS_RESET_TEMPLATE:
+        session = control.session_was_reset_session(a)
+        following = control.session_was_reset_next_outbound(a)
+    else:
+        return True
+    if session >= load_i64(t + T_SESSION_COUNT):
+        return True
+    place = load_i64(t + T_NUMBERS) + 8 * session
+    if following == 1 and load_i64(place) != 0:
+        if not remember(t, session, 0, position, load_i64(a)):
+            return False
+    store_i64(place, following - 1)
+    return True
 
 
 @jit
 def to_session(t: int, session: int, template: int, frame: int, position: int) -> bool:
     """Deal with an event addressed to a session; False if something has no room now."""
     number = load_u32(frame + EVENT_HEADER + 8)
+    if number and not remember(t, session, number, position, load_i64(frame + EVENT_HEADER)):
+        return False
     c = load_i64(load_i64(t + T_SESSIONS) + 8 * session)
     if c != 0:
         direct = load_i64(c + C_FLAGS) & FLAG_LIVE and load_i64(c + C_BLOCKED) == 0
@@ -90,11 +104,11 @@ def to_session(t: int, session: int, template: int, frame: int, position: int) -
             if not add_row(t, position, session):
                 return False
             store_i64(c + C_BLOCKED, 1)
-    time = load_i64(frame + EVENT_HEADER)
-    if starts_numbers_again(template, frame):
-        remember(t, session, 0, position, time)
-    elif number:
-        remember(t, session, number, position, time)
+    if number:
+        last = number
+        if template == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE:
+            last += control.session_numbers_assigned_count(frame + EVENT_HEADER) - 1
+        store_i64(load_i64(t + T_NUMBERS) + 8 * session, last)
     return True
 
 
@@ -119,6 +133,8 @@ def walk(t: int, a: int, length: int, position: int) -> int:
             if not to_session(t, session, template, frame, position + at):
                 break
         if template >= FIRST_CONTROL and session == 0:
+            if not note_session(t, template, frame, position + at):
+                break
             if not add_row(t, position + at, EVERYONE):
                 break
         elif template == oe.EXECUTION_REPORT_TEMPLATE and load_i64(t + T_COPIES):

@@ -129,7 +129,7 @@ class Scanner:
         self.memory = Memory()
         self.context = Context(64)
         self.ready = np.ones(1, np.int64)
-        self.context.refresh(venue())
+        self.context.refresh(venue(), [("acme.main", 100, 7), ("acme.sub", 101, 7), ("other", 102, 8)])
         self.context.fields["ring"] = self.memory.address
         self.context.fields["producer"] = 2
         self.context.fields["core_ready"] = self.ready.ctypes.data
@@ -139,7 +139,7 @@ class Scanner:
         self.connection.text("target", b"EXEC")
         self.connection.text("prefix", b"49=EXEC\x0156=CLIENT\x01")
         self.fields = self.connection.fields
-        self.fields["session"], self.fields["owner"], self.fields["account"] = 7, 100, 100
+        self.fields["session"], self.fields["account"] = 7, 100
         self.fields["window_ns"] = 120 * 10**9
         self.fields["expected"] = 2
         self.fields["flags"] = records.FLAG_READY | records.FLAG_LIVE

@@ -1,0 +1,186 @@
+"""The FIX gateway as a process: `python -m gateway.fix`, started by the supervisor."""
+
+import asyncio
+import contextlib
+import sys
+import time
+
+import uvloop
+
+from core.atomics import clock_monotonic_ns, fence, load_acquire, pause, store_release
+from core.doorbell import Doorbell
+from core.events import log_published
+from core.idle import TIMEOUT_SECONDS
+from core.jit import compile_lock, jit
+from core.journal.archive import EventArchive
+from core.link import CommandLink
+from core.memory import Segment
+from core.process import Process, Refused, run
+from core.producers import Producer
+from core.status import State, StatusRow, StatusTable
+from core.stream import EventStream
+from gateway.fix.gateway import FixGateway
+from gateway.fix.profile import Profiles
+from gateway.fix.warm import warm
+
+NAME = "fix"
+TICK_SECONDS = 0.05
+SPIN_NS = 60_000  # how long an order is waited for before the loop sleeps again
+GOODBYE_SECONDS = 2.5
+
+
+@jit
+def await_events(log: int, position: int, spin_ns: int) -> bool:
+    """Spin until there are events after `position`, at most so long; whether there are."""
+    end = clock_monotonic_ns() + spin_ns
+    while log_published(log) <= position:
+        for _ in range(16):
+            pause()
+        if clock_monotonic_ns() > end:
+            return False
+    return True
+
+
+@jit
+def arm(asleep: int, log: int, position: int) -> bool:
+    """Say that this process is about to sleep; False if there are events already."""
+    store_release(asleep, 1)
+    fence()
+    return log_published(log) <= position
+
+
+@jit
+def awake(asleep: int) -> bool:
+    """Say that this process is awake; whether it was marked asleep."""
+    was = load_acquire(asleep) != 0
+    store_release(asleep, 0)
+    return was
+
+
+class Server(FixGateway):
+    """The gateway on an event loop: who wakes it, and how it waits."""
+
+    log: int
+    row: StatusRow
+    bell: Doorbell
+    spin_ns: int
+    always: bool
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to listen for the bell and for time."""
+        self._loop = loop
+        loop.add_reader(self.bell.fileno(), self._rung)
+        self._timer()
+        if self.always:
+            self._spin()
+        else:
+            self._sleep()
+
+    def after_input(self, published: bool) -> None:
+        """A client's bytes were dealt with: wait a moment for what the core says to them."""
+        awake(self.row.asleep_address)
+        if published:
+            self.ring_core()
+            if self.spin_ns:
+                await_events(self.log, self.position, self.spin_ns)
+        self.turn()
+        self._sleep()
+
+    def _sleep(self) -> None:
+        """Ask to be woken; events that came meanwhile are dealt with first."""
+        if self.always:
+            return
+        for _ in range(64):
+            if arm(self.row.asleep_address, self.log, self.position):
+                return
+            if self.turn() == 0:  # Published but not released yet: the journal will ring.
+                return
+        awake(self.row.asleep_address)
+        self._loop.call_soon(self._again)
+
+    def _again(self) -> None:
+        self.turn()
+        self._sleep()
+
+    def _rung(self) -> None:
+        awake(self.row.asleep_address)
+        self.bell.drain()
+        self.turn()
+        self._sleep()
+
+    def _spin(self) -> None:
+        self.turn()
+        self._loop.call_soon(self._spin)
+
+    def _timer(self) -> None:
+        self.turn()
+        self.tick()
+        self.row.beat()
+        self.row.position = self.position
+        self._loop.call_later(TICK_SECONDS, self._timer)
+        self._sleep()
+
+
+def build(process: Process) -> Server:
+    """Everything attached and caught up."""
+    options, configuration = process.options, process.configuration
+    settings, exchange = configuration.fix, configuration.exchange
+    status = StatusTable.open(options.instance)
+    row = status.take(NAME)
+    core_bell = Doorbell(options.rundir, "core")
+    segment = Segment.open(options.instance, "events", writable=False)
+    archive = EventArchive(options.data)
+    link = CommandLink(options.instance, Producer.FIX, capacity=configuration.rings.command_bytes)
+    gate = status.durable_address if exchange.policy == "fsync" else status.published_address
+    server = Server(
+        settings, Profiles(settings.session), link, segment.address,
+        EventStream(segment, archive), archive.begin(), status, gate, core_bell.fileno(),
+        configuration.limits.sessions_max, process.log, time.time_ns() // 1_000_000 & 0x3FFF_FFF0,
+    )
+    server.log, server.row = segment.address, row
+    server.bell = Doorbell(options.rundir, NAME)
+    server.always = exchange.idle == "spin"
+    server.spin_ns = SPIN_NS if exchange.policy != "fsync" and not server.always else 0
+    return server
+
+
+async def serve(process: Process, server: Server) -> None:
+    """Listen until asked to stop, then log everybody out."""
+    loop = asyncio.get_running_loop()
+    settings = process.configuration.fix
+    stop = asyncio.Event()
+    process.on_stop(server.bell.ring)
+    try:
+        listener = await loop.create_server(server.accept, settings.host, settings.port)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise Refused(f"cannot listen on {where}: {error.strerror}") from error
+    server.start(loop)
+    server.row.state = State.RUNNING
+    process.ready(port=listener.sockets[0].getsockname()[1])
+    while not process.stopping:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), TIMEOUT_SECONDS)
+    server.row.state = State.STOPPING
+    listener.close()
+    server.close("the exchange is stopping")
+    deadline = loop.time() + GOODBYE_SECONDS
+    while server.clients and loop.time() < deadline:
+        await asyncio.sleep(0.01)
+    for client in list(server.clients.values()):
+        client.abort()
+    await asyncio.sleep(0)
+    server.row.state = State.STOPPED
+
+
+def main(process: Process) -> None:
+    """Serve until asked to stop."""
+    with compile_lock():
+        warm()
+        server = build(process)
+        server.catch_up()
+    uvloop.run(serve(process, server))
+
+
+if __name__ == "__main__":
+    sys.exit(run(NAME, main))

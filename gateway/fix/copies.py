@@ -1,0 +1,145 @@
+"""Reports that go out a second time under a number of their own: drop copies and possible resends.
+
+The number is taken with a reference that says which event it is for (gateway/fix/replay.py), so a
+copy is as recoverable as an original: any gateway finds the event behind the number and writes the
+same message again.
+
+    drop copy     each report of the owner's orders, to the owner's drop-copy sessions
+    again         97=Y: reports that fell between a disconnect and a Logon that set numbers back,
+                  and the answer to an order marked PossResend that is known already
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.errors import EventsLost
+from core.jit import jit
+from gateway.fix.replay import AGAIN, COPY
+from gateway.fix.report import POSSIBLE_RESEND
+from gateway.fix.resend import copy_reference, locate
+from gateway.fix.tables import Connection
+from sbe.generated import order_entry as oe
+from sbe.raw import load_i32, load_i64, store_i64
+
+if TYPE_CHECKING:
+    from gateway.fix.gateway import FixGateway
+
+READ_BYTES = 1 << 20
+FOUND_MAX = 1024
+EVENT_HEADER = 24
+_CLIENT_ID = oe.EXECUTION_REPORT_CL_ORD_ID_OFFSET
+
+
+@jit
+def find_reports(
+    a: int, length: int, position: int, session: int, order: int, out: int, room: int
+) -> int:
+    """Positions of a session's reports (of one ClOrdID if `order` isn't 0), the newest last.
+
+    out: room for that many words after one that holds their count; the oldest give way. Answers
+    how many bytes are whole frames.
+    """
+    at = 0
+    while at + 32 <= length:
+        size = load_i32(a + at)
+        if size < 32 or at + size > length:
+            break
+        frame = a + at
+        wanted = load_i32(frame + 4) == session
+        if wanted and oe.header_template(frame + 16) == oe.EXECUTION_REPORT_TEMPLATE:
+            if order == 0 or load_i64(frame + EVENT_HEADER + _CLIENT_ID) == order:
+                count = load_i64(out)
+                store_i64(out + 8 + 8 * (count % room), position + at)
+                store_i64(out, count + 1)
+        at += size
+    return at
+
+
+class Copies:
+    """See the module; one for the gateway."""
+
+    def __init__(self, gateway: "FixGateway") -> None:
+        self._gateway = gateway
+        self._closed: dict[int, int] = {}  # session: position of its last SessionClosed
+        self._listeners: dict[int, list[int]] = {}  # owner: drop-copy sessions
+
+    def refresh(self) -> None:
+        """Sessions came or went: who wants copies?"""
+        listeners: dict[int, list[int]] = {}
+        gateway = self._gateway
+        for number, entry in gateway.profiles.by_number.items():
+            known = gateway.reference.sessions.get(number)
+            if entry.drop_copy and known is not None and gateway.client_of(number) is not None:
+                listeners.setdefault(known.owner, []).append(number)
+        self._listeners = listeners
+        gateway.context.fields["copies"] = int(bool(listeners))
+
+    def report(self, frame: bytes, position: int) -> None:
+        """A report of anybody: copy it to the drop-copy sessions of its owner."""
+        at = EVENT_HEADER + oe.EXECUTION_REPORT_OWNER_OFFSET
+        owner = int.from_bytes(frame[at : at + 4], "little")
+        for session in self._listeners.get(owner, ()):
+            self._take_number(session, COPY, position)
+
+    def again(self, session: int, positions: list[int]) -> None:
+        """Send reports again under new numbers, marked as possible resends."""
+        for position in positions:
+            self._take_number(session, AGAIN, position)
+
+    def _take_number(self, session: int, kind: int, position: int) -> None:
+        fields = {"count": 1, "reference": copy_reference(kind, position)}
+        self._gateway.command("SessionNumbers", fields, session)
+
+    def session_closed(self, fields: dict[str, Any], position: int) -> None:
+        """A session was left: what comes for it from here on is not delivered."""
+        self._closed[fields["session"]] = position
+
+    def redeliver(self, session: int, position: int) -> None:
+        """A Logon set the numbers back: reports nobody received come again."""
+        start = self._closed.get(session)
+        if start is not None:
+            self.again(session, self._find(session, 0, start, position))
+
+    def find_report(self, session: int, order: int) -> int | None:
+        """Position of the newest report of an order of the session, by its 64-bit id."""
+        gateway = self._gateway
+        start = locate(gateway.context, session, 1, gateway.begin)
+        if start is None:
+            return None
+        signed = order - (1 << 64) if order >= 1 << 63 else order
+        found = self._find(session, signed, start, gateway.position)
+        return found[-1] if found else None
+
+    def _find(self, session: int, order: int, start: int, end: int) -> list[int]:
+        out = np.zeros(FOUND_MAX + 1, np.int64)
+        position = start
+        while position < end:
+            try:
+                data = self._gateway.read(position, min(READ_BYTES, end - position))
+            except EventsLost:
+                break
+            array = np.frombuffer(data, np.uint8)
+            used = int(find_reports(
+                int(array.ctypes.data) if len(data) else 0, len(data), position, session, order,
+                int(out.ctypes.data), FOUND_MAX))
+            if used == 0:
+                break
+            position += used
+        count = int(out[0])
+        return sorted(out[1 : 1 + min(count, FOUND_MAX)].tolist())
+
+    def message(
+        self, record: Connection, kind: int, position: int, number: int, again: int
+    ) -> bytes | None:
+        """The copy of the report at a position, for a connection; None if it is gone."""
+        try:
+            head = self._gateway.read(position, 32)
+            size = int.from_bytes(head[:4], "little")
+            frame = self._gateway.read(position, size)
+        except EventsLost:
+            return None
+        if len(frame) < size or size < 32:
+            return None
+        mark = again or (POSSIBLE_RESEND if kind == AGAIN else 0)
+        return self._gateway.report(record, frame, number, mark)

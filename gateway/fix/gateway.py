@@ -1,0 +1,456 @@
+"""The gateway: clients on one side, ring and event log on the other, sessions in between.
+
+    socket ─▶ scan ─▶ ring ─▶ core ─▶ event log ─▶ walk ─▶ socket
+                └▶ Session ─▶ actions ─┐   ┌─ rows ◀─┘
+                        commands, bytes ◀──┘
+
+It holds nothing that isn't in the event stream: started again, it walks the stream from its begin
+and knows what is listed, which numbers each session has used and where they are.
+"""
+
+import ctypes
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+from structlog.typing import FilteringBoundLogger
+
+from core.config import FixGateway as Settings
+from core.events import log_address, log_oldest, log_published
+from core.link import CommandLink
+from core.messages import decode_body, template
+from core.reference import ReferenceData
+from core.status import StatusTable
+from core.stream import EventStream
+from core.wake import ring_bell
+from gateway.fix.actions import Close, Command, Replay, Send
+from gateway.fix.client import Client
+from gateway.fix.copies import Copies
+from gateway.fix.dialect import Dialect
+from gateway.fix.logon import Admission
+from gateway.fix.market_data import MarketData
+from gateway.fix.message import body
+from gateway.fix.outbound import Renderer
+from gateway.fix.profile import Profiles
+from gateway.fix.queries import Queries
+from gateway.fix.replay import PLAIN
+from gateway.fix.report import REPORT_BYTES_MAX, put_report
+from gateway.fix.resend import Resend, gap_message, locate, reference_kind
+from gateway.fix.session import Session, State
+from gateway.fix.tables import Connection, Context
+from gateway.fix.walk import EVERYONE, walk
+from sbe.generated import control
+from sbe.generated import order_entry as oe
+
+READ_BYTES = 1 << 20
+RESEND_WAITING_MAX = 1 << 18  # bytes a client has not taken before its resend goes on
+EVENT_HEADER = 24
+
+
+class FixGateway:
+    """See the module. `sessions_max` bounds session numbers; `spin_ns` how long to wait for an
+    answer of the core before going back to the event loop."""
+
+    def __init__(
+        self, settings: Settings, profiles: Profiles, link: CommandLink, log: int,
+        stream: EventStream, begin: int, status: StatusTable, gate: int,
+        core_bell: int, sessions_max: int, logger: FilteringBoundLogger, first_number: int,
+    ) -> None:
+        self.reference = ReferenceData()
+        self.context = Context(sessions_max)
+        self.clients: dict[int, Client] = {}
+        self._settings, self.profiles, self._link = settings, profiles, link
+        self._log, self._stream, self._begin = log, stream, begin
+        self._status, self._logger = status, logger
+        self._core_bell, self._core_asleep = core_bell, status.row("core").asleep_address
+        self._number = first_number
+        self._by_session: dict[int, Client] = {}
+        self._grants: dict[int, dict[str, int]] = {}
+        self._version = -1
+        self._unsent: deque[tuple[Command, int]] = deque()
+        self._ready = False
+        self._scratch = np.zeros(REPORT_BYTES_MAX + 4096, np.uint8)
+        fields = self.context.fields
+        fields["ring"], fields["producer"] = link.ring, link.producer
+        fields["core_ready"], fields["gate"], fields["log"] = status.ready_address, gate, log
+        self.context.position = begin
+        self._admission = Admission(
+            profiles, settings.logon_seconds, self._by_session.__contains__,
+            lambda session: int(self.context.numbers[session]) + 1)
+        self.market_data = MarketData(self)
+        self._queries = Queries(self.reference, self.market_data)
+        self._dialect = Dialect(self, self._queries)
+        self._renderer = Renderer(self.reference, self._dialect.quoting)
+        self._copies = Copies(self)
+        self._session_events = {
+            template("SessionOpened"): self._session_opened,
+            template("SessionWasReset"): self._session_reset,
+            template("SessionClosed"): self._copies.session_closed,
+        }
+        self._state_changed = template("TradingStateChanged")
+
+    # ---- what the dialect asks -----------------------------------------------------------------
+
+    def core_ready(self) -> bool:
+        """Whether the core takes commands."""
+        return bool(self._status.core_ready)
+
+    def now(self) -> int:
+        """ns UTC."""
+        return time.time_ns()
+
+    def accounts_of(self, session: int) -> dict[str, int]:
+        """The accounts a session may name."""
+        return self._grants.get(session, {})
+
+    def client_of(self, session: int) -> Client | None:
+        """The client of a session that is logged on or about to be."""
+        return self._by_session.get(session)
+
+    def sessions(self) -> list[Session]:
+        """All sessions that are logged on."""
+        return [client.session for client in self._by_session.values() if client.session.live]
+
+    def send(self, command: Command, session: int) -> bool:
+        """Put a command into the ring, behind what its session asked for before."""
+        client = self._by_session.get(session)
+        if client is not None:
+            self.carry_out(client)
+        return self._link.send(command.name, command.fields, session)
+
+    def earlier_report(self, session: Session, order_id: int) -> int | None:
+        """Position of the newest report with this 64-bit ClOrdID to this session."""
+        return self._copies.find_report(session.id, order_id)
+
+    def copy_report(self, session: Session, position: int) -> None:
+        """Send the report at a position under a new number, marked as possibly sent before."""
+        self._copies.again(session.id, [position])
+
+    def read(self, position: int, limit: int = READ_BYTES) -> bytes:
+        """Bytes of the event stream."""
+        return self._stream.read(position, limit)
+
+    @property
+    def begin(self) -> int:
+        """The oldest position of the stream there is."""
+        return self._begin
+
+    @property
+    def position(self) -> int:
+        """How far the stream was walked."""
+        return self.context.position
+
+    # ---- clients -------------------------------------------------------------------------------
+
+    def accept(self) -> Client:
+        """A new connection."""
+        self._number += 1
+        return Client(self, self._number, self._settings.send_buffer_bytes)
+
+    def welcome(self, client: Client) -> Session:
+        """The connection stands: a session that waits for its Logon."""
+        session = Session(
+            self._admission, client.record, client.number, client.peer, time.time_ns())
+        session.application = self._dialect.handle
+        if len(self.clients) >= self._settings.connections_max:
+            client.abort()
+        self.clients[client.number] = client
+        return session
+
+    def farewell(self, client: Client) -> None:
+        """The connection is gone."""
+        session = client.session
+        session.disconnected()
+        self._queries.forget(session)
+        self.market_data.forget(session)
+        for action in session.take_actions():
+            if isinstance(action, Command):
+                self._command(action, session.id)
+        if self._by_session.get(session.id) is client:
+            del self._by_session[session.id]
+            self.context.attach(session.id, None)
+            self._logger.info("disconnected", session=session.id, reason=session.reason)
+            self._copies.refresh()
+        self.clients.pop(client.number, None)
+
+    def carry_out(self, client: Client) -> None:
+        """Do what a session asks for."""
+        session = client.session
+        for action in session.take_actions():
+            if isinstance(action, Send):
+                client.write(action.data)
+            elif isinstance(action, Command):
+                if action.name == "SessionOpen":
+                    self._attach(client)
+                self._command(action, session.id)
+            elif isinstance(action, Replay):
+                self._start_resend(client, action)
+            elif isinstance(action, Close):
+                client.finish()
+
+    def _attach(self, client: Client) -> None:
+        """The Logon proved who it is: events of the session go to this connection from now on."""
+        number = client.session.id
+        known = self.reference.sessions.get(number)
+        client.record.fields["account"] = known.account if known else 0
+        self._by_session[number] = client
+        self.context.attach(number, client.record)
+        self._logger.info("logon", session=number, peer=client.peer)
+        self._copies.refresh()
+
+    def _command(self, action: Command, session: int) -> None:
+        if self._unsent or not self._link.send(action.name, action.fields, session):
+            self._unsent.append((action, session))
+
+    def command(self, name: str, fields: dict[str, Any], session: int) -> None:
+        """A command of the gateway's own for a session; kept back while the ring is full."""
+        self._command(Command(name, fields), session)
+
+    # ---- resends -------------------------------------------------------------------------------
+
+    def _start_resend(self, client: Client, action: Replay) -> None:
+        session = client.session
+        position = locate(self.context, session.id, action.begin, self._begin)
+        client.resends.append(Resend(
+            self._stream, client.record, self.context, position, self.position, session.id,
+            action.begin, action.end,
+            lambda frame, number, now: self.word(client, frame, number, now),
+            session.sent_messages, session.wire))
+        self._go_on(client)
+
+    def _go_on(self, client: Client) -> bool:
+        """The next slices of a client's resends, as far as it reads; whether any was sent."""
+        moved = False
+        while client.resends and client.is_open and client.waiting < RESEND_WAITING_MAX:
+            resend = client.resends[0]
+            now = time.time_ns()
+            data = resend.step(now)
+            if data:
+                client.write(data)
+                client.session.wrote(now)
+            if resend.done:
+                client.resends.pop(0)
+            moved = True
+            if not resend.done and len(data) >= RESEND_WAITING_MAX:
+                break
+        return moved
+
+    def word(self, client: Client, frame: bytes, number: int, again: int) -> bytes | None:
+        """The message for an event as bytes, or None where FIX has none. again: 0 or the time."""
+        template_id = int.from_bytes(frame[18:20], "little")
+        fields = decode_body(template_id, frame[EVENT_HEADER:])
+        if template_id == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE:
+            kind, position = reference_kind(fields["reference"])
+            if kind == PLAIN:
+                return None
+            return self._copies.message(client.record, kind, position, number, again)
+        fields = plain(fields)
+        if template_id == oe.EXECUTION_REPORT_TEMPLATE and fields["orderId"]:
+            extra = body(self._renderer.reject_fields(fields))
+            return self.report(client.record, frame, number, again, extra)
+        rendered = self._renderer.render(template_id, client.session.id, fields)
+        if rendered is None:
+            return None
+        return client.session.spell(rendered, number, fields["header"]["transactTime"], again)
+
+    def report(
+        self, record: Connection, frame: bytes, number: int, again: int, extra: bytes = b""
+    ) -> bytes:
+        """An execution report event as its message for a connection."""
+        source = ctypes.create_string_buffer(frame + extra, len(frame) + len(extra) + 8)
+        address = ctypes.addressof(source)
+        out = int(self._scratch.ctypes.data)
+        length = int(put_report(
+            out, record.address, self.context.address, address, number, again,
+            address + len(frame), len(extra)))
+        return self._scratch[:length].tobytes()
+
+    # ---- events --------------------------------------------------------------------------------
+
+    def catch_up(self) -> None:
+        """Walk the stream from its begin; nobody is connected yet."""
+        while True:
+            data = self._stream.read(self.position, READ_BYTES)
+            if not data:
+                break
+            array = np.frombuffer(data, np.uint8)
+            if self._walk(int(array.ctypes.data), len(data)) == 0:
+                break
+        self._refresh()
+
+    def turn(self) -> int:
+        """Deal with the events released since the last time; how many bytes of them."""
+        total = 0
+        while True:
+            position = self.position
+            available = int(log_published(self._log)) - position
+            if available <= 0:
+                break
+            if position >= int(log_oldest(self._log)):
+                used = self._walk(int(log_address(self._log, position)), available)
+            else:
+                data = self._stream.read(position, READ_BYTES)
+                array = np.frombuffer(data, np.uint8)
+                used = self._walk(int(array.ctypes.data), len(data))
+            total += used
+            if used == 0:
+                break
+        if self._version != self.reference.version:
+            self._refresh()
+        return total
+
+    def _walk(self, address: int, length: int) -> int:
+        context, fields = self.context, self.context.fields
+        start = context.position
+        used = int(walk(context.address, address, length, start))
+        context.position = start + used
+        self._flush()
+        rows = int(fields["rows_count"])
+        if rows:
+            fields["rows_count"] = 0
+            for position, session in context.rows[:rows].tolist():
+                self._row(address + position - start, session, position)
+            for session in {session for _, session in context.rows[:rows].tolist()}:
+                client = self._by_session.get(session)
+                if client is not None:
+                    client.record.fields["blocked"] = 0
+        if int(fields["index_count"]) >= len(context.index):
+            grown = np.zeros((2 * len(context.index), context.index.shape[1]), np.int64)
+            grown[: len(context.index)] = context.index
+            context.use_index(grown)
+        return used
+
+    def _flush(self) -> None:
+        """Send the reports that the walk formatted."""
+        count = int(self.context.fields["dirty_count"])
+        if count:
+            now = time.time_ns()
+            self.context.fields["dirty_count"] = 0
+            for session in self.context.dirty[:count].tolist():
+                client = self._by_session.get(session)
+                if client is not None:
+                    client.write(client.record.take_sent())
+                    client.session.wrote(now)
+
+    def _row(self, address: int, session: int, position: int) -> None:
+        """An event that Python deals with."""
+        length = int.from_bytes(ctypes.string_at(address, 4), "little")
+        frame = ctypes.string_at(address, length)
+        if session == EVERYONE:
+            self._public(frame, position)
+            return
+        client = self._by_session.get(session)
+        if client is None:
+            return
+        number = int.from_bytes(frame[32:36], "little")
+        if int.from_bytes(frame[18:20], "little") == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE:
+            fields = decode_body(control.SESSION_NUMBERS_ASSIGNED_TEMPLATE, frame[EVENT_HEADER:])
+            if reference_kind(fields["reference"])[0] == PLAIN:
+                client.session.numbered(
+                    fields["reference"], number, fields["count"],
+                    fields["header"]["transactTime"], time.time_ns())
+                self.carry_out(client)
+                return
+        if client.session.live:
+            data = self.word(client, frame, number, 0)
+            if data is None:
+                time_stamp = int.from_bytes(frame[24:32], "little")
+                data = gap_message(client.record, number, time_stamp)
+            client.write(data)
+            client.session.passed(number, time.time_ns())
+
+    def _public(self, frame: bytes, position: int) -> None:
+        """An event for nobody in particular."""
+        template_id = int.from_bytes(frame[18:20], "little")
+        if template_id == oe.EXECUTION_REPORT_TEMPLATE:
+            self._copies.report(frame, position)
+            return
+        special = self._session_events.get(template_id)
+        if special is not None:
+            special(decode_body(template_id, frame[EVENT_HEADER:]), position)
+        elif self.reference.apply(template_id, frame[EVENT_HEADER:]):
+            if template_id == self._state_changed:
+                number = decode_body(template_id, frame[EVENT_HEADER:])["instrument"]
+                self._queries.changed(self.reference.instruments[number])
+                self._carry_out_all()
+
+    def _session_opened(self, fields: dict[str, Any], position: int) -> None:
+        client = self.clients.get(fields["connection"])
+        if client is not None and client.session.id == fields["session"]:
+            entry = client.session.entry
+            fresh = fields["nextOutbound"] == 1 and fields["nextInbound"] == 1
+            client.session.opened(fields["nextInbound"], fields["nextOutbound"], time.time_ns())
+            self.carry_out(client)
+            if fresh and entry is not None:
+                self._copies.redeliver(fields["session"], position)
+
+    def _session_reset(self, fields: dict[str, Any], _position: int) -> None:
+        client = self.clients.get(fields["reference"])
+        if client is not None and client.session.id == fields["session"]:
+            client.session.opened(fields["nextInbound"], fields["nextOutbound"], time.time_ns())
+            self.carry_out(client)
+
+    def _carry_out_all(self) -> None:
+        for client in list(self._by_session.values()):
+            self.carry_out(client)
+
+    def _refresh(self) -> None:
+        """Definitions changed: fill the tables that compiled code reads."""
+        self._version = self.reference.version
+        accounts = self.reference.accounts_by_name
+        self._grants = {
+            number: {name: accounts[name].number for name in (entry.account, *entry.accounts)
+                     if name in accounts}
+            for number, entry in self.profiles.by_number.items()
+        }
+        self.context.refresh(self.reference, [
+            (name, account, session)
+            for session, names in self._grants.items() for name, account in names.items()])
+
+    # ---- time ----------------------------------------------------------------------------------
+
+    def ring_core(self) -> None:
+        """Wake the core if it sleeps."""
+        ring_bell(self._core_bell, self._core_asleep)
+
+    def after_input(self, published: bool) -> None:
+        """What the process does after a client's bytes were dealt with; see __main__."""
+        if published:
+            self.ring_core()
+        self.turn()
+
+    def tick(self) -> None:
+        """Time has passed: timers of all sessions, what waited for room."""
+        now = time.time_ns()
+        while self._unsent and self._link.send(
+            self._unsent[0][0].name, self._unsent[0][0].fields, self._unsent[0][1]
+        ):
+            self._unsent.popleft()
+        ready = self.core_ready()
+        if ready != self._ready:
+            self._ready = ready
+            self._queries.core_changed(ready)
+        self.market_data.tick(now)
+        for client in list(self.clients.values()):
+            client.session.tick(now)
+            if client.resends:
+                self._go_on(client)
+            self.carry_out(client)
+
+    def close(self, text: str) -> None:
+        """Log everybody out."""
+        for client in list(self.clients.values()):
+            if client.session.state == State.WAITING:
+                client.finish()
+            else:
+                client.session.say_goodbye(text)
+                self.carry_out(client)
+
+
+def plain(fields: dict[str, Any]) -> dict[str, Any]:
+    """Decimals as their mantissa."""
+    return {
+        key: value["mantissa"] if isinstance(value, dict) and "mantissa" in value else value
+        for key, value in fields.items()
+    }

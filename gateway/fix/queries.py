@@ -1,0 +1,132 @@
+"""Questions the gateway answers by itself: what is listed, and in which state it is.
+
+x → y, c → d, e → f (with updates if subscribed), g → h; market data (V) has its own module. The
+answers take numbers of the session like any message of ours; a resend fills the gap over them.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from core.reference import Instrument, ReferenceData
+from gateway.fix.listings import EVENT_CONTRACT, listing, security_type, status
+from gateway.fix.message import Message
+from gateway.fix.session import Session
+
+LIST_PAGE = 50
+SNAPSHOT, SUBSCRIBE, UNSUBSCRIBE = "0", "1", "2"
+Field = tuple[int, object]
+
+
+class MarketData(Protocol):
+    """Who answers V."""
+
+    def request(self, session: Session, message: Message, number: int) -> None:
+        """A MarketDataRequest."""
+
+
+class Queries:
+    """See the module; one for all sessions."""
+
+    def __init__(self, reference: ReferenceData, market_data: MarketData) -> None:
+        self._reference = reference
+        self._market_data = market_data
+        self._watched: dict[int, dict[Session, bytes]] = {}
+        self._phase: dict[Session, bytes] = {}
+        self._handlers: dict[str, Callable[[Session, Message, int], None]] = {
+            "x": self._list, "c": self._definition, "e": self._status, "g": self._phase_of,
+            "V": market_data.request,
+        }
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The types answered here."""
+        return frozenset(self._handlers)
+
+    def handle(self, session: Session, message: Message, number: int) -> None:
+        """Answer."""
+        self._handlers[message.kind](session, message, number)
+
+    def forget(self, session: Session) -> None:
+        """The session is gone."""
+        for watchers in self._watched.values():
+            watchers.pop(session, None)
+        self._phase.pop(session, None)
+
+    def changed(self, instrument: Instrument) -> None:
+        """An instrument's state changed: tell those who asked to be told."""
+        for session, request in self._watched.get(instrument.number, {}).items():
+            session.emit("f", status(instrument, request))
+
+    # ---- lists ---------------------------------------------------------------------------------
+
+    def _wanted(self, message: Message) -> list[Instrument]:
+        symbol, kind = message.text(55), message.text(167)
+        found = sorted(self._reference.instruments.values(), key=lambda i: i.number)
+        if symbol:
+            found = [i for i in found if i.symbol == symbol]
+        if kind:
+            wanted = EVENT_CONTRACT if kind == "EVENT" else kind
+            found = [i for i in found if security_type(i) == wanted]
+        return found
+
+    def _list(self, session: Session, message: Message, number: int) -> None:
+        """SecurityListRequest (x): pages of a SecurityList (y)."""
+        found = self._wanted(message)
+        head: list[Field] = [(320, message.get(320)), (322, f"{session.number}-{number}")]
+        if not found:
+            session.emit("y", [*head, (560, 2)])
+            return
+        for start in range(0, len(found), LIST_PAGE):
+            page = found[start : start + LIST_PAGE]
+            last = start + LIST_PAGE >= len(found)
+            fields: list[Field] = [
+                *head, (560, 0), (393, len(found)), (893, "Y" if last else "N"), (146, len(page))]
+            for instrument in page:
+                fields += listing(instrument, self._reference)
+            session.emit("y", fields)
+
+    def _definition(self, session: Session, message: Message, number: int) -> None:
+        """SecurityDefinitionRequest (c): a SecurityDefinition (d)."""
+        found = self._wanted(message)
+        head: list[Field] = [(320, message.get(320)), (322, f"{session.number}-{number}")]
+        if len(found) != 1:
+            text = "there is no such instrument" if not found else "more than one fits, name it"
+            symbol = message.text(55) or "[N/A]"
+            session.emit("d", [*head, (323, 5), (55, symbol), (58, text)])
+        else:
+            session.emit("d", [*head, (323, 1), *listing(found[0], self._reference)])
+
+    # ---- states --------------------------------------------------------------------------------
+
+    def _status(self, session: Session, message: Message, number: int) -> None:
+        """SecurityStatusRequest (e): a SecurityStatus (f), and further ones if subscribed."""
+        instrument = self._reference.instruments_by_symbol.get(message.text(55))
+        if instrument is None:
+            session.business_reject(
+                message, number, 2, f"there is no instrument {message.text(55)} (tag 55)")
+            return
+        request = message.get(324) or b""
+        watchers = self._watched.setdefault(instrument.number, {})
+        if message.text(263) == UNSUBSCRIBE:
+            watchers.pop(session, None)
+            return
+        if message.text(263) == SUBSCRIBE:
+            watchers[session] = request
+        session.emit("f", status(instrument, request))
+
+    def _phase_of(self, session: Session, message: Message, number: int) -> None:
+        """TradingSessionStatusRequest (g): the exchange as a whole trades all day, every day."""
+        if message.text(263) == UNSUBSCRIBE:
+            self._phase.pop(session, None)
+            return
+        if message.text(263) == SUBSCRIBE:
+            self._phase[session] = message.get(335) or b""
+        session.emit("h", [(335, message.get(335)), (336, "CONTINUOUS"), (340, 2)])
+
+    def core_changed(self, ready: bool) -> None:
+        """The core went away or came back: tell those who watch the phase."""
+        for session, request in self._phase.items():
+            text = "trading goes on" if ready else "the exchange is recovering"
+            fields: list[Field] = [
+                (335, request), (336, "CONTINUOUS"), (340, 2 if ready else 1), (58, text)]
+            session.emit("h", fields)

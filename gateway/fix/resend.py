@@ -1,0 +1,176 @@
+"""Answers a ResendRequest from the event stream, in slices, so that nobody else has to wait."""
+
+import ctypes
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from core.errors import EventsLost
+from core.messages import decode_body
+from gateway.fix import replay as kernel
+from gateway.fix.replay import PLAIN, STATE_WORDS, finish_replay, open_gap
+from gateway.fix.report import REPORT_BYTES_MAX, put_gap
+from gateway.fix.tables import Connection, Context
+from sbe.generated import control
+
+if TYPE_CHECKING:
+    from gateway.fix.session import Pending
+
+READ_BYTES = 1 << 20
+OUT_BYTES = 1 << 18
+SLICE_BYTES = 4 << 20  # of the stream, in one step
+EVENT_HEADER = 24
+
+
+class Stream(Protocol):
+    """The event stream from any position."""
+
+    def read(self, position: int, limit: int) -> bytes:
+        """Bytes from a position on."""
+
+
+def locate(context: Context, session: int, number: int, begin: int) -> int | None:
+    """A position at or before the session's event `number`; `begin` if the index starts later.
+
+    None if the session has no numbered events at all since its numbers began again.
+    """
+    rows = context.index[: int(context.fields["index_count"])]
+    mine = rows[rows[:, 0] == session]
+    resets = np.flatnonzero(mine[:, 1] == 0)
+    if len(resets):
+        mine = mine[resets[-1] + 1 :]
+    if not len(mine):
+        return None
+    before = mine[mine[:, 1] <= number]
+    position = int(before[-1, 2]) if len(before) else int(mine[0, 2])
+    return max(position, begin)
+
+
+class Resend:
+    """One request being answered; `step` until it gives True.
+
+    render: makes the message of an event Python must put into words, None for a gap.
+    kept: messages of ours still in memory, by number.
+    """
+
+    def __init__(
+        self, stream: Stream, record: Connection, context: Context, position: int | None,
+        limit: int, session: int, begin: int, end: int,
+        render: Callable[[bytes, int, int], bytes | None], kept: "dict[int, Pending]",
+        wire: "Callable[[Pending, int, int, int], bytes]",
+    ) -> None:
+        self._stream, self._record, self._context = stream, record, context
+        self._position, self._limit = position, limit
+        self._render, self._kept, self._wire = render, kept, wire
+        self._state = np.zeros(STATE_WORDS, np.int64)
+        self._state[0], self._state[1], self._state[2] = session, begin, end
+        self._state[7] = 0 if kept else 1
+        self._out = np.zeros(OUT_BYTES, np.uint8)
+        self.sent = 0
+
+    @property
+    def _address(self) -> int:
+        return int(self._state.ctypes.data)
+
+    @property
+    def done(self) -> bool:
+        """Whether all was sent."""
+        return bool(self._state[6])
+
+    def step(self, now: int) -> bytes:
+        """Go on for a slice; what to send."""
+        self._state[5] = 0
+        pieces: list[bytes] = []
+        budget = SLICE_BYTES
+        while not self.done and budget > 0 and sum(map(len, pieces)) < OUT_BYTES:
+            data = self._read()
+            if not data:
+                finish_replay(
+                    self._address, self._record.address, int(self._out.ctypes.data), now)
+                self._take(pieces)
+                break
+            used = self._walk(data, now)
+            self._take(pieces)
+            if not self.done and used + EVENT_HEADER + 16 <= len(data):
+                used += self._one_by_python(data, used, now, pieces)
+            if used == 0 and not self.done:
+                break
+            self._position = (self._position or 0) + used
+            budget -= used
+        return b"".join(pieces)
+
+    def _read(self) -> bytes:
+        if self._position is None or self._position >= self._limit:
+            return b""
+        try:
+            return self._stream.read(
+                self._position, min(READ_BYTES, self._limit - self._position))
+        except EventsLost:
+            return b""
+
+    def _walk(self, data: bytes, now: int) -> int:
+        array = np.frombuffer(data, np.uint8)
+        return int(kernel.replay(
+            self._address, self._record.address, self._context.address, int(array.ctypes.data),
+            len(data), int(self._out.ctypes.data), OUT_BYTES, now))
+
+    def _take(self, pieces: list[bytes]) -> None:
+        written = int(self._state[5])
+        if written:
+            pieces.append(self._out[:written].tobytes())
+            self._state[5] = 0
+
+    def _one_by_python(self, data: bytes, at: int, now: int, pieces: list[bytes]) -> int:
+        """Deal with the event the kernel stopped at; its length, 0 if it isn't whole."""
+        size = int.from_bytes(data[at : at + 4], "little")
+        if at + size > len(data):
+            return 0
+        if int.from_bytes(data[at + 4 : at + 8], "little") != int(self._state[0]):
+            return 0  # It stopped for want of room.
+        frame = data[at : at + size]
+        number = int.from_bytes(frame[32:36], "little")
+        template = int.from_bytes(frame[18:20], "little")
+        time = int.from_bytes(frame[24:32], "little")
+        last = number
+        if template == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE:
+            fields = decode_body(template, frame[EVENT_HEADER:])
+            last += fields["count"] - 1
+        for one in range(max(number, int(self._state[1])), min(last, int(self._state[2])) + 1):
+            self._one(frame, one, time, now, pieces)
+            self._state[1] = one + 1
+        if last >= int(self._state[2]):
+            finish_replay(self._address, self._record.address, int(self._out.ctypes.data), now)
+            self._take(pieces)
+        return size
+
+    def _one(self, frame: bytes, number: int, time: int, now: int, pieces: list[bytes]) -> None:
+        kept = self._kept.get(number)
+        again = self._wire(kept, number, time, now) if kept else self._render(frame, number, now)
+        if again is None:
+            open_gap(self._address, time)
+            return
+        kernel.close_gap(
+            self._address, self._record.address, int(self._out.ctypes.data), number, now)
+        self._take(pieces)
+        pieces.append(again)
+
+
+def gap_message(record: Connection, number: int, time: int) -> bytes:
+    """A SequenceReset-GapFill over one number, for an event that FIX has no message for."""
+    out = ctypes.create_string_buffer(REPORT_BYTES_MAX)
+    length = int(put_gap(ctypes.addressof(out), record.address, number, number + 1, time, 0))
+    return out.raw[:length]
+
+
+def copy_reference(kind: int, position: int) -> int:
+    """The reference under which a number is taken for a copy of the event at a position."""
+    assert kind != PLAIN
+    return kind << kernel.KIND_SHIFT | position
+
+
+def reference_kind(reference: int) -> tuple[int, int]:
+    """What a number was taken for, and the position or own reference with it."""
+    return reference >> kernel.KIND_SHIFT & 3, reference & ((1 << kernel.KIND_SHIFT) - 1)
+
+

@@ -1,0 +1,618 @@
+"""One FIX session on one connection: messages and time in, actions out.
+
+It owns no socket, no clock and no thread: `receive`, `tick` and the three answers of the core
+(`opened`, `numbered`, `was_reset`) append to `actions`, which the gateway carries out.
+
+    WAITING ──Logon──> OPENING ──SessionOpened──> ACTIVE ──Logout──> LEAVING ──> CLOSED
+       │ anything else     │ what follows the Logon  │ 141=Y: OPENING again
+       └──> CLOSED         └ is held until then      └ silence, faults: Logout, LEAVING
+
+The core numbers everything that leaves: a message made here waits in `pending` until the core's
+SessionNumbersAssigned says which number it has, and is sent with the time that event bears. So the
+order on the wire is the order of the event log, and any gateway could have written it.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from core.venue import FixSession
+from gateway.fix.actions import Action, Close, Command, Replay, Send
+from gateway.fix.dictionary.fields import FIELDS
+from gateway.fix.dictionary.messages import INBOUND, is_message_type
+from gateway.fix.dictionary.validate import (
+    BAD_FORMAT,
+    BAD_VALUE,
+    COMP_ID,
+    MISSING,
+    MSG_TYPE,
+    SENDING_TIME,
+    Fault,
+    check,
+    routing,
+)
+from gateway.fix.logon import Admission, Entry, refusal_of
+from gateway.fix.message import Garbled, Message, body, frame, parse
+from gateway.fix.records import FLAG_LIVE, FLAG_READY
+from gateway.fix.tables import Connection
+from gateway.fix.times import time_of, time_text
+
+SECOND = 1_000_000_000
+QUEUE_MAX = 4096
+QUEUE_BYTES_MAX = 4 << 20
+LEAVE_SECONDS = 2  # how long we wait for the answer to our Logout
+GARBLED_SECONDS = 2  # how long a connection that began with garbage may go on without a Logon
+NUMBER_MAX = 0xFFFF_FFFE
+
+Field = tuple[int, object]
+
+
+class State(IntEnum):
+    """Where a connection is in its life."""
+
+    WAITING = 0
+    OPENING = 1
+    ACTIVE = 2
+    LEAVING = 3
+    CLOSED = 4
+
+
+@dataclass(slots=True)
+class Pending:
+    """A message of ours that waits for its number."""
+
+    kind: str
+    head: bytes
+    body: bytes
+    last: bool = False  # the connection ends behind it
+    sent: Callable[[int], None] | None = None
+
+
+class Session:
+    """See the module; `number` is the connection's own, given to the core with each SessionOpen."""
+
+    def __init__(
+        self, admission: Admission, connection: Connection, number: int, peer: str, now: int
+    ) -> None:
+        self.state = State.WAITING
+        self.actions: list[Action] = []
+        self.connection = connection
+        self.number = number
+        self.peer = peer
+        self.entry: FixSession | None = None
+        self.version = ""
+        self.heartbeat = 0  # ns
+        self.last_number = 0  # newest outbound number that passed by
+        self.reason = ""  # why it ended
+        self.sent_messages: dict[int, Pending] = {}  # ours, by number, for resends
+        self.application: Callable[[Session, Message, int], bool] = unsupported
+        self._admission = admission
+        self._fields = connection.fields
+        self._deadline = now + int(admission.logon_seconds * SECOND)
+        self._logon: Entry | None = None
+        self._held: list[bytes] = []
+        self._pending: deque[Pending] = deque()
+        self._asked = 0  # how many of the pending have asked for a number
+        self._reference = 0
+        self._queue: dict[int, Message] = {}
+        self._queue_bytes = 0
+        self._gap_asked = 0  # ns of our ResendRequest, 0: nothing missing
+        self._served: set[int] = set()
+        self._beat_due = 0
+        self._test_sent = False
+        self._opened = False
+        self.throttled = 0  # orders refused by the throttle
+
+    # ---- what others look at -------------------------------------------------------------------
+
+    @property
+    def id(self) -> int:
+        """The session's number at the core, 0 while unknown."""
+        return self.entry.session if self.entry else 0
+
+    @property
+    def expected(self) -> int:
+        """The number of the next message in."""
+        return int(self._fields["expected"])
+
+    @property
+    def live(self) -> bool:
+        """Whether the Logon was answered and the session not left."""
+        return bool(self._fields["flags"] & FLAG_LIVE)
+
+    def take_actions(self) -> list[Action]:
+        """What is to be done, in order; asks for the numbers of what waits for some."""
+        new = len(self._pending) - self._asked
+        if new and self._opened:
+            first = self._reference
+            self._reference += new
+            self._asked += new
+            self._command("SessionNumbers", count=new, reference=self.number << 32 | first)
+        actions, self.actions = self.actions, []
+        return actions
+
+    # ---- in ------------------------------------------------------------------------------------
+
+    def receive(self, raw: bytes, now: int) -> None:
+        """One framed message."""
+        if self.state == State.CLOSED:
+            return
+        try:
+            message = parse(raw)
+        except Garbled:
+            self.garbled(now)
+            return
+        if self.state == State.WAITING:
+            self._first(message, now)
+        elif self.state == State.OPENING:
+            self._hold(raw)
+        elif self.state == State.LEAVING:
+            if message.kind == "5":
+                self._end("logged out")
+        else:
+            self._test_sent = False
+            self._judge(message, now)
+        self._set_ready()
+
+    def garbled(self, now: int) -> None:
+        """Bytes came that are no message; before a Logon that shortens our patience."""
+        if self.state == State.WAITING:
+            self._deadline = min(self._deadline, now + GARBLED_SECONDS * SECOND)
+
+    def too_long(self) -> None:
+        """A BodyLength beyond what we buffer: Logout where there is somebody, and the end."""
+        self._leave("BodyLength (tag 9) is beyond the limit of 32768", at_once=True)
+
+    def _hold(self, raw: bytes) -> None:
+        self._held.append(raw)
+        if sum(map(len, self._held)) > QUEUE_BYTES_MAX:
+            self._end("too much before the Logon was answered")
+
+    def _judge(self, message: Message, now: int) -> None:
+        """A message of a session that is up: identity, time, number, then its content."""
+        if message.text(8) != self.version:
+            self._leave("Incorrect BeginString")
+            return
+        number = message.number(34)
+        if number is None:
+            self._leave("MsgSeqNum (tag 34) is missing or not a number", at_once=True)
+            return
+        if message.kind == "A":
+            self._logon_again(message, number, now)
+            return
+        fault = self._identity(message, now)
+        if fault is not None:
+            self._count(number)
+            self._reject(message, number, fault)
+            self._leave(fault.text)
+        elif message.kind == "4" and message.get(123) != b"Y":
+            self._reset_sequence(message, number, now)
+        elif number > self.expected:
+            self._too_high(message, number, now)
+        elif number < self.expected:
+            self._too_low(message, number)
+        else:
+            self._in_order(message, number, now)
+            self._drain(now)
+
+    def _identity(self, message: Message, now: int) -> Fault | None:
+        """Whether sender, target and time are as they must be, as far as they are there."""
+        for tag, own in ((49, "sender"), (56, "target")):
+            value = message.get(tag)
+            length = int(self._fields[f"{own}_length"])
+            if value and value != bytes(self._fields[own][:length]):
+                return Fault(COMP_ID, None)
+        time = time_of(message.get(52))
+        if time is not None and abs(now - time) > int(self._fields["window_ns"]):
+            return Fault(SENDING_TIME, None)
+        original = time_of(message.get(122))
+        again = message.get(43) == b"Y"
+        if again and original is not None and time is not None and original > time:
+            return Fault(SENDING_TIME, None)
+        return None
+
+    def _count(self, number: int) -> None:
+        if number == self.expected:
+            self._advance(number + 1)
+
+    def _advance(self, number: int) -> None:
+        """The next inbound number, and the core is told."""
+        self._fields["expected"] = number
+        self._command("SessionInbound", nextInbound=number)
+
+    def _too_low(self, message: Message, number: int) -> None:
+        if message.get(43) != b"Y":
+            self._leave(
+                f"MsgSeqNum too low, expecting {self.expected} but received {number}", at_once=True)
+        elif not message.get(122) and message.kind != "4":
+            self._reject(message, number, Fault(MISSING, 122))
+
+    def _too_high(self, message: Message, number: int, now: int) -> None:
+        if message.kind == "5":
+            self._logout(message)
+            return
+        if message.kind == "2" and number not in self._queue and check(message) is None:
+            self._served.add(number)
+            self._resend(message, number)
+        if number not in self._queue:
+            self._queue[number] = message
+            self._queue_bytes += len(message.raw)
+        if len(self._queue) > QUEUE_MAX or self._queue_bytes > QUEUE_BYTES_MAX:
+            self._leave("too many messages above a gap", at_once=True)
+        elif not self._gap_asked:
+            self._ask_again(now)
+
+    def _ask_again(self, now: int) -> None:
+        self._gap_asked = now
+        self.emit("2", [(7, self.expected), (16, 0)])
+
+    def _drain(self, now: int) -> None:
+        """Deal with queued messages that are in order now."""
+        for number in [n for n in self._queue if n < self.expected]:
+            self._queue_bytes -= len(self._queue.pop(number).raw)
+        while self.state == State.ACTIVE and self.expected in self._queue:
+            message = self._queue.pop(self.expected)
+            self._queue_bytes -= len(message.raw)
+            self._in_order(message, self.expected, now)
+            for number in [n for n in self._queue if n < self.expected]:
+                self._queue_bytes -= len(self._queue.pop(number).raw)
+        if not self._queue:
+            self._gap_asked = 0
+            self._served.clear()
+
+    def _in_order(self, message: Message, number: int, now: int) -> None:
+        """The message whose turn it is."""
+        self._fields["expected"] = number + 1
+        if not self._content(message, number):
+            self._command("SessionInbound", nextInbound=self.expected)
+
+    def _content(self, message: Message, number: int) -> bool:
+        """Act on it; True if a command of the core carries its number."""
+        kind = message.kind
+        if number in self._served:
+            return False
+        if message.get(43) == b"Y" and not message.get(122) and kind != "4":
+            self._reject(message, number, Fault(MISSING, 122))
+        elif not is_message_type(kind):
+            self._reject(message, number, Fault(MSG_TYPE, None))
+        elif kind not in INBOUND:
+            self.business_reject(message, number, 3, "Unsupported Message Type")
+        elif (fault := check(message)) is not None:
+            self._reject(message, number, fault)
+        elif kind in "01235":
+            self._administer(message, kind, number)
+        elif kind == "4":
+            self._gap_fill(message, number)
+        else:
+            return self.application(self, message, number)
+        return False
+
+    def _administer(self, message: Message, kind: str, number: int) -> None:
+        if kind == "1":
+            self.emit("0", [(112, message.get(112))])
+        elif kind == "2":
+            self._resend(message, number)
+        elif kind == "5":
+            self._logout(message)
+
+    def _gap_fill(self, message: Message, number: int) -> None:
+        following = message.number(36)
+        if following is None or following <= number:
+            self._reject(message, number, Fault(BAD_VALUE, 36), hide=True)
+        else:
+            self._fields["expected"] = following
+
+    def _reset_sequence(self, message: Message, number: int, now: int) -> None:
+        """SequenceReset in reset mode, whatever its own number is."""
+        given, following = message.get(36), message.number(36)
+        if given is None:
+            self._reject(message, number, Fault(MISSING, 36))
+        elif following is None or following > NUMBER_MAX:
+            self._reject(message, number, Fault(BAD_FORMAT, 36))
+        elif following < self.expected:
+            self._reject(message, number, Fault(BAD_VALUE, 36), hide=True)
+        else:
+            self._advance(following)
+            self._drain(now)
+
+    def _resend(self, message: Message, number: int) -> None:
+        begin, end = message.number(7), message.number(16)
+        last = max(self.last_number, int(self._fields["send_seq"]))
+        if begin is None or not 0 < begin <= last or (end and begin > end):
+            self._reject(message, number, Fault(BAD_VALUE, 7))
+        else:
+            self.actions.append(Replay(begin, min(end or last, last)))
+
+    def _logout(self, message: Message) -> None:
+        text = message.text(58)
+        self.reason = f"client logged out{': ' if text else ''}{text}"
+        self.emit("5", self._logout_fields(""), last=True)
+        self._stop()
+
+    def _logout_fields(self, text: str) -> list[Field]:
+        return [(58, text)] if text else []
+
+    # ---- logon ---------------------------------------------------------------------------------
+
+    def _first(self, message: Message, now: int) -> None:
+        judged = self._admission.judge(message, self.peer, now)
+        if isinstance(judged, str):
+            self._end(judged)
+        elif isinstance(judged, Entry):
+            self._enter(judged)
+        else:
+            version, text = message.text(8), judged.text
+            fields: list[Field] = [(1409, judged.status)] if version == "FIXT.1.1" else []
+            own = body([(49, message.text(56)), (56, message.text(49)),
+                        (34, self._admission.next_number(message)), (52, time_text(now))])
+            rest = body([(35, "5")]) + own + body([*fields, (58, text)])
+            self.actions.append(Send(frame(version.encode(), rest)))
+            self._end(text)
+
+    def _enter(self, entry: Entry) -> None:
+        """Take a Logon that proved who it is: ask the core to open the session."""
+        session, record = entry.session, self.connection
+        self.entry, self.version = session, entry.version
+        self.heartbeat = entry.heartbeat * SECOND
+        self._logon = entry
+        record.text("begin", b"8=" + entry.version.encode() + b"\x019=")
+        record.text("sender", session.sender_comp_id.encode())
+        record.text("target", session.target_comp_id.encode())
+        record.text("prefix", body([(49, session.target_comp_id), (56, session.sender_comp_id)]))
+        self._fields["session"] = session.session
+        self._fields["window_ns"] = session.sending_time_seconds * SECOND
+        self._fields["throttle"] = session.throttle
+        self.state = State.OPENING
+        self._command(
+            "SessionOpen", versionId=0, nextInbound=0,
+            reset=int(entry.reset or session.reset_on_logon),
+            cancelOnDisconnect=entry.cancel_on_disconnect,
+            cancelWindow=session.cancel_window_milliseconds, connection=self.number,
+        )
+        self._opened = True
+
+    def opened(self, next_inbound: int, next_outbound: int, now: int) -> None:
+        """The core opened the session (or, in mid-session, set its numbers back)."""
+        entry = self._logon
+        if self.state != State.OPENING or entry is None:
+            return
+        self._fields["expected"] = next_inbound
+        self.last_number = next_outbound - 1
+        refused = refusal_of(entry, next_inbound, next_outbound)
+        if refused:
+            self.state = State.ACTIVE
+            self._leave(refused, at_once=True)
+            return
+        fields: list[Field] = [(98, 0), (108, entry.heartbeat)]
+        if entry.reset:
+            fields.append((141, "Y"))
+        above = entry.number > next_inbound
+        if entry.next_expected:
+            fields.append((789, next_inbound + (not above)))
+        if entry.version == "FIXT.1.1":
+            fields.append((1137, 9))
+        self.emit("A", fields, sent=lambda number: self._logged_on(now, number))
+        if not above:
+            self._advance(next_inbound + 1)
+        else:
+            self._ask_again(now)
+
+    def _logged_on(self, now: int, number: int) -> None:
+        """The Logon has been answered: reports flow, and what the client sent since is read."""
+        entry, held = self._logon, self._held
+        assert entry is not None
+        self.state = State.ACTIVE
+        self._held = []
+        self._fields["flags"] |= FLAG_LIVE
+        self._fields["last_heard"] = max(int(self._fields["last_heard"]), now)
+        self._beat_due = now + self.heartbeat
+        missing = entry.next_expected
+        if missing and missing < number:
+            self.actions.append(Replay(missing, number - 1))
+        for raw in held:
+            self.receive(raw, now)
+        self._set_ready()
+
+    def _logon_again(self, message: Message, number: int, now: int) -> None:
+        """A Logon inside the session: only to start the numbers again."""
+        if message.get(141) != b"Y" or number != 1:
+            why = "with MsgSeqNum not 1" if message.get(141) == b"Y" else "without ResetSeqNumFlag"
+            self._leave(f"Logon inside a session {why}", at_once=True)
+            return
+        judged = self._admission.judge_again(message, now)
+        if isinstance(judged, Entry):
+            self._logon = judged
+            self.heartbeat = judged.heartbeat * SECOND
+            self.state = State.OPENING
+            self._queue.clear()
+            self._queue_bytes = self._gap_asked = 0
+            self._served.clear()
+            self.sent_messages.clear()
+            self._fields["flags"] = 0
+            self._command("SessionReset", nextInbound=1, nextOutbound=1, reference=self.number)
+        else:
+            self._leave(judged if isinstance(judged, str) else judged.text, at_once=True)
+
+    # ---- out -----------------------------------------------------------------------------------
+
+    def emit(
+        self, kind: str, fields: Iterable[Field], *, head: Iterable[Field] = (),
+        last: bool = False, sent: Callable[[int], None] | None = None,
+    ) -> None:
+        """Send a message of our own, as soon as the core has numbered it."""
+        self._pending.append(Pending(kind, body(head), body(fields), last, sent))
+
+    def numbered(self, reference: int, first: int, count: int, time: int, now: int) -> None:
+        """The core numbered our oldest waiting messages. Stale answers are left alone."""
+        if reference >> 32 != self.number:
+            return
+        for number in range(first, first + count):
+            if not self._pending:
+                return
+            message = self._pending.popleft()
+            self._asked -= 1
+            self._write(message, number, time, now)
+
+    def _write(self, message: Pending, number: int, time: int, now: int) -> None:
+        self.last_number = number
+        self.actions.append(Send(self.wire(message, number, time)))
+        self._beat_due = now + self.heartbeat
+        if message.kind in KEPT:
+            self.sent_messages[number] = message
+            if len(self.sent_messages) > KEPT_MAX:
+                del self.sent_messages[next(iter(self.sent_messages))]
+        if message.sent is not None:
+            message.sent(number)
+        if message.last:
+            self._end(self.reason)
+
+    def wire(self, message: Pending, number: int, time: int, again: int = 0) -> bytes:
+        """The whole message; `again`: the time of a resend, 0 for the first time."""
+        length = int(self._fields["prefix_length"])
+        start: list[Field] = [(34, number)]
+        if again:
+            start += [(43, "Y"), (52, time_text(again)), (122, time_text(time))]
+        else:
+            start.append((52, time_text(time)))
+        rest = b"35=%b\x01%b%b%b%b" % (
+            message.kind.encode(), bytes(self._fields["prefix"][:length]), body(start),
+            message.head, message.body,
+        )
+        return frame(self.version.encode(), rest)
+
+    def spell(
+        self, rendered: tuple[str, list[Field]], number: int, time: int, again: int
+    ) -> bytes:
+        """A message for an event the core has numbered already; again: 0, or the time."""
+        kind, fields = rendered
+        return self.wire(Pending(kind, b"", body(fields)), number, time, again)
+
+    def passed(self, number: int, now: int) -> None:
+        """A message for an event went out under this number."""
+        self.last_number = number
+        self._beat_due = now + self.heartbeat
+
+    def wrote(self, now: int) -> None:
+        """Compiled code sent reports of this session."""
+        self._beat_due = now + self.heartbeat
+
+    def _reject(self, message: Message, number: int, fault: Fault, hide: bool = False) -> None:
+        fields: list[Field] = [(45, number)]
+        if fault.tag is not None and not hide:
+            fields.append((371, fault.tag))
+        fields += [(372, message.kind), (373, fault.reason), (58, _words(fault))]
+        self.emit("3", fields, head=routing(message))
+
+    def business_reject(
+        self, message: Message, number: int, reason: int, text: str, code: int | None = None
+    ) -> None:
+        """A message that is sound but can't be served."""
+        reference = next((message.get(t) for t in REFERENCES if message.get(t)), None)
+        fields: list[Field] = [(45, number), (372, message.kind)]
+        if reference is not None and reason != 3:
+            fields.append((379, reference))
+        fields += [(380, reason), (58, text)]
+        if code is not None:
+            fields.append((21020, code))
+        if self.version == "FIXT.1.1":
+            fields.append((1137, 9))
+        self.emit("j", fields, head=routing(message))
+
+    def command(self, name: str, fields: dict[str, object]) -> None:
+        """Send a command of this session."""
+        self.actions.append(Command(name, fields))
+
+    def _command(self, name: str, **fields: object) -> None:
+        self.actions.append(Command(name, fields))
+
+    # ---- time and the end ----------------------------------------------------------------------
+
+    def tick(self, now: int) -> None:
+        """Time has passed: heartbeats, silences, patience."""
+        if self.state in (State.WAITING, State.OPENING):
+            if now > self._deadline:
+                self._end("no Logon in time")
+        elif self.state == State.LEAVING:
+            if now > self._deadline:
+                self._end(self.reason)
+        elif self.state == State.ACTIVE:
+            self._watch(now)
+
+    def _watch(self, now: int) -> None:
+        silent = now - int(self._fields["last_heard"])
+        if silent > 2.4 * self.heartbeat:
+            self._leave("nothing heard for 2.4 heartbeat intervals", at_once=True)
+            return
+        if silent > 1.2 * self.heartbeat and not self._test_sent:
+            self._test_sent = True
+            self.emit("1", [(112, "TEST")])
+        elif now >= self._beat_due:
+            self._beat_due += self.heartbeat
+            self.emit("0", [])
+        if self._gap_asked and now - self._gap_asked > max(self.heartbeat, 10 * SECOND):
+            self._ask_again(now)
+
+    def say_goodbye(self, text: str) -> None:
+        """Log the client out, as at the end of the day."""
+        self._leave(text)
+
+    def _leave(self, text: str, at_once: bool = False) -> None:
+        """Logout with a reason; the connection ends behind it, or when it is answered."""
+        if self.state in (State.LEAVING, State.CLOSED):
+            return
+        self.reason = text
+        if not self._opened:
+            self._end(text)
+            return
+        self.emit("5", self._logout_fields(text), last=at_once)
+        self._stop()
+
+    def _stop(self) -> None:
+        self.state = State.LEAVING
+        self._fields["flags"] = int(self._fields["flags"]) & ~FLAG_READY
+        heard = int(self._fields["last_heard"])
+        self._deadline = max(self._deadline, heard) + LEAVE_SECONDS * SECOND
+
+    def _end(self, reason: str) -> None:
+        if self.state != State.CLOSED:
+            self.state = State.CLOSED
+            self.reason = self.reason or reason
+            self._fields["flags"] = 0
+            self.actions.append(Close(self.reason))
+
+    def disconnected(self) -> None:
+        """The connection is gone, whoever ended it: the core is told once."""
+        self._end("connection lost")
+        self.actions = [a for a in self.actions if isinstance(a, Command)]
+        if self._opened and self.entry is not None:
+            self._opened = False
+            out = self.reason.startswith(("client logged out", "logged out"))
+            self._command("SessionClose", connection=self.number, logout=int(out))
+            if (out and self.entry.reset_on_logout) or self.entry.reset_on_disconnect:
+                self._command("SessionReset", nextInbound=1, nextOutbound=1, reference=0)
+
+    def _set_ready(self) -> None:
+        """Whether compiled code may take the next order by itself."""
+        flags = int(self._fields["flags"]) & ~FLAG_READY
+        entry = self.entry
+        if self.state == State.ACTIVE and not self._queue and not self._gap_asked and entry:
+            flags |= 0 if entry.drop_copy else FLAG_READY
+        self._fields["flags"] = flags
+
+
+# Kept in memory for resends, the rest of what we make ourselves is gap-filled.
+KEPT = frozenset(("j",))
+KEPT_MAX = 1024
+REFERENCES = (11, 262, 320, 324, 335, 584, 710, 909, 117)
+
+
+def _words(fault: Fault) -> str:
+    field = FIELDS.get(fault.tag) if fault.tag is not None else None
+    return f"{fault.text} ({field.name})" if field else fault.text
+
+
+def unsupported(session: Session, message: Message, number: int) -> bool:
+    """The application of a session that has none."""
+    session.business_reject(message, number, 4, "Application not available")
+    return False

@@ -1,0 +1,128 @@
+"""One TCP connection on the event loop: a fixed receive buffer, a bounded send side.
+
+A peer that reads slower than it is sent to is cut off at the bound; nothing it did not read is
+lost to it, because sessions can be asked to send again. What is written goes to the socket at once
+when nothing waits before it, and through the transport otherwise.
+"""
+
+import asyncio
+import os
+from typing import cast
+
+import numpy as np
+
+RECEIVE_BYTES = 65_536
+
+
+class Connection(asyncio.BufferedProtocol):
+    """Subclasses say what `received`, `ended` and `too_slow` mean; `address` is of the buffer."""
+
+    def __init__(self, send_bytes_max: int) -> None:
+        self._receive = np.zeros(RECEIVE_BYTES + 64, np.uint8)
+        self._view = memoryview(self._receive).cast("B")[:RECEIVE_BYTES]
+        self.address = int(self._receive.ctypes.data)
+        self.filled = 0
+        self.peer = ""
+        self._send_bytes_max = send_bytes_max
+        self._transport: asyncio.Transport | None = None
+        self._descriptor = -1
+
+    # ---- for subclasses ------------------------------------------------------------------------
+
+    def connected(self) -> None:
+        """The connection stands; `peer` is the address of the other side."""
+
+    def received(self) -> None:
+        """There are `filled` bytes in the buffer; `consume` gives back those dealt with."""
+        raise NotImplementedError
+
+    def ended(self) -> None:
+        """The connection is gone; called once."""
+
+    def too_slow(self) -> None:
+        """The peer does not read what it is sent; the connection is about to be cut."""
+
+    # ---- what they use -------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether bytes may still be written."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes written that the socket has not taken yet."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    def bytes_at(self, offset: int, length: int) -> bytes:
+        """A copy of received bytes."""
+        return bytes(self._view[offset : offset + length])
+
+    def consume(self, count: int) -> None:
+        """Forget the first `count` bytes received."""
+        rest = self.filled - count
+        if rest and count:
+            self._receive[:rest] = self._receive[count : self.filled].copy()
+        self.filled = rest
+
+    def write(self, data: bytes | memoryview) -> bool:
+        """Send; False (and the connection is cut) if too much waits already."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return False
+        waiting = transport.get_write_buffer_size()
+        if waiting == 0 and self._descriptor >= 0:
+            try:
+                sent = os.write(self._descriptor, data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                transport.abort()
+                return False
+            if sent == len(data):
+                return True
+            data = data[sent:]
+        elif waiting + len(data) > self._send_bytes_max:
+            self.too_slow()
+            transport.abort()
+            return False
+        transport.write(bytes(data))
+        return True
+
+    def finish(self) -> None:
+        """Close once everything written is sent."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close now."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # ---- asyncio -------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the event loop."""
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        if transport.get_extra_info("ssl_object") is None:
+            self._descriptor = transport.get_extra_info("socket").fileno()
+        self.connected()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Called by the event loop: where the next bytes go."""
+        return self._view[self.filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Called by the event loop: bytes came."""
+        self.filled += nbytes
+        self.received()
+        if self.filled == RECEIVE_BYTES:  # No message is that long: `received` must have consumed.
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the event loop."""
+        self._descriptor = -1
+        self._transport = None
+        self.ended()
