@@ -33,7 +33,7 @@ from core.journal.disk import Buffer, Disk, RealDisk, replace_file
 from core.journal.reader import Follower
 from core.journal.segment import SNAPSHOTS_NAME, Segment, numbered, numbered_path, segments
 
-log = structlog.get_logger("snapshot")
+log = structlog.get_logger(component="snapshot")
 
 MAGIC = b"OBSNAP\0\1"
 SUFFIX = ".snapshot"

@@ -26,7 +26,7 @@ from core.journal.disk import Buffer, Disk, RealDisk
 from core.journal.errors import JournalDamaged, JournalGap
 from core.journal.segment import EVENTS_NAME, Segment, numbered, numbered_path
 
-log = structlog.get_logger("archive")
+log = structlog.get_logger(component="archive")
 
 SUFFIX = ".events"
 SEGMENT_SIZE = 64 << 20

@@ -37,7 +37,7 @@ from core.memory import HEADER_SIZE, Segment
 from core.ring import ring_consumed, ring_readable, ring_release
 from core.snapshot import durable_events, listing, load
 
-log = structlog.get_logger("journal")
+log = structlog.get_logger(component="journal")
 
 # One poll takes at most this much of either stream, so that neither waits long for the other.
 BATCH_BYTES_MAX = 4 << 20

@@ -24,7 +24,7 @@ from core.journal.disk import Buffer, Disk, RealDisk, zero
 from core.journal.errors import DiskError, JournalDamaged
 from core.journal.frame import HEADER_SIZE, START, Kind
 
-log = structlog.get_logger("journal")
+log = structlog.get_logger(component="journal")
 
 Scan = Callable[[memoryview, int], int]
 

@@ -82,8 +82,10 @@ def show(data: Path, *, frames: bool = False, json: bool = False) -> int:
     json
         Print JSON lines: with --frames one a frame, then one for the whole.
     """
-    console = Console(soft_wrap=True)
-    table = Table("segment", "offset", "frame", "epoch", "kind", "commands", "bytes", "hash")
+    console = _console()
+    table = Table(box=None)
+    for title in ("segment", "offset", "frame", "epoch", "kind", "commands", "bytes", "hash"):
+        table.add_column(title, no_wrap=True)
 
     def each(path: Path, offset: int, found: Frame) -> None:
         commands = f"{found.first}-{found.last}" if found.kind == Kind.COMMANDS else ""
@@ -93,7 +95,7 @@ def show(data: Path, *, frames: bool = False, json: bool = False) -> int:
             names = (str(column.header) for column in table.columns)
             print(msgspec.json.encode(dict(zip(names, values, strict=True))).decode())
         else:
-            table.add_row(*map(str, values[:-1]), found.hash.hex()[:16])
+            table.add_row(path.stem, *map(str, values[1:-1]), found.hash.hex()[:12])
 
     report = _examine(data, each if frames else None)
     if isinstance(report, str):
@@ -117,7 +119,7 @@ def verify(data: Path, *, json: bool = False) -> int:
     report = _examine(data)
     if isinstance(report, str):
         return _refuse(report)
-    return _tell(report, json, Console(soft_wrap=True))
+    return _tell(report, json, _console())
 
 
 @app.command
@@ -203,7 +205,9 @@ def _tell(report: Report, json: bool, console: Console) -> int:
     if json:
         print(msgspec.json.encode(report).decode())
         return EXIT_DAMAGED if report.damage else 0
-    table = Table("segment", "commands", "frames", "epochs", "used", "of bytes")
+    table = Table(box=None)
+    for title in ("segment", "commands", "frames", "epochs", "used", "of bytes"):
+        table.add_column(title, no_wrap=True, justify="left" if title == "segment" else "right")
     for line in report.segments:
         table.add_row(
             line.name, f"{line.first_command}-{line.last_command}", f"{line.frames:,}",
@@ -223,6 +227,11 @@ def _tell(report: Report, json: bool, console: Console) -> int:
         return EXIT_DAMAGED
     console.print("whole: every hash is right and the chain unbroken")
     return 0
+
+
+def _console() -> Console:
+    """Lines of a fixed width where there is no window to fit into."""
+    return Console(width=None if sys.stdout.isatty() else 120)
 
 
 def _refuse(reason: str) -> int:
