@@ -1,7 +1,8 @@
 """`python -m sbe.generate`: writes sbe/generated/*.py from sbe/schema/*.xml.
 
 A file that holds a whole schema becomes a module of its name; a file of shared types (its root is
-`types`) becomes none. The output depends on the XML alone, and a test holds it fresh.
+`types`) becomes none. The tables in this folder's README are made anew too. The output depends on
+the XML alone, and a test holds it fresh.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from sbe.emit_values import emit_values
 from sbe.emit_walk import emit_walks
 from sbe.layout import Composite, Element, Enum, Scalar, Schema, Set
 from sbe.parser import load
+from sbe.tables import renew
 
 FOLDER = Path(__file__).parent
 SCHEMAS = FOLDER / "schema"
 GENERATED = FOLDER / "generated"
+README = FOLDER / "README.md"
 
 _ERRORS = (
     "ERROR_BLOCK_LENGTH",
@@ -130,20 +133,33 @@ def _header_member(source: Source, element: Element, name: str) -> None:
     source.line(f'{name} = load("{raw}", {element.offset})')
 
 
-def modules(folder: Path = SCHEMAS) -> dict[str, str]:
-    """File name -> source, for every whole schema in a folder."""
+def schemas(folder: Path = SCHEMAS) -> dict[str, Schema]:
+    """Name -> layout of every whole schema in a folder."""
     return {
-        f"{path.stem}.py": generate(load(path))
+        path.stem: load(path)
         for path in sorted(folder.glob("*.xml"))
         if read_file(path).tag == "messageSchema"
     }
 
 
+def modules(folder: Path = SCHEMAS) -> dict[str, str]:
+    """File name -> source, for every whole schema in a folder."""
+    return {f"{name}.py": generate(schema) for name, schema in schemas(folder).items()}
+
+
+def readme() -> str:
+    """This folder's README with its tables of messages made anew."""
+    text = README.read_text()
+    for name, schema in schemas().items():
+        text = renew(text, name, schema)
+    return text
+
+
 def main() -> None:
     """Write what changed, and say so."""
     GENERATED.mkdir(exist_ok=True)
-    for name, text in modules().items():
-        path = GENERATED / name
+    wanted = {GENERATED / name: text for name, text in modules().items()}
+    for path, text in {**wanted, README: readme()}.items():
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
             sys.stdout.write(f"wrote {path.relative_to(FOLDER.parent)}\n")

@@ -66,6 +66,7 @@ def presence_of(node: Node) -> str | None:
 
 
 def description_of(node: Node) -> str:
+    """The `description` of an element, empty where it has none."""
     return node.get("description") or ""
 
 
