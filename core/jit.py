@@ -7,7 +7,7 @@ every compiled module gets a cache directory named by what its machine code is m
     ~/.cache/onebook/numba/          root, ONEBOOK_CACHE overrides
       <environment>/                 python, numba, llvmlite, numpy, CPU, this file
         compile.lock                 see compile_lock()
-        <module>-<closure>/          hash of the module and of all of ours that it imports
+        <module>/<closure>/          hash of the module and of all of ours that it imports
           …                          numba's files
 
 An edit of one file therefore recompiles that file and those that import it, directly or not, and
@@ -155,22 +155,24 @@ def cache_directory(path: str) -> str | None:
         return None
     inside = source.is_relative_to(SOURCES)
     name = ".".join(source.relative_to(SOURCES).with_suffix("").parts) if inside else source.stem
-    directory = ENVIRONMENT / f"{name}-{closure_key(source)}"
-    _use(directory, f"{name}-{'[0-9a-f]' * 16}")
+    directory = ENVIRONMENT / name / closure_key(source)
+    _use(directory)
     return str(directory)
 
 
-def _use(directory: Path, pattern: str) -> None:
-    """Make a directory or mark it as used now; remove the oldest of its kind."""
+def _use(directory: Path) -> None:
+    """Make a directory named by a key, or mark it as used now; remove the oldest beside it."""
     directory.mkdir(parents=True, exist_ok=True)
     os.utime(directory)
     with contextlib.suppress(OSError):  # Another process may be removing the same.
-        ages = [(found.stat().st_mtime_ns, found) for found in directory.parent.glob(pattern)]
+        ages = [
+            (found.stat().st_mtime_ns, found) for found in directory.parent.glob("[0-9a-f]" * 16)
+        ]
         for _, old in sorted(ages, reverse=True)[KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
 
 
-_use(ENVIRONMENT, "[0-9a-f]" * 16)
+_use(ENVIRONMENT)
 
 
 @contextlib.contextmanager

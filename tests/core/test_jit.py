@@ -88,7 +88,7 @@ class Tree:
         return output.stdout.splitlines()
 
     def directories(self, module: str) -> list[Path]:
-        return list(self.cache.glob(f"*/{module}-*"))
+        return list(self.cache.glob(f"*/{module}/*"))
 
 
 @pytest.fixture
