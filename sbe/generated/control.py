@@ -1649,17 +1649,18 @@ OWNER_REGISTERED_NAME_LENGTH = 48
 owner_registered_name_address = place(20)
 
 
-# AccountRegistered: template 522, 72 bytes
+# AccountRegistered: template 522, 73 bytes
 # A new account.
 ACCOUNT_REGISTERED_TEMPLATE = 522
-ACCOUNT_REGISTERED_BLOCK = 72
-write_account_registered_header = image("48000a0203000100")
+ACCOUNT_REGISTERED_BLOCK = 73
+write_account_registered_header = image("49000a0203000100")
 ACCOUNT_REGISTERED = record(
-    72,
+    73,
     ("header", OUTBOUND_HEADER, 0),
     ("account", "<u4", 16),
     ("owner", "<u4", 20),
     ("name", "S48", 24),
+    ("autoLend", "u1", 72),
 )
 ACCOUNT_REGISTERED_HEADER_TRANSACT_TIME_OFFSET = 0
 ACCOUNT_REGISTERED_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
@@ -1684,6 +1685,10 @@ set_account_registered_owner = store("u32", 20)
 ACCOUNT_REGISTERED_NAME_OFFSET = 24
 ACCOUNT_REGISTERED_NAME_LENGTH = 48
 account_registered_name_address = place(24)
+ACCOUNT_REGISTERED_AUTO_LEND_OFFSET = 72
+ACCOUNT_REGISTERED_AUTO_LEND_NULL = 255
+account_registered_auto_lend = load("u8", 72)
+set_account_registered_auto_lend = store("u8", 72)
 
 
 # SessionRegistered: template 523, 77 bytes
@@ -3314,6 +3319,9 @@ def account_registered_fault(a: int) -> int:
     value = load_u32(a + 20)  # owner
     if value == 4294967295:
         return 3
+    value = load_u8(a + 72)  # autoLend
+    if value == 255:
+        return 5
     return 0
 
 
@@ -3962,7 +3970,7 @@ def measure(address: int, length: int) -> int:
         if block < 68:
             return -ERROR_BLOCK_LENGTH
     elif template == 522:  # AccountRegistered
-        if block < 72:
+        if block < 73:
             return -ERROR_BLOCK_LENGTH
     elif template == 523:  # SessionRegistered
         if block < 77:
