@@ -54,6 +54,7 @@ class Account:
     owner: int
     name: str
     state: int = 1
+    auto_lend: bool = True
 
 
 @dataclass(slots=True)
@@ -195,7 +196,8 @@ class ReferenceData:
 
     def _account(self, f: Fields) -> None:
         before = self.accounts.get(f["account"])
-        account = Account(f["account"], f["owner"], f["name"], before.state if before else 1)
+        state = before.state if before else 1
+        account = Account(f["account"], f["owner"], f["name"], state, bool(f["autoLend"]))
         self.accounts[account.number] = self.accounts_by_name[account.name] = account
         self.version += 1
 

@@ -143,6 +143,7 @@ def register_account(s, a):
     control.set_account_registered_account(e, number)
     control.set_account_registered_owner(e, owner)
     copy(control.account_registered_name_address(e), name, control.REGISTER_ACCOUNT_NAME_LENGTH)
+    control.set_account_registered_auto_lend(e, account.auto_lend)
     return 0
 
 

@@ -91,7 +91,7 @@ def serve(
         )
         sidecar = make(attached)
         doorbell = Doorbell(options.rundir, name)
-        idle = Adaptive(doorbell, row, spins=0, yields=0, timeout_seconds=SLEEP_SECONDS)
+        idle = Adaptive(doorbell, row, spins=0, linger_ns_max=0, timeout_seconds=SLEEP_SECONDS)
         process.on_stop(doorbell.ring)
         row.state = State.RUNNING
         process.ready()

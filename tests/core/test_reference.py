@@ -41,8 +41,8 @@ def reference() -> ReferenceData:
     for name, fields in (
         ("AssetRegistered", USDC),
         ("OwnerRegistered", {"owner": 100, "name": "acme"}),
-        ("AccountRegistered", {"account": 100, "owner": 100, "name": "acme.main"}),
-        ("AccountRegistered", {"account": 101, "owner": 101, "name": "other"}),
+        ("AccountRegistered", {"account": 100, "owner": 100, "name": "acme.main", "autoLend": 1}),
+        ("AccountRegistered", {"account": 101, "owner": 101, "name": "other", "autoLend": 1}),
         ("SessionRegistered",
          {"session": 7, "owner": 100, "account": 100, "kind": 1, "name": "CLIENT"}),
         ("EventRegistered",
@@ -87,7 +87,7 @@ def test_states_raise_the_version_and_prices_do_not(reference: ReferenceData) ->
 
 def test_a_definition_repeated_keeps_what_was_learned_since(reference: ReferenceData) -> None:
     reference.apply(*body("AccountStateChanged", account=100, state=3))
-    reference.apply(*body("AccountRegistered", account=100, owner=100, name="acme.main"))
+    reference.apply(*body("AccountRegistered", account=100, owner=100, name="acme.main", autoLend=1))
     reference.apply(*body(
         "EventRegistered", event=4, kind=2, outcomes=2, rulesHash=bytes(32), title="Who wins?"))
     assert reference.accounts[100].state == 3

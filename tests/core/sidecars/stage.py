@@ -128,9 +128,10 @@ class Stage:
             self.emit("AssetRegistered", asset=number, decimals=decimals, lendable=1, borrowable=1,
                       name=name, haircutInitial=0, haircutMaintenance=0,
                       utilisationCeiling=900_000, reserveShare=100_000)
-        for account in (100, 101, 102):
+        for account in (100, 101, 102, 103, 104):
             self.emit("OwnerRegistered", owner=account, name=f"owner-{account}")
-            self.emit("AccountRegistered", account=account, owner=account, name=f"desk-{account}")
+            self.emit("AccountRegistered", account=account, owner=account, name=f"desk-{account}",
+                      autoLend=int(account != 102))
         self.emit("EventRegistered", event=1, kind=1, outcomes=2, rulesHash=bytes(32), title="Cup")
         self.instrument(1, "BTC-USDC", SPOT, base=1, tick=10**6, lot=10**4)
         self.instrument(2, "BTC-PERP", PERPETUAL, base=1, tick=10**7, lot=10**4)

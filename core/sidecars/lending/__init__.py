@@ -1,0 +1,1 @@
+"""Lending: what a pool's money costs, and how its two indices move."""
