@@ -51,7 +51,7 @@ def main(process: Process) -> None:
     bell = Doorbell(process.options.rundir, NAME)
     process.on_stop(bell.ring)
     process.ready(sequence=replica.sequence)
-    idle = Adaptive(bell, row, spins=0, yields=0, timeout_seconds=INTERVAL_SECONDS)
+    idle = Adaptive(bell, row, spins=0, linger_ns_max=0, timeout_seconds=INTERVAL_SECONDS)
     run_agent(_Beating(agent, replica, process), idle, process)
     replica.close()
     bell.close()

@@ -122,13 +122,13 @@ def test_an_agents_exception_ends_it_awake(row, bell):
             return 0
 
     with pytest.raises(ValueError, match="broken"):
-        run_agent(Broken(), Adaptive(bell, row, 1, 1, 0), StopFlag())
+        run_agent(Broken(), Adaptive(bell, row, spins=1, timeout_seconds=0), StopFlag())
     assert not row.asleep
 
 
-def test_waiting_goes_from_spinning_over_yielding_to_sleep(row, bell):
-    idle = Adaptive(bell, row, spins=3, yields=2, timeout_seconds=0.001)
-    for _ in range(5):
+def test_waiting_goes_from_spinning_to_sleep(row, bell):
+    idle = Adaptive(bell, row, spins=3, linger_ns_max=0, timeout_seconds=0.001)
+    for _ in range(3):
         idle.idle(0)
         assert not row.asleep
     idle.idle(0)  # Armed: the next poll is the second look.
@@ -144,8 +144,67 @@ def test_waiting_goes_from_spinning_over_yielding_to_sleep(row, bell):
     assert not row.asleep
 
 
+class Clock:
+    """Nanoseconds, moved by hand."""
+
+    def __init__(self):
+        self.now = 1
+
+    def __call__(self):
+        return self.now
+
+
+def sleep_once(idle, clock, slept_ns, row):
+    """Go to sleep, however long lingering takes, and find work after a while."""
+    while not row.asleep:
+        idle.idle(0)
+        clock.now += 1_000
+    clock.now += slept_ns
+    idle.idle(1)
+
+
+def test_short_sleeps_make_it_linger_and_long_ones_stop_it(row, bell):
+    clock = Clock()
+    idle = Adaptive(bell, row, spins=0, linger_ns_max=50_000, clock=clock)
+    lingered = [0]
+    for slept_ns in (5_000, 5_000, 5_000, 5_000, 5_000, 10**6, 10**6, 10**6):
+        sleep_once(idle, clock, slept_ns, row)
+        lingered.append(idle.linger_ns)
+    assert lingered == [0, 10_000, 20_000, 40_000, 50_000, 50_000, 25_000, 12_500, 0]
+
+
+def test_lingering_is_polling_on_until_its_time_is_over(row, bell):
+    clock = Clock()
+    idle = Adaptive(bell, row, spins=2, linger_ns_max=50_000, timeout_seconds=0, clock=clock)
+    sleep_once(idle, clock, 0, row)
+    assert idle.linger_ns == 10_000
+    for _ in range(2 + 10):  # Two spins, then ten microseconds at one a poll.
+        idle.idle(0)
+        assert not row.asleep
+        clock.now += 1_000
+    idle.idle(0)
+    clock.now += 1_000
+    idle.idle(0)
+    assert row.asleep
+
+
+def test_messages_in_quick_succession_never_meet_a_sleeper(row, bell):
+    clock = Clock()
+    idle = Adaptive(bell, row, spins=1, linger_ns_max=200_000, timeout_seconds=0, clock=clock)
+    sleeps = []
+    for _ in range(20):
+        asleep = False
+        for _ in range(100):  # A message each hundred microseconds.
+            idle.idle(0)
+            asleep = asleep or row.asleep
+            clock.now += 1_000
+        sleeps.append(asleep)
+        idle.idle(1)
+    assert sleeps == [True] * 5 + [False] * 15
+
+
 def test_work_found_by_the_second_look_prevents_the_sleep(row, bell):
-    idle = Adaptive(bell, row, spins=0, yields=0, timeout_seconds=60)
+    idle = Adaptive(bell, row, spins=0, linger_ns_max=0, timeout_seconds=60)
     idle.idle(0)
     assert row.asleep
     idle.idle(1)
@@ -153,7 +212,7 @@ def test_work_found_by_the_second_look_prevents_the_sleep(row, bell):
 
 
 def test_a_bell_ends_the_sleep_and_spinning_begins_anew(row, bell):
-    idle = Adaptive(bell, row, spins=1, yields=0, timeout_seconds=60)
+    idle = Adaptive(bell, row, spins=1, linger_ns_max=0, timeout_seconds=60)
     idle.idle(0)
     idle.idle(0)
     timer = threading.Timer(0.05, bell.ring_if_asleep, (row,))
