@@ -32,7 +32,7 @@ from core.ring import (
     ring_release,
 )
 from core.state import PRODUCERS
-from core.wake import ring_bell
+from core.wake import ring_bells
 from core.words import CAPACITY, CLAIM_STEP_MAX, CLAIMED, PENDING
 from sbe.generated.control import write_tick_header
 from sbe.raw import copy, fill, load_i32, load_i64, store_i16, store_i32, store_i64
@@ -69,8 +69,7 @@ def sequence_commands(state, rings, sequenced, log, bells, published):
     for producer in range(1, PRODUCERS):
         if rings[producer] != 0:
             ring_release(rings[producer], s.work.consumed[producer])
-    for i in range(len(bells)):
-        ring_bell(bells[i, 0], bells[i, 1])
+    ring_bells(bells)
     return s.sequence - first
 
 
