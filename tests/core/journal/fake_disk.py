@@ -1,8 +1,10 @@
 """A disk that remembers every operation and can show what a power cut would have left of them.
 
 A write becomes durable with the sync of its file, a name with the sync of its directory. Until then
-the sectors of a write are kept or lost independently, and directory changes are kept up to some
-point of their order: `after_cut` makes the disk that a chosen subset leaves behind.
+sectors are kept or lost independently, each as it was after some write to it (a later one brings
+the earlier ones along, because it is written from the page that has them all), and directory
+changes are kept up to some point of their order. `after_cut` makes the disk that a chosen subset
+leaves behind.
 """
 
 from collections.abc import Sequence
@@ -52,10 +54,47 @@ class _Image:
             content = self.contents.setdefault(op.file, bytearray())
             self.contents[op.file] = bytearray(content[: op.offset].ljust(op.offset, b"\0"))
 
+    def copy(self) -> "_Image":
+        """Another of the same."""
+        contents = {number: bytearray(content) for number, content in self.contents.items()}
+        return _Image(dict(self.names), contents, set(self.directories))
+
     def _grow(self, number: int, size: int) -> None:
         content = self.contents.setdefault(number, bytearray())
         if size > len(content):  # A new one, because views of the old one may be held.
             self.contents[number] = bytearray(bytes(content).ljust(size, b"\0"))
+
+
+@dataclass
+class _Point:
+    """Some point in the log: what is durable there, and what is pending."""
+
+    until: int = 0
+    image: _Image = field(default_factory=_Image)
+    writes: list[Op] = field(default_factory=list)
+    names: list[Op] = field(default_factory=list)
+    parts: dict[int, list[Op]] = field(default_factory=dict)
+
+    def advance(self, op: Op) -> None:
+        """Go on by one operation."""
+        self.until += 1
+        self.parts = {}
+        if op.kind in ("write", "allocate", "truncate"):
+            self.writes.append(op)
+        elif op.kind == "make_directory":
+            self.image.apply(op)
+        elif op.kind in ("create", "rename", "remove"):
+            self.names.append(op)
+        elif op.kind == "sync":
+            for write in self.writes:
+                if write.file == op.file:
+                    self.image.apply(write)
+            self.writes = [write for write in self.writes if write.file != op.file]
+        elif op.kind == "sync_directory":
+            for change in self.names:
+                if change.path.parent == op.path:
+                    self.image.apply(change)
+            self.names = [change for change in self.names if change.path.parent != op.path]
 
 
 class FakeDisk:
@@ -66,6 +105,7 @@ class FakeDisk:
         self.image = _Image()
         self._handles: dict[int, int] = {}
         self._next = 1
+        self._point = _Point()
 
     # ---- Disk ---------------------------------------------------------------------------------
 
@@ -135,9 +175,7 @@ class FakeDisk:
 
     def copy(self) -> "FakeDisk":
         """A disk of the same contents, all of it durable, with an empty log."""
-        contents = {n: bytearray(c) for n, c in self.image.contents.items()}
-        names, directories = dict(self.image.names), set(self.image.directories)
-        return self._from(_Image(names, contents, directories))
+        return self._from(self.image.copy())
 
     def after_crash(self, until: int) -> "FakeDisk":
         """The disk after the first `until` operations when only the process died."""
@@ -152,39 +190,39 @@ class FakeDisk:
         Returns the sector writes (each kept or lost by itself) and how many directory changes there
         are (kept up to some number of them).
         """
-        writes, names = self._split(until)[1:]
-        return [part for op in writes for part in _sectors(op, sector)], len(names)
+        return self._parts(until, sector), len(self._point_at(until).names)
 
-    def after_cut(self, until: int, kept: Sequence[Op], names_kept: int) -> "FakeDisk":
+    def after_cut(
+        self, until: int, kept: Sequence[Op], names_kept: int, sector: int = SECTOR
+    ) -> "FakeDisk":
         """The disk that a power cut after `until` operations leaves, by what it kept."""
-        image, _writes, names = self._split(until)
-        for op in [*names[:names_kept], *kept]:
+        point = self._point_at(until)
+        parts = self._parts(until, sector)
+        last_kept = {(part.file, part.offset // sector): part for part in kept}
+        image = point.image.copy()
+        for op in point.names[:names_kept]:
             image.apply(op)
+        for part in parts:
+            place = part.file, part.offset // sector
+            if place in last_kept:
+                image.apply(part)
+                if part is last_kept[place]:
+                    del last_kept[place]
         return self._from(image)
 
-    def _split(self, until: int) -> tuple[_Image, list[Op], list[Op]]:
-        """Durable image, pending writes, pending directory changes."""
-        image = _Image()
-        writes: list[Op] = []
-        names: list[Op] = []
-        for op in self.log[:until]:
-            if op.kind in ("write", "allocate", "truncate"):
-                writes.append(op)
-            elif op.kind == "make_directory":
-                image.apply(op)
-            elif op.kind in ("create", "rename", "remove"):
-                names.append(op)
-            elif op.kind == "sync":
-                for write in writes:
-                    if write.file == op.file:
-                        image.apply(write)
-                writes = [write for write in writes if write.file != op.file]
-            elif op.kind == "sync_directory":
-                for change in names:
-                    if change.path.parent == op.path:
-                        image.apply(change)
-                names = [change for change in names if change.path.parent != op.path]
-        return image, writes, names
+    def _point_at(self, until: int) -> "_Point":
+        """The cut point after `until` operations; cheap when asked in ascending order."""
+        if self._point.until > until:
+            self._point = _Point()
+        while self._point.until < until:
+            self._point.advance(self.log[self._point.until])
+        return self._point
+
+    def _parts(self, until: int, sector: int) -> list[Op]:
+        point = self._point_at(until)
+        if sector not in point.parts:
+            point.parts = {sector: [p for op in point.writes for p in _sectors(op, sector)]}
+        return point.parts[sector]
 
     def _from(self, image: _Image) -> "FakeDisk":
         made = FakeDisk()

@@ -77,7 +77,7 @@ def disks(disk: FakeDisk, seed: int, sector: int) -> Iterator[tuple[FakeDisk, in
         parts, names = disk.pending(until, sector)
         for names_kept in range(names + 1):
             for kept in subsets(parts, source):
-                yield disk.after_cut(until, kept, names_kept), acknowledged
+                yield disk.after_cut(until, kept, names_kept, sector), acknowledged
     yield disk.after_cut(len(disk.log), (), 0), acknowledged
 
 
