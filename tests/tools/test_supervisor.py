@@ -166,6 +166,14 @@ def test_deaf_processes_are_killed_in_the_end(
     assert supervisor.children["first"].exit_code == -signal.SIGKILL
 
 
+def test_stopping_while_they_load_is_clean(build: Callable[..., Supervisor]) -> None:
+    supervisor = build()
+    for child in supervisor.children.values():
+        child.start()
+    assert supervisor.stop()
+    assert [child.exit_code for child in supervisor.children.values()] == [0, 0, 0]
+
+
 def test_a_signal_ends_the_wait_at_once(build: Callable[..., Supervisor]) -> None:
     supervisor = build()
     previous = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)

@@ -173,6 +173,8 @@ class Child:
         self._popen = None
         if self.state is State.STOPPING:
             self.state = State.STOPPED
+            if self.exit_code == -signal.SIGTERM:
+                self.exit_code = 0  # It was still loading and had nothing to put in order.
             self._log.info("stopped", code=self.exit_code)
             return
         if self.exit_code in (EXIT_CONFIGURATION, EXIT_REFUSED):

@@ -63,6 +63,7 @@ class Exchange:
         line = self._popen.stdout.readline()
         if not line.startswith("onebook ready "):
             self._popen.wait()
+            self._popen.stdout.close()
             self._errors.seek(0)
             raise ExchangeError(self._errors.read().strip() or line or "it ended without a word")
         words = line.split()[2:]
@@ -104,21 +105,27 @@ class Exchange:
             time.sleep(0.02)
         raise ExchangeError(f"{process} didn't come back in {seconds} s")
 
-    def stop(self) -> int:
-        """SIGTERM and the orderly end; its exit code."""
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to stop and wait for the orderly end; its exit code."""
         if self._popen is None:
             return 0
-        self._popen.send_signal(signal.SIGTERM)
+        self._popen.send_signal(how)
         try:
             self._popen.wait(timeout=STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._popen.kill()
             self._popen.wait()
             raise ExchangeError(f"it didn't stop in {STOP_SECONDS} s") from None
-        assert self._popen.stdout is not None
-        self._popen.stdout.close()
-        self._errors.close()
         return self._popen.returncode
+
+    def close(self) -> None:
+        """End it if it still runs, and forget it."""
+        if self._popen is not None:
+            if self._popen.poll() is None:
+                self.stop()
+            assert self._popen.stdout is not None
+            self._popen.stdout.close()
+        self._errors.close()
 
     def __enter__(self) -> "Exchange":
         self.start()
@@ -129,5 +136,6 @@ class Exchange:
         _trace: TracebackType | None,
     ) -> None:
         code = self.stop()
+        self.close()
         if code != 0 and error is None:
             raise ExchangeError(f"it stopped with exit code {code}")
