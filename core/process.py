@@ -48,7 +48,7 @@ EXIT_REFUSED = 3
 
 # The supervisor's pid, given to its children, who end when it does.
 SUPERVISOR_VARIABLE = "ONEBOOK_SUPERVISOR"
-_PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG = 1
 TURN_SECONDS = 0.005
 
 
@@ -134,7 +134,7 @@ class Process:
         signal.signal(signal.SIGINT, stop)
         supervisor = int(os.environ.get(SUPERVISOR_VARIABLE, "0"))
         if supervisor:
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
             if os.getppid() != supervisor:  # It died before we asked to be told.
                 self.stop()
 

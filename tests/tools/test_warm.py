@@ -1,7 +1,12 @@
 """Compiling before the ports open: shown, done once, and never a half-started exchange."""
 
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core import logs
@@ -47,6 +52,16 @@ def test_a_failure_is_a_refusal_and_tried_again(options: Options) -> None:
         run(options, Configuration())
     (options.data / "fail").unlink()
     assert run(options, Configuration()) == 2
+
+
+def test_an_interrupt_ends_the_compilers_too(options: Options) -> None:
+    (options.data / "endless").touch()
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run(options, Configuration())
+    assert time.monotonic() - begin < 10
+    assert not [child for child in psutil.Process().children() if MODULE in child.cmdline()]
 
 
 def test_the_stamp_knows_where_compiled_code_is(

@@ -6,10 +6,12 @@ each step. What was compiled is remembered by a stamp in the cache, named by eve
 code depends on, so that later starts don't even load the compiler.
 """
 
+import ctypes
 import hashlib
 import importlib.util
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -22,7 +24,7 @@ from rich.console import Console
 from structlog.typing import FilteringBoundLogger
 
 from core.config import Configuration
-from core.process import Options, Refused
+from core.process import PR_SET_PDEATHSIG, Options, Refused
 
 WARM = ("core.warm", "gateway.warm")
 SOURCES = Path(__file__).parents[2]
@@ -89,6 +91,7 @@ def _compile(
         subprocess.Popen(
             [sys.executable, "-u", "-m", name, *options.arguments()],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log_descriptor, text=True,
+            preexec_fn=_die_with_parent,
         )
         for name in modules
     ]
@@ -101,15 +104,21 @@ def _compile(
                 elapsed = time.monotonic() - begin
                 console.print(f"  {elapsed:5.1f} s  {part}: {line.strip()}", markup=False)
 
-    try:
-        with ThreadPoolExecutor(len(modules)) as screen:
+    with ThreadPoolExecutor(len(modules)) as screen:
+        try:
             for name, popen in zip(modules, running, strict=True):
                 screen.submit(show, name, popen)
             codes = [popen.wait() for popen in running]
-    except BaseException:
-        for popen in running:
-            popen.terminate()
-        raise
+        except BaseException:
+            for popen in running:
+                popen.kill()  # A compiler doesn't listen to anything less.
+                popen.wait()
+            raise
     for name, code in zip(modules, codes, strict=True):
         if code != 0:
             raise Refused(f"compiling failed: python -m {name} ended with code {code}")
+
+
+def _die_with_parent() -> None:
+    """In the child: end with the supervisor, however that ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
