@@ -83,10 +83,9 @@ def write(
     return path
 
 
-def load(path: Path, *, disk: Disk | None = None) -> Snapshot | None:
-    """The snapshot in a file, or None if it isn't whole."""
-    disk = disk if disk is not None else RealDisk()
-    view = disk.view(path)
+def load_header(path: Path, *, disk: Disk | None = None) -> Snapshot | None:
+    """The snapshot in a file, its state not checked; None if the header isn't whole."""
+    view = (disk if disk is not None else RealDisk()).view(path)
     if len(view) < HEADER_SIZE:
         return None
     magic, sequence, position, length, layout, digest = _HEADER.unpack_from(view, 0)
@@ -94,9 +93,15 @@ def load(path: Path, *, disk: Disk | None = None) -> Snapshot | None:
     if magic != MAGIC or blake3(view[: _HEADER.size]).digest() != hash_stored:
         return None
     state = view[HEADER_SIZE:]
-    if len(state) != length or state_digest(state) != digest:
+    return Snapshot(sequence, position, layout, digest, state) if len(state) == length else None
+
+
+def load(path: Path, *, disk: Disk | None = None) -> Snapshot | None:
+    """The snapshot in a file, or None if it isn't whole."""
+    found = load_header(path, disk=disk)
+    if found is None or state_digest(found.state) != found.digest:
         return None
-    return Snapshot(sequence, position, layout, digest, state)
+    return found
 
 
 def newest(data: Path, layout: bytes, *, disk: Disk | None = None) -> Snapshot | None:

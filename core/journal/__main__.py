@@ -15,43 +15,48 @@ from core.journal.writer import Policy
 from core.memory import Segment
 from core.process import Process, Refused, run
 from core.status import StatusRow, StatusTable
+from core.wake import ring_bells
 
 NAME = "journal"
-# They wait for other things than for a command to be durable.
-NOT_WAITING = frozenset({NAME, "core", "supervisor"})
 BEAT_INTERVAL_NS = 100_000_000
+# Who waits until commands are durable: under `fsync` gateways; otherwise nobody waits for us.
+WOKEN_BY_POLICY = {Policy.FSYNC: ("fix", "binary", "feed"), Policy.ASYNC: (), Policy.NONE: ()}
 
 
 class _Bells:
     """Wakes the processes that sleep until commands are durable."""
 
-    def __init__(self, process: Process, status: StatusTable) -> None:
+    def __init__(self, process: Process, status: StatusTable, policy: Policy) -> None:
         self._rundir = process.options.rundir
         self._status = status
-        self._bells: dict[str, Doorbell] = {}
+        self._woken = WOKEN_BY_POLICY[policy]
+        self._doorbells: dict[str, Doorbell] = {}
+        self._bells = np.zeros((0, 2), np.int64)
 
     def ring(self) -> None:
-        for number in np.flatnonzero(self._status.rows["asleep"]):
-            row = StatusRow(self._status, int(number))
-            if row.name not in NOT_WAITING:
-                self._bell(row.name).ring_if_asleep(row)
+        ring_bells(self._bells)
 
-    def _bell(self, name: str) -> Doorbell:
-        if name not in self._bells:
-            self._bells[name] = Doorbell(self._rundir, name)
-        return self._bells[name]
+    def find(self) -> None:
+        """Look for gateways that have come since."""
+        for name in self._woken:
+            if name not in self._doorbells and self._status.find(name) is not None:
+                self._doorbells[name] = Doorbell(self._rundir, name)
+                rows = [(bell, self._status.row(n)) for n, bell in self._doorbells.items()]
+                words = [(bell.fileno(), row.asleep_address) for bell, row in rows]
+                self._bells = np.array(words, np.int64)
 
     def close(self) -> None:
-        for bell in self._bells.values():
+        for bell in self._doorbells.values():
             bell.close()
 
 
 class _Beating:
-    """The journal agent, with a heartbeat and its counters in the status row."""
+    """The journal agent, with a heartbeat, its counters in the status row, and bells to ring."""
 
-    def __init__(self, agent: JournalAgent, row: StatusRow) -> None:
+    def __init__(self, agent: JournalAgent, row: StatusRow, bells: _Bells) -> None:
         self._agent = agent
         self._row = row
+        self._bells = bells
         self._next_ns = 0
 
     def poll(self) -> int:
@@ -60,6 +65,7 @@ class _Beating:
         if now >= self._next_ns:
             self._next_ns = now + BEAT_INTERVAL_NS
             self.beat(now)
+            self._bells.find()
         return work
 
     def beat(self, now: int) -> None:
@@ -76,8 +82,8 @@ def _journal(process: Process) -> None:
     row = process.attach_status()
     status = process.status
     assert status is not None
-    bells = _Bells(process, status)
     policy = Policy(configuration.exchange.policy)
+    bells = _Bells(process, status, policy)
 
     def attach() -> tuple[Segment, Segment] | None:
         try:  # The core makes `events` after `sequenced`.
@@ -96,7 +102,7 @@ def _journal(process: Process) -> None:
     process.on_stop(bell.ring)
     idle: Idle = Spin() if configuration.exchange.idle == "spin" else Adaptive(bell, row)
     process.ready(sequence=agent.sequence, policy=str(policy))
-    beating = _Beating(agent, row)
+    beating = _Beating(agent, row, bells)
     run_agent(beating, idle, process)
     agent.close()
     beating.beat(time.time_ns())

@@ -35,12 +35,13 @@ from core.journal.segment import SEGMENT_SIZE, segments
 from core.journal.writer import Journal, Policy
 from core.memory import HEADER_SIZE, Segment
 from core.ring import ring_consumed, ring_readable, ring_release
-from core.snapshot import durable_events, listing, load
+from core.snapshot import durable_events, listing, load_header
 
 log = structlog.get_logger(component="journal")
 
-# One poll takes at most this much of either stream, so that neither waits long for the other.
-BATCH_BYTES_MAX = 4 << 20
+# One poll takes at most this much of either stream. Commands are waited for: events take turns.
+COMMANDS_BYTES_MAX = 4 << 20
+EVENTS_BYTES_MAX = 1 << 20
 # A power cut under `async` takes at most what came in this time.
 SYNC_INTERVAL_NS = 1_000_000_000
 ATTACH_INTERVAL_NS = 10_000_000
@@ -70,10 +71,10 @@ class _Stream:
         start = position & self._mask
         return self._view[start : start + length]
 
-    def whole(self, position: int, end: int) -> int:
-        """Bytes of whole frames from `position`, up to `end` and to the size of a batch."""
+    def whole(self, position: int, end: int, limit: int) -> int:
+        """Bytes of whole frames from `position`: up to `end`, `limit` at most, one at least."""
         address = self.control + HEADER_SIZE + (position & self._mask)
-        size: int = whole_bytes(address, end - position, BATCH_BYTES_MAX)
+        size: int = whole_bytes(address, end - position, limit)
         if size < 0:
             raise JournalGap(f"{self.segment.path.name} holds no whole frames at {position}")
         return size
@@ -193,7 +194,7 @@ class JournalAgent:
         end: int = ring_readable(ring.control)
         if position == end:
             return 0
-        length = ring.whole(position, end)
+        length = ring.whole(position, end, COMMANDS_BYTES_MAX)
         if self._policy == Policy.NONE:
             self.sequence = ring.last_sequence(position, length, self.sequence + 1)
         else:
@@ -234,7 +235,7 @@ class JournalAgent:
         end: int = log_published(self._log.control)
         if end <= position:
             return 0
-        length = self._log.whole(position, end)
+        length = self._log.whole(position, end, EVENTS_BYTES_MAX)
         self.archive.append(self._log.view(position, length))
         log_archive(self._log.control, position + length)
         return length
@@ -280,9 +281,9 @@ class JournalAgent:
         if not found or not self._digest_sequence < found[-1].first <= self.sequence:
             return
         self._digest_sequence = found[-1].first
-        snapshot = load(found[-1].path, disk=self._disk)
-        if snapshot is not None:
-            self.journal.append_digest(snapshot.sequence, snapshot.digest)
+        header = load_header(found[-1].path, disk=self._disk)
+        if header is not None:
+            self.journal.append_digest(header.sequence, header.digest)
 
     def _detach(self) -> None:
         """Let go of the two segments, which hold nothing new any more."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from core.doorbell import Doorbell
 from core.journal.archive import EventArchive
 from core.journal.disk import RealDisk
 from core.journal.reader import Walker, read_from
@@ -143,6 +144,20 @@ def test_it_says_when_it_is_ready(running: Running) -> None:
     ready = json.loads((running.rundir / "journal.ready").read_text())
     assert ready == {"pid": process.pid, "sequence": ready["sequence"], "policy": "fsync"}
     assert 0 <= ready["sequence"] <= running.core.sequence
+
+
+def test_a_gateway_that_sleeps_is_woken_when_its_command_is_durable(running: Running) -> None:
+    running.start()
+    running.publish_until((running.rundir / "journal.ready").exists)
+    row, bell = running.status.row("fix"), Doorbell(running.rundir, "fix")
+    time.sleep(0.5)  # The journal looks for gateways ten times a second.
+    for _ in range(5):
+        bell.arm(row)
+        running.core.publish(1)
+        assert bell.wait(30)
+        bell.disarm(row)
+        assert running.status.durable_sequence == running.core.sequence
+    bell.close()
 
 
 @pytest.mark.parametrize("running", ["async"], indirect=True)
