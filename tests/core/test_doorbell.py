@@ -11,7 +11,7 @@ from core.status import StatusTable
 from core.wake import ring_bell, ring_bells
 
 # Two processes hand a number back and forth and sleep without a timeout worth the name: one lost
-# wake-up, and this takes a minute. The child wakes by compiled code, the parent by plain Python.
+# wake-up is seen after a minute. The child wakes by compiled code, the parent by plain Python.
 PARTNER = """
 import sys
 from pathlib import Path
@@ -38,7 +38,7 @@ def await_number(bell, row, source, number):
     while source.position < number:
         bell.arm(row)
         if source.position < number:
-            bell.wait(60)
+            assert bell.wait(60), "a wake-up was lost"
         bell.disarm(row)
 
 
@@ -139,12 +139,10 @@ def test_no_wake_up_is_ever_lost(instance, table, tmp_path, spawn):
     rounds = 5_000
     partner = spawn(PARTNER, instance, tmp_path, rounds)
     assert partner.stdout.readline() == "ready\n"
-    begin = time.monotonic()
     for number in range(rounds):
         mine.position = 2 * number + 1
         other.ring_if_asleep(theirs)
         await_number(own, mine, theirs, 2 * number + 2)
     assert partner.stdout.readline() == "done\n"
-    assert time.monotonic() - begin < 50
     own.close()
     other.close()

@@ -278,10 +278,12 @@ def test_no_torn_copy_ever_passes_for_a_whole_one(instance, segment, log, spawn)
     while log_published(log) < 100 * CAPACITY:
         pass
     buffer = ctypes.create_string_buffer(64)
-    whole, lapped, torn = torn_copies(log, ctypes.addressof(buffer), 2_000_000)
-    assert torn == 0
-    assert whole > 1000
-    assert lapped > 1000
+    whole = lapped = 0
+    while whole < 1000 or lapped < 100:  # Until both processes had a processor at once.
+        found = torn_copies(log, ctypes.addressof(buffer), 200_000)
+        whole += found[0]
+        lapped += found[1]
+        assert found[2] == 0
 
 
 def test_a_writer_killed_at_any_moment_leaves_whole_events(instance, segment, log, spawn):
