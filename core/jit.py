@@ -197,7 +197,38 @@ def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     else:
         # numba reads it while it decorates; nothing else in the process cares about it.
         _configuration.CACHE_DIR = directory
-    return numba.njit(**(policy | options))(function)
+    dispatcher = numba.njit(**(policy | options))(function)
+    _compile_for_words(dispatcher)
+    return dispatcher
+
+
+def _compile_for_words(dispatcher: Any) -> None:
+    """Compile for int64 what is called with narrower or constant integers; the caller widens them.
+
+    Otherwise each mix of record fields (int32, uint8 …) and each constant that is ever passed
+    would compile the function, and all that it calls, once more.
+    """
+    resolve = dispatcher.get_call_template
+
+    def widened(arguments: Any, keywords: Any) -> Any:
+        if keywords or not dispatcher._can_compile:
+            return resolve(arguments, keywords)
+        dispatcher.compile(tuple(_word(kind) for kind in arguments))
+        dispatcher._can_compile = False  # Resolve to what there is.
+        try:
+            return resolve(arguments, keywords)
+        finally:
+            dispatcher._can_compile = True
+
+    dispatcher.get_call_template = widened
+
+
+def _word(kind: Any) -> Any:
+    """The type that an argument of a type is compiled for."""
+    types: Any = numba.types  # No stubs.
+    kind = types.unliteral(kind)
+    narrow = isinstance(kind, types.Integer) and kind.bitwidth < 64
+    return types.int64 if narrow or isinstance(kind, types.Boolean) else kind
 
 
 @overload

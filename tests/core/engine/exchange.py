@@ -91,7 +91,7 @@ class Exchange:
             self.events.append((session, *decode(data[16:].tobytes())))
             position += length
 
-    def send(self, name: str, session: int = 0, producer: int = 1, **fields: Any) -> int:
+    def send(self, name: str, /, session: int = 0, producer: int = 1, **fields: Any) -> int:
         """A command of an operator or sidecar; its reason (0 done)."""
         if name in ("Tick", "SessionOpen", "SessionClose", "SessionNumbers", "SessionReset",
                     "SessionInbound"):
@@ -105,7 +105,7 @@ class Exchange:
         assert len(results) == 1
         return int(results[0]["reason"])
 
-    def request(self, name: str, session: int = 0, **fields: Any) -> None:
+    def request(self, name: str, /, session: int = 0, **fields: Any) -> None:
         """A client's message, with the session's next number."""
         number = 0
         if session:
