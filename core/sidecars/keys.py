@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from blake3 import blake3
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
@@ -57,6 +58,10 @@ class SigningKey:
         finally:
             temporary.unlink()
         return cls(private)
+
+    def derive(self, purpose: str) -> bytes:
+        """A secret of 32 bytes for another purpose, the same each time."""
+        return blake3(self._key.private_bytes_raw(), derive_key_context=purpose).digest()
 
     def sign(self, message: bytes) -> bytes:
         """The signature, 64 bytes."""

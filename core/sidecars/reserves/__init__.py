@@ -1,0 +1,1 @@
+"""Reserves: proof, to each customer, that what the exchange owes is there."""

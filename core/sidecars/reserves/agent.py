@@ -1,0 +1,255 @@
+"""The reserves sidecar: what is owed and what is there, running all day, attested each hour.
+
+    events ─▶ balances and positions ─▶ running ledger, each second
+                     │ one cut, between two commands, nothing being cleared
+                     ▼
+              tree of liabilities ─┐
+              custody's statement ─┼─▶ attestation n, signed by two keys, carries the hash of n − 1
+              journal head         ┘        <data>/reserves/attestations/<n>.json, public
+                                            <data>/reserves/leaves/<n>.npz, for proofs, private
+
+It sends no commands. While it is down nothing is attested, and the chain shows the gap by its
+times. What has been published is the memory of this process: a lost store loses no epoch.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from core.link import Event
+from core.producers import Producer
+from core.sidecars.books import CLEARING, Books, Position, Posting
+from core.sidecars.custody import EmbeddedCustody
+from core.sidecars.follow import Sidecar
+from core.sidecars.keys import SigningKey
+from core.sidecars.lending.pool import ONE, Pool
+from core.sidecars.pick import pick
+from core.sidecars.reserves import attestation
+from core.sidecars.reserves.attestation import GENESIS, Cut
+from core.sidecars.reserves.files import ReserveFiles
+from core.sidecars.reserves.liabilities import (
+    FIRST_CLIENT,
+    accounts_of,
+    columns_of,
+    leaves_of,
+    parameters_hash,
+)
+from core.sidecars.reserves.tree import Tree
+
+SECOND = 1_000_000_000
+CLEARING_WAIT_NS = 5 * SECOND
+SECRETS = "onebook reserves secrets 1"
+
+MIGRATION = """
+    CREATE TABLE balance (
+        asset INTEGER NOT NULL,
+        account INTEGER NOT NULL,
+        amount INTEGER NOT NULL,
+        touched_index INTEGER NOT NULL,
+        PRIMARY KEY (asset, account)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE position (
+        account INTEGER NOT NULL,
+        instrument INTEGER NOT NULL,
+        quantity INTEGER NOT NULL,
+        cost INTEGER NOT NULL,
+        PRIMARY KEY (account, instrument)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE pool (
+        asset INTEGER PRIMARY KEY,
+        borrow_index INTEGER NOT NULL,
+        lend_index INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE running (
+        asset INTEGER PRIMARY KEY,
+        held INTEGER NOT NULL,
+        owed INTEGER NOT NULL,
+        reserves INTEGER NOT NULL,
+        time INTEGER NOT NULL,
+        sequence INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE request (id INTEGER PRIMARY KEY) STRICT;
+"""
+
+_margin = pick("MarginReport", "account", "maintenanceMargin")
+
+
+class Reserves(Sidecar):
+    """See the module. `journal_head` gives (sequence, hash) of the journal frame that holds one."""
+
+    producer: ClassVar[Producer] = Producer.RESERVES
+    migrations: ClassVar[tuple[str, ...]] = (MIGRATION,)
+
+    def __init__(
+        self,
+        *arguments: Any,
+        directory: Path,
+        custody: EmbeddedCustody,
+        keys: dict[str, SigningKey],
+        journal_head: Callable[[int], tuple[int, bytes]] = lambda _sequence: (0, GENESIS),
+        period_ns: int = 3600 * SECOND,
+        **options: Any,
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self.files = ReserveFiles(directory)
+        self.custody = custody
+        self.keys = keys
+        self.master = master_of(next(iter(keys.values())))
+        self.period_ns = period_ns
+        self.pools: dict[int, Pool] = {}
+        self.books = Books(self.reference, self._post)
+        self._journal_head = journal_head
+        self._maintenance: dict[int, int] = {}
+        self._changed: set[tuple[int, int]] = set()
+        self._ran_at = 0
+        self._wanted_at = 0
+        self._load()
+        for template, handler in self.books.handlers.items():
+            self.handle_template(template, handler)
+        self.handle_fields("IndicesAccrued", self._on_accrued)
+        self.handle("MarginReport", self._on_margin)
+
+    def _load(self) -> None:
+        select = self.store.connection.execute
+        for asset, borrow, lend in select("SELECT * FROM pool"):
+            self.pools[asset] = Pool(asset, borrow, lend)
+        for asset, account, amount, index in select("SELECT * FROM balance"):
+            self.books.balances[account, asset] = amount
+            if account >= FIRST_CLIENT:
+                self._pool(asset, account).place(account, amount, index)
+        for account, instrument, quantity, cost in select("SELECT * FROM position"):
+            self.books.positions[account, instrument] = Position(quantity, cost)
+
+    def _pool(self, asset: int, account: int = 0) -> Pool:
+        pool = self.pools.get(asset)
+        if pool is None:
+            pool = self.pools[asset] = Pool(asset)
+        known = self.reference.accounts.get(account)
+        if known is not None and not known.auto_lend:
+            pool.idle.add(account)
+        return pool
+
+    # ---- learning --------------------------------------------------------------------------------
+
+    def _post(self, posting: Posting) -> None:
+        asset = posting.asset
+        for account in (posting.account, posting.contra):
+            self._changed.add((asset, account))
+            if account >= FIRST_CLIENT:
+                self._pool(asset, account).touch(account, self.books.balances[account, asset])
+
+    def _on_accrued(self, fields: dict[str, Any]) -> None:
+        pool = self._pool(fields["asset"])
+        pool.accrued(fields["borrowIndex"], fields["lendIndex"])
+        self.store.connection.execute(
+            "INSERT OR REPLACE INTO pool VALUES (?, ?, ?)",
+            (pool.asset, pool.borrow_index, pool.lend_index),
+        )
+
+    def _on_margin(self, event: Event) -> None:
+        report = _margin(event.body)
+        self._maintenance[report.account] = report.maintenanceMargin
+
+    # ---- deciding --------------------------------------------------------------------------------
+
+    def decide(self, now: int) -> int:
+        """The running ledger each second; an attestation when one is due or asked for."""
+        work = 0
+        if not self._ran_at <= now < self._ran_at + SECOND:
+            self._ran_at = now
+            self._run(now)
+            work = 1
+        if self._is_wanted(now):
+            self._wanted_at = self._wanted_at or now
+            clearing = any(
+                amount for (account, _), amount in self.books.balances.items()
+                if account == CLEARING
+            )
+            if not clearing or now - self._wanted_at > CLEARING_WAIT_NS:
+                self.attest(now)
+                self._wanted_at = 0
+                work += 1
+        return work
+
+    def _is_wanted(self, now: int) -> bool:
+        last = self.files.last()
+        if last is None or now - last.time >= self.period_ns:
+            return bool(self.reference.assets)
+        row = self.store.connection.execute("SELECT 1 FROM request").fetchone()
+        return row is not None
+
+    def _run(self, now: int) -> None:
+        """What is held, owed and there, asset by asset, as of the last event read."""
+        held = dict.fromkeys(self.reference.assets, 0)
+        owed = dict(held)
+        for (account, asset), amount in self.books.balances.items():
+            if account >= FIRST_CLIENT:
+                side = held if amount > 0 else owed
+                side[asset] = side.get(asset, 0) + abs(amount)
+        reserves = self.custody.holdings()
+        rows = [
+            (asset, held[asset], owed[asset], reserves.get(asset, 0), now, self.last_sequence)
+            for asset in held
+        ]
+        self.store.connection.executemany(
+            "INSERT OR REPLACE INTO running VALUES (?, ?, ?, ?, ?, ?)", rows
+        )
+
+    def attest(self, now: int) -> attestation.Attestation:
+        """Make, sign and publish the next attestation, of the books as they are."""
+        last = self.files.last()
+        epoch, previous = (last.epoch + 1, last.hash) if last is not None else (1, GENESIS)
+        columns = columns_of(self.reference)
+        accounts, house = accounts_of(self.books, self.pools)
+        leaves = leaves_of(accounts, columns, self._maintenance)
+        tree = Tree(leaves, epoch, self.master)
+        cut = Cut(
+            now, self.follower.position, self.last_sequence,
+            *self._journal_head(self.last_sequence), parameters_hash(self.reference),
+        )
+        text = attestation.compose(
+            epoch, previous, cut, (tree.size, tree.root),
+            list(zip(columns, tree.totals, strict=True)),
+            [(*key, amount) for key, amount in house.items()], self.custody.statement(epoch),
+        )
+        signed = attestation.sign(epoch, text, self.keys)
+        self.files.keep(epoch, leaves, columns)
+        self.files.publish(signed)
+        self.store.connection.execute("DELETE FROM request")
+        self.log.info("attested", epoch=epoch, accounts=len(accounts), sequence=cut.sequence,
+                      root=tree.root.hex())
+        return signed
+
+    def before_commit(self) -> None:
+        """Write the balances and positions that changed."""
+        rows = []
+        for asset, account in self._changed:
+            amount = self.books.balances[account, asset]
+            _, index = self._pool(asset).touched.get(account, (0, ONE))
+            rows.append((asset, account, amount, index))
+        execute = self.store.connection.executemany
+        execute("INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?)", rows)
+        positions = self.books.positions
+        execute(
+            "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)",
+            [
+                (*key, positions[key].quantity, positions[key].cost)
+                for key in self.books.changed_positions
+            ],
+        )
+        self._changed.clear()
+        self.books.changed_balances.clear()
+        self.books.changed_positions.clear()
+
+
+def running_ledger(connection: sqlite3.Connection) -> list[tuple[int, ...]]:
+    """Rows of (asset, held, owed, reserves, time, sequence), as of at most a second ago."""
+    rows = connection.execute("SELECT * FROM running ORDER BY asset").fetchall()
+    return [tuple(map(int, row)) for row in rows]
+
+
+def master_of(key: SigningKey) -> bytes:
+    """The master key of all secrets, from the first of the signing keys."""
+    return key.derive(SECRETS)
+

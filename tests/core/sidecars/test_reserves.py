@@ -1,0 +1,460 @@
+"""Proof of reserves: an honest exchange is believed, every known cheat is not."""
+
+import copy
+import json
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.agent import run_until_quiet
+from core.producers import Producer
+from core.sidecars.books import DEPOSIT, WITHDRAWAL, WITHDRAWALS
+from core.sidecars.custody import EmbeddedCustody
+from core.sidecars.keys import SigningKey
+from core.sidecars.lending.pool import ONE as INDEX_ONE
+from core.sidecars.reserves import attestation
+from core.sidecars.reserves.agent import SECOND, Reserves, master_of, running_ledger
+from core.sidecars.reserves.attestation import GENESIS, Attestation
+from core.sidecars.reserves.files import NoProof
+from core.sidecars.reserves.tree import Leaves, Tree, positions_digest
+from tests.core.sidecars.stage import BTC, ONE, USDC, Stage
+from tools import verify_reserves as verifier
+from tools.verify_reserves import Broken
+
+M = 10**6
+HOUR = 3600
+KEYS = {"engine": SigningKey(b"\1" * 32), "attestor": SigningKey(b"\2" * 32)}
+
+
+class Scene:
+    """A reserves sidecar on a stage, with custody holding what was deposited."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.directory = stage.directory / "reserves"
+        self.custody = EmbeddedCustody(stage.directory / "custody.sqlite", clock=stage.clock)
+        self.reserves = self.start()
+        self.deposits: dict[tuple[int, int], int] = {}
+
+    def start(self) -> Reserves:
+        return Reserves(
+            self.stage.store("reserves", Reserves.migrations), self.stage.follower(),
+            self.stage.link(Producer.RESERVES), clock=self.stage.clock,
+            directory=self.directory, custody=self.custody, keys=KEYS,
+        )
+
+    def restart(self, *, forget: bool = False) -> None:
+        self.reserves.store.close()
+        if forget:
+            self.reserves.store.path.unlink()
+        self.reserves = self.start()
+
+    def run(self, seconds: float = 0) -> None:
+        self.stage.now += int(seconds * SECOND)
+        run_until_quiet([self.reserves])
+
+    def deposit(self, account: int, asset: int, amount: int) -> None:
+        self.stage.next()
+        held = self.deposits[account, asset] = self.deposits.get((account, asset), 0) + amount
+        self.stage.balance(account, asset, DEPOSIT, amount, held)
+        self.custody.recognise(f"{self.stage.sequence}", asset, amount)
+
+    @property
+    def public(self) -> Path:
+        return self.reserves.files.attestations
+
+    def proof(self, account: int, epoch: int | None = None) -> dict[str, Any]:
+        files = self.reserves.files
+        epoch = epoch or files.epochs()[-1]
+        return json.loads(json.dumps(files.prove(epoch, account, master_of(KEYS["engine"]))))
+
+    def check(self, proof: dict[str, Any]) -> list[str]:
+        file = self.stage.directory / "proof.json"
+        file.write_text(json.dumps(proof))
+        return verifier.verify_proof(file, self.public, set())
+
+
+@pytest.fixture
+def scene(stage: Stage) -> Scene:
+    stage.venue()
+    stage.next()
+    stage.emit("IndexPriceChanged", asset=BTC, state=0, sources=3, price=50_000 * ONE)
+    stage.emit("MarkPriceChanged", instrument=2, rule=1, price=51_000 * ONE, index=ONE, premium=0)
+    stage.emit("MarkPriceChanged", instrument=3, rule=2, price=ONE // 2, index=0, premium=0)
+    scene = Scene(stage)
+    scene.deposit(100, USDC, 100_000 * M)
+    scene.deposit(101, USDC, 20_000 * M)
+    scene.deposit(102, BTC, 3 * ONE)
+    stage.trade(2, buyer=100, seller=101, price=50_000 * ONE, quantity=ONE, fees=(5 * M, 2 * M))
+    stage.trade(1, buyer=101, seller=102, price=50_000 * ONE, quantity=ONE)  # 101 borrows.
+    stage.trade(3, buyer=100, seller=104, price=ONE // 2, quantity=10 * ONE)
+    scene.run()
+    return scene
+
+
+def test_every_customer_finds_themselves_in_the_tree(scene: Scene) -> None:
+    assert verifier.verify_chain(scene.public, set())
+    said = scene.check(scene.proof(101))
+    values = dict(zip(scene.proof(101)["columns"], scene.proof(101)["values"], strict=True))
+    assert values["owed 0"] == str(30_002 * M)
+    assert values["held 1"] == str(ONE)
+    assert values["short 2"] == str(ONE)
+    # 1 BTC at 50,000, 30,002 owed, short 1 at 50,000 with the mark at 51,000.
+    assert scene.proof(101)["equity"] == str((50_000 - 30_002 - 1_000) * M)
+    assert "Account 101 is in the tree of epoch 1, with:" in said
+    for account in (100, 102, 104):
+        scene.check(scene.proof(account))
+    with pytest.raises(NoProof, match="account 103 had nothing"):
+        scene.proof(103)
+
+
+def test_each_hour_one_more_whatever_dies_in_between(scene: Scene) -> None:
+    for hour in range(5):
+        scene.deposit(100, USDC, M)
+        scene.restart(forget=hour % 2 == 0)
+        scene.run(HOUR)
+        scene.run(60)
+    assert scene.reserves.files.epochs() == [1, 2, 3, 4, 5, 6]
+    assert verifier.verify_chain(scene.public, {KEYS["engine"].public})
+    scene.check(scene.proof(102, epoch=2))
+    with pytest.raises(Broken, match="a key that you named signs nothing here"):
+        verifier.verify_chain(scene.public, {b"x" * 32})
+
+
+def test_on_request_and_the_running_ledger(scene: Scene) -> None:
+    scene.reserves.store.connection.execute("INSERT INTO request VALUES (NULL)")
+    scene.run(1)
+    scene.run(1)
+    assert scene.reserves.files.epochs() == [1, 2]
+    scene.deposit(103, USDC, 7 * M)
+    scene.run(1)
+    rows = {row[0]: row[1:4] for row in running_ledger(scene.reserves.store.connection)}
+    owed = 30_002 * M + 5 * M - 5 * M
+    assert rows[USDC][1] == owed
+    assert rows[USDC][2] == 120_007 * M
+    assert rows[USDC][0] == rows[USDC][2] + owed - 7 * M  # Fees are the house's.
+
+
+def test_nothing_is_attested_while_a_settlement_is_half_done(scene: Scene) -> None:
+    scene.stage.next()
+    scene.stage.emit("PositionSettled", account=101, instrument=2, amount=-1000 * M, cycle=1,
+                     position=-ONE, mark=51_000 * ONE, previousMark=50_000 * ONE, balance=0)
+    scene.run(HOUR)
+    assert scene.reserves.files.epochs() == [1]
+    scene.stage.next()
+    scene.stage.emit("PositionSettled", account=100, instrument=2, amount=1000 * M, cycle=1,
+                     position=ONE, mark=51_000 * ONE, previousMark=50_000 * ONE, balance=0)
+    scene.run(1)
+    assert scene.reserves.files.epochs() == [1, 2]
+    assert verifier.verify_chain(scene.public, set())
+
+
+def test_interest_that_is_not_posted_yet_is_owed_all_the_same(scene: Scene) -> None:
+    scene.stage.next()
+    scene.stage.emit("IndicesAccrued", asset=USDC, borrowIndex=INDEX_ONE * 11 // 10,
+                     lendIndex=INDEX_ONE * 101 // 100, borrowed=0, lent=0)
+    before = {a: scene.proof(a) for a in (100, 101)}
+    scene.run(HOUR)
+    held = scene.proof(100)["columns"].index("held 0")
+    owed = scene.proof(100)["columns"].index("owed 0")
+    lent, debt = int(before[100]["values"][held]), int(before[101]["values"][owed])
+    assert int(scene.proof(100)["values"][held]) == lent + lent // 100
+    assert int(scene.proof(101)["values"][owed]) == debt + debt // 10
+    assert verifier.verify_chain(scene.public, set())
+
+
+def test_a_withdrawal_under_way_is_still_covered(scene: Scene) -> None:
+    stage = scene.stage
+    stage.next()
+    stage.balance(102, USDC, WITHDRAWAL, -50 * M, 0, counter=WITHDRAWALS)
+    scene.custody.send(1, 102, USDC, 50 * M)
+    stage.now += 5 * SECOND
+    scene.custody.sending(1)
+    scene.run(HOUR)
+    assert scene.custody.departed() == {USDC: 50 * M}
+    assert verifier.verify_chain(scene.public, set())
+
+
+def test_the_verifier_runs_alone(scene: Scene, tmp_path: Path) -> None:
+    """A copy of the one file, in an empty directory, without this project on its path."""
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(verifier.__file__, alone / "verify_reserves.py")
+    (alone / "proof.json").write_text(json.dumps(scene.proof(100)))
+    command = [sys.executable, "-I", "verify_reserves.py", "proof", "proof.json", scene.public]
+    done = subprocess.run(command, cwd=alone, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("Everything holds.\n")
+    broken = scene.proof(100) | {"equity": "1"}
+    (alone / "proof.json").write_text(json.dumps(broken))
+    done = subprocess.run(command, cwd=alone, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == "BROKEN: the path does not lead to the published root.\n"
+
+
+# ---- cheats --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda p: p["values"].__setitem__(0, str(int(p["values"][0]) + 1)), "totals"),
+        (lambda p: p["values"].__setitem__(0, "-5"), "is no number"),
+        (lambda p: p["values"].__setitem__(0, str(1 << 100)), "too large"),
+        (lambda p: p["path"][0]["values"].__setitem__(0, "-5"), "is no number"),
+        (lambda p: p["path"][0]["values"].__setitem__(0, str((1 << 128) - 1)), "too large"),
+        (lambda p: p["path"].pop(), "wrong length"),
+        (lambda p: p.__setitem__("index", p["index"] ^ 1), "published root"),
+        (lambda p: p.__setitem__("index", 1 << 40), "outside"),
+        (lambda p: p.__setitem__("account", 103), "published root"),
+        (lambda p: p.__setitem__("secret", "00" * 32), "published root"),
+        (lambda p: p.__setitem__("equity", str(10**12)), "published root"),
+        (lambda p: p.__setitem__("positions", "00" * 32), "published root"),
+        (lambda p: p.__setitem__("columns", p["columns"][::-1]), "other columns"),
+        (lambda p: p.__setitem__("epoch", 9), "no attestation of the proof's epoch"),
+        (lambda p: p.pop("salt"), "this is no proof"),
+        (lambda p: p.__setitem__("path", 5), "this is no proof"),
+    ],
+)
+def test_a_proof_that_was_touched(
+    scene: Scene, change: Callable[[dict[str, Any]], object], what: str
+) -> None:
+    proof = copy.deepcopy(scene.proof(101))
+    change(proof)
+    with pytest.raises(Broken, match=what):
+        scene.check(proof)
+
+
+class Cheat(Tree):
+    """A tree whose maker leaves out the right child's values in one node."""
+
+    def __init__(self, leaves: Leaves, epoch: int, master: bytes, level: int) -> None:
+        super().__init__(leaves, epoch, master)
+        from core.sidecars.reserves import tree
+
+        self.levels = self.levels[: level + 1]
+        hashes, values = self.levels[level]
+        values = values.copy()
+        values[0] -= self.levels[level - 1][1][1]
+        self.levels[level] = (hashes, values)
+        while len(self.levels[-1][0]) > 1:
+            self.levels.append(tree._parents(*self.levels[-1], len(self.levels)))
+
+
+def _leaves(count: int) -> Leaves:
+    numbers = np.arange(100, 100 + count, dtype=np.int64)
+    return Leaves(
+        numbers, np.stack([numbers, numbers * 2], axis=1), numbers, numbers,
+        np.zeros((count, 32), np.uint8),
+    )
+
+
+def _page(tree: Tree) -> verifier.Attestation:
+    return verifier.Attestation(
+        tree.epoch, b"", {}, leaves=tree.size, root=tree.root,
+        columns=dict(zip(("held 0", "owed 0"), tree.totals, strict=True)),
+    )
+
+
+def _proof(tree: Tree, row: int) -> dict[str, Any]:
+    from core.sidecars.reserves.tree import customer_secret
+
+    index, account = int(tree.places[row]), int(tree.leaves.accounts[row])
+    return {
+        "epoch": tree.epoch, "columns": ["held 0", "owed 0"], "index": index, "account": account,
+        "secret": customer_secret(b"m" * 32, account).hex(), "salt": tree.salt(index).hex(),
+        "values": [str(v) for v in tree.leaves.values[row]],
+        "equity": str(tree.leaves.equity[row]), "maintenance": str(tree.leaves.maintenance[row]),
+        "positions": bytes(tree.leaves.positions[row]).hex(),
+        "path": [{"hash": s.hash.hex(), "values": [str(v) for v in s.values]}
+                 for s in tree.path(index)],
+    }
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 31, 64])
+def test_all_sizes_of_trees(count: int) -> None:
+    tree = Tree(_leaves(count), 3, b"m" * 32)
+    assert sorted(tree.places) == sorted(set(tree.places))
+    for row in range(count):
+        verifier.check_proof(_proof(tree, row), _page(tree))
+    assert tree.totals[0] == sum(range(100, 100 + count))
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_a_branch_left_out_of_a_sum(level: int) -> None:
+    """Maxwell's tree with unbound sums would accept this; here somebody's path breaks."""
+    honest = Tree(_leaves(8), 1, b"m" * 32)
+    cheat = Cheat(_leaves(8), 1, b"m" * 32, level)
+    assert cheat.totals[0] < honest.totals[0]
+    broken = 0
+    for row in range(8):
+        try:
+            verifier.check_proof(_proof(cheat, row), _page(cheat))
+        except Broken:
+            broken += 1
+    assert broken >= 1 << level
+
+
+def test_swapped_children_and_other_levels_do_not_pass() -> None:
+    tree = Tree(_leaves(8), 1, b"m" * 32)
+    proof = _proof(tree, 0)
+    inner = copy.deepcopy(proof)
+    inner["path"] = inner["path"][1:] + inner["path"][:1]
+    with pytest.raises(Broken):
+        verifier.check_proof(inner, _page(tree))
+
+
+def test_negative_gross_values_are_never_made_into_a_tree() -> None:
+    leaves = _leaves(4)
+    leaves.values[1, 0] = -5
+    with pytest.raises(ValueError, match="never below zero"):
+        Tree(leaves, 1, b"m" * 32)
+    leaves.values[1, 0] = 1 << 61
+    leaves.values[2, 0] = 1 << 61
+    with pytest.raises(ValueError, match="a total is beyond"):
+        Tree(leaves, 1, b"m" * 32)
+
+
+def test_one_leaf_cannot_be_given_to_two_customers() -> None:
+    tree = Tree(_leaves(8), 1, b"m" * 32)
+    other = _proof(tree, 3) | {"account": 107}
+    with pytest.raises(Broken, match="published root"):
+        verifier.check_proof(other, _page(tree))
+
+
+def test_a_debt_netted_against_another_customers_deposit() -> None:
+    """The creditor's own statement says 102; the netted tree cannot prove that."""
+    leaves = _leaves(8)
+    netted = Leaves(*(array.copy() for array in leaves))
+    netted.values[2, 0] -= 50
+    netted.values[5, 1] -= 50
+    tree = Tree(netted, 1, b"m" * 32)
+    proof = _proof(tree, 2)
+    assert proof["values"][0] != str(leaves.values[2, 0])
+    with pytest.raises(Broken):
+        verifier.check_proof(proof | {"values": ["102", "204"]}, _page(tree))
+
+
+def _resign(scene: Scene, epoch: int, change: Callable[[str], str]) -> None:
+    """The exchange itself publishes something else under its own keys."""
+    path = scene.public / f"{epoch:08d}.json"
+    text = change(json.loads(path.read_bytes())["text"]).encode()
+    found = next(line for line in text.decode().splitlines() if line.startswith("epoch "))
+    attestation.publish(scene.public, attestation.sign(int(found.split()[1]), text, KEYS))
+
+
+def _line(text: str, kind: str) -> str:
+    return next(line for line in text.splitlines() if line.startswith(kind))
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda t: t.replace(_line(t, "column held 0"), "column held 0 1"), ""),
+        (lambda t: t.replace(_line(t, "holds 0"), "holds 0 999999999999999"), "custody did not"),
+        (lambda t: t.replace(_line(t, "column held 1"), "column held 1 99999999999"), "a hole"),
+        (lambda t: t.replace(_line(t, "column held 1"), "column held 1 -5"), "is no number"),
+        (lambda t: t + "holds 0 5\n", "stated twice"),
+        (lambda t: t + _line(t, "column held 1") + "\n", "stated twice"),
+        (lambda t: t.replace(_line(t, "column long 2"), "column long 2 7"), "long but"),
+        (lambda t: t.replace(_line(t, "leaves"), "leaves 6"), "no power of two"),
+        (lambda t: t + "mint 0 5\n", "nobody knows"),
+        (lambda t: t.replace(_line(t, "time"), "time 1"), "another time"),
+        (lambda t: t.replace("epoch 2", "epoch 3"), "custody did not sign"),
+        (lambda t: t.replace(_line(t, "previous"), "previous " + "0" * 64), "does not follow"),
+    ],
+)
+def test_a_page_that_says_something_else(
+    scene: Scene, change: Callable[[str], str], what: str
+) -> None:
+    scene.run(HOUR)
+    _resign(scene, 2, change)
+    if what == "":  # Fewer liabilities balance, but then nobody's proof leads there.
+        with pytest.raises(Broken, match="totals"):
+            scene.check(scene.proof(100))
+        return
+    with pytest.raises(Broken, match=what):
+        verifier.verify_chain(scene.public, set())
+
+
+def test_an_old_root_shown_again(scene: Scene) -> None:
+    """Nothing of an old page serves for a new epoch: leaves, custody and the chain all know it."""
+    old = json.loads((scene.public / "00000001.json").read_bytes())["text"]
+    scene.deposit(100, USDC, M)
+    scene.run(HOUR)
+    _resign(scene, 2, lambda new: new.replace(_line(new, "root"), _line(old, "root")))
+    with pytest.raises(Broken):
+        scene.check(scene.proof(100))
+
+
+def test_history_cannot_be_rewritten_or_thinned_out(scene: Scene) -> None:
+    for _ in range(3):
+        scene.run(HOUR)
+    aside = scene.stage.directory / "aside.json"
+    second = scene.public / "00000002.json"
+    second.rename(aside)
+    with pytest.raises(Broken, match="epoch 2 is missing"):
+        verifier.verify_chain(scene.public, set())
+    aside.rename(second)
+    _resign(scene, 2, lambda text: text.replace(_line(text, "parameters"), "parameters 00"))
+    with pytest.raises(Broken, match="attestation 3: it does not follow"):
+        verifier.verify_chain(scene.public, set())
+
+
+def test_other_keys_are_not_believed(scene: Scene) -> None:
+    path = scene.public / "00000001.json"
+    value = json.loads(path.read_bytes())
+    text = value["text"].encode()
+    stranger = SigningKey(b"\7" * 32)
+    for keys, what in (
+        ({"engine": KEYS["engine"]}, "both the engine and the attestor"),
+        ({"engine": KEYS["engine"], "attestor": KEYS["engine"]}, "one and the same key"),
+    ):
+        attestation.publish(scene.public, attestation.sign(1, text, keys))
+        with pytest.raises(Broken, match=what):
+            verifier.verify_chain(scene.public, set())
+    forged = Attestation(1, text, (
+        ("engine", KEYS["engine"].public, KEYS["engine"].sign(text)),
+        ("attestor", KEYS["attestor"].public, stranger.sign(text)),
+    ))
+    attestation.publish(scene.public, forged)
+    with pytest.raises(Broken, match="signature of the attestor is wrong"):
+        verifier.verify_chain(scene.public, set())
+    path.write_text("{}")
+    with pytest.raises(Broken, match="this is no attestation"):
+        verifier.verify_chain(scene.public, set())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_bytes_changed_in_a_proof_are_always_noticed(scene: Scene, seed: int) -> None:
+    proof, chance = scene.proof(100), random.Random(seed)
+    text = json.dumps(proof)
+    names = ("columns", "format")  # Compared by name, or not at all.
+    for _ in range(150):
+        place = chance.randrange(len(text))
+        letter = chance.choice("0123456789abcdef")
+        if text[place] not in "0123456789abcdef" or text[place] == letter:
+            continue
+        changed = text[:place] + letter + text[place + 1 :]
+        try:
+            value = json.loads(changed)
+        except ValueError:
+            continue
+        if any(value.get(name) != proof[name] for name in names) or value == proof:
+            continue
+        with pytest.raises(Broken):
+            scene.check(value)
+
+
+def test_positions_digest_is_about_the_set() -> None:
+    assert positions_digest([]) == bytes(32)
+    assert positions_digest([(2, 5), (3, -1)]) == positions_digest([(3, -1), (2, 5)])
+    assert positions_digest([(2, 5)]) != positions_digest([(2, -5)])
+    assert GENESIS == bytes(32)
