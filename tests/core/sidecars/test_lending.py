@@ -1,5 +1,6 @@
 """Rates, indices to the unit, and a pool that never pays out more than it takes."""
 
+import itertools
 import random
 from typing import Any
 
@@ -22,7 +23,7 @@ def test_the_curve_has_a_knee_and_gets_steeper() -> None:
         0, 40_000, 80_000, 600_000, 600_000
     ]
     rates = [rate_at(CURVE, u) for u in range(0, 1_000_001, 5000)]
-    steps = [after - before for before, after in zip(rates, rates[1:], strict=False)]
+    steps = [after - before for before, after in itertools.pairwise(rates)]
     assert all(step >= 0 for step in steps)
     assert max(steps[:160]) < min(steps[160:]) < max(steps[190:])
 
