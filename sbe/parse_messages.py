@@ -14,6 +14,7 @@ from sbe.layout import (
     Group,
     Message,
     Scalar,
+    Type,
     count_max,
 )
 from sbe.parse_types import Types, description_of, name_of, number
@@ -95,7 +96,7 @@ def _field(node: Node, types: Types, position: int, floor: int) -> Element:
     if target is None:
         raise node.error("missing-attribute", f"field {name} has no type")
     kind = types.resolve(target, node)
-    if isinstance(kind, Scalar) and kind.length == 0:
+    if _is_variable(kind):
         raise node.error("length", f"field {name} has a variable length")
     element = types.element(node, name, kind, position)
     return replace(
@@ -105,6 +106,12 @@ def _field(node: Node, types: Types, position: int, floor: int) -> Element:
         time_unit=node.get("timeUnit"),
         epoch=node.get("epoch"),
     )
+
+
+def _is_variable(kind: Type) -> bool:
+    if isinstance(kind, Composite):
+        return any(_is_variable(m.type) for m in kind.members if m.presence != CONSTANT)
+    return isinstance(kind, Scalar) and kind.length == 0
 
 
 def _group(node: Node, types: Types, floor: int) -> Group:

@@ -129,6 +129,8 @@ class SecondOpinion:
         numbers = self.numbers(dimension, self.at)
         self.at += size
         self.leaves[f"{path}#"] = numbers["numInGroup"]
+        if numbers["numInGroup"] > len(data := self.data):
+            raise TooShort(f"{numbers['numInGroup']} entries in {len(data)} bytes")
         return [
             self.block(node, numbers["blockLength"], f"{path}[{i}]", since)
             for i in range(numbers["numInGroup"])
@@ -177,22 +179,28 @@ class SecondOpinion:
                 if local(kind) == "enum":
                     return wanted
                 return self.choice_value(self.types[enum], chosen)
-            text = "".join(node.itertext()).strip()
+            text = "".join(node.itertext()).strip() or "".join(kind.itertext()).strip()
             return text if kind.attrib["primitiveType"] == "char" else int(text)
         return None
 
     def choice_value(self, enum: ET.Element, choice: ET.Element) -> int:
-        text = (choice.text or "").strip()
-        return ord(text) if self.encoding(enum) == "char" else int(text)
+        text = "".join(choice.itertext())
+        return ord(text.strip() or text[:1]) if self.encoding(enum) == "char" else int(text)
 
     def optional(self, use: ET.Element, kind: ET.Element) -> bool:
         if use.get("presence") is not None:
             return use.get("presence") == "optional"
-        return local(kind) == "type" and kind.get("presence") == "optional"
+        if local(kind) == "enum" and kind.get("presence") is None:
+            kind = self.named(kind.attrib["encodingType"])
+        return kind.get("presence") == "optional"
 
     def null(self, kind: ET.Element) -> Any:
+        if local(kind) == "enum":
+            return self.null(self.named(kind.attrib["encodingType"]))
         own = kind.get("nullValue")
-        return default_null(self.encoding(kind)) if own is None else int(own)
+        if own is None:
+            return default_null(self.encoding(kind))
+        return ord(own) if self.encoding(kind) == "char" else float(own) if "." in own else int(own)
 
     def value(self, use: ET.Element, kind: ET.Element, at: int, path: str) -> Any:
         fixed = self.constant(use, kind)
@@ -217,7 +225,7 @@ class SecondOpinion:
     def array(self, use: ET.Element, kind: ET.Element, at: int, path: str, length: int) -> Any:
         primitive, optional = self.encoding(kind), self.optional(use, kind)
         width = struct.calcsize("<" + LETTERS[primitive])
-        if width > 1:
+        if width > 1 or primitive == "int8":
             items = [self.unpack(primitive, at + i * width) for i in range(length)]
             self.leaves[path] = items
             null = self.null(kind)
@@ -231,16 +239,26 @@ class SecondOpinion:
         return raw.split(b"\0")[0].decode(kind.get("characterEncoding", "ascii"))
 
     def composite(self, use: ET.Element, kind: ET.Element, at: int, path: str) -> Any:
-        values, offset, first = {}, 0, None
+        values, offset, null = {}, 0, None
         for member in kind:
             name = member.attrib["name"]
             inner = self.named(member.attrib["type"]) if local(member) == "ref" else member
             offset = int(member.get("offset", offset))
             values[name] = self.value(member, inner, at + offset, f"{path}.{name}")
             if self.constant(member, inner) is None:
+                if null is None:
+                    null = self.is_null(inner, at + offset)
                 offset += self.size_of(inner)
-                first = name if first is None else first
-        return None if self.optional(use, kind) and first and values[first] is None else values
+        return None if null and self.optional(use, kind) else values
+
+    def is_null(self, kind: ET.Element, at: int) -> bool:
+        """Whether what stands there is the null of its type, optional or not."""
+        if local(kind) == "composite":
+            first = next(m for m in kind if self.constant(m, m) is None)
+            inner = self.named(first.attrib["type"]) if local(first) == "ref" else first
+            return self.is_null(inner, at + int(first.get("offset", "0")))
+        raw = self.unpack(self.encoding(kind), at)
+        return local(kind) != "set" and bool(raw == self.null(kind) or raw != raw)
 
     # Sizes
 

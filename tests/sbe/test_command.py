@@ -106,6 +106,15 @@ def test_a_header_with_members_of_its_own() -> None:
     assert json.loads(lines[0]) == order
 
 
+def test_loose_writes_what_breaks_its_type() -> None:
+    line = json.dumps({"name": "Gaps", "odd": 2**64 - 1, "far": 1, "next": 1})
+    _, lines, _ = onebook("encode", FEATURES_XML, lines=line)
+    assert json.loads(lines[0]) == {"error": "Gaps.odd: is null"}
+    _, hexes, _ = onebook("encode", FEATURES_XML, "--loose", lines=line)
+    _, lines, _ = onebook("decode", FEATURES_XML, lines=hexes[0])
+    assert json.loads(lines[0])["problems"] == ["Gaps.odd: is null, but required"]
+
+
 def test_lint(tmp_path: Path) -> None:
     old, new = tmp_path / "old.xml", tmp_path / "new.xml"
     types = (SCHEMAS / "features_types.xml").read_text()

@@ -8,7 +8,7 @@ import pytest
 from sbe.codec import Codec
 from sbe.errors import SchemaError
 from sbe.parser import load, loads
-from tests.sbe.kit import Bytes, codec, compiled, features, own, schema_text, wide_header
+from tests.sbe.kit import Bytes, check, codec, compiled, features, own, schema_text, wide_header
 
 
 def message(body: str, attributes: str = "") -> str:
@@ -248,6 +248,41 @@ def test_case_43_names_that_python_minds() -> None:
     # The group's own count came first, so the field of that name is the second.
     assert module.final_final_count_2(entry) == 5
     assert module.final_final_lambda4(entry) == 6
+
+
+def test_habits_of_published_schemas() -> None:
+    """What venues do that a strict reading of the standard would not have."""
+    types = """<type name="OptionalByte" primitiveType="uint8" presence="optional" nullValue="0"/>
+        <enum name="Account" encodingType="OptionalByte"><validValue name="own">3</validValue>
+        </enum>
+        <type name="One" primitiveType="uint32" presence="constant">1</type>
+        <composite name="blob"><type name="length" primitiveType="uint8"/>
+        <type name="varData" primitiveType="int8"/></composite>"""
+    body = """<field name="kind" id="1" type="Account" presence="constant" valueRef="Account.own"/>
+        <field name="one" id="2" type="One" presence="constant"/>
+        <field name="account" id="3" type="Account"/>
+        <group name="g" id="3"><field name="x" id="1" type="uint8"/></group>
+        <data name="d" id="4" type="blob"/>"""
+    schema = own(message(body), types)
+    data = Codec(schema).encode("M", {"account": None, "d": b"ab"})
+    assert data[8:].hex() == "00" + "01000000" + "026162"
+    expected = {"kind": "own", "one": 1, "account": None, "g": [], "d": b"ab"}
+    assert Codec(schema).decode(data)[1] == expected
+    assert check(schema, data) == 0
+
+
+def test_descriptions_typed_in_an_office_program(tmp_path: Path) -> None:
+    text = schema_text('<message name="M" id="1" description="a – b"/>')
+    path = tmp_path / "office.xml"
+    path.write_bytes(b'<?xml version="1.0" encoding="UTF-8"?>' + text.encode("cp1252"))
+    assert load(path).messages[0].description == "a – b"
+    path.write_bytes(b'<?xml version="1.0" encoding="ISO-8859-1"?>' + text.encode("cp1252"))
+    assert load(path).messages[0].name == "M"
+
+
+def test_a_field_of_variable_length_is_a_schema_error() -> None:
+    with pytest.raises(SchemaError, match="length: field a has a variable length"):
+        own(message('<field name="a" id="1" type="varData"/>'))
 
 
 def test_case_44_timestamps() -> None:

@@ -37,9 +37,17 @@ def layout(schema: Path) -> int:
 
 
 @app.command
-def encode(schema: Path) -> int:
-    """Turn JSON lines into hex lines; a line that can't be encoded gives {"error": …}."""
-    return _each_line(schema, encode_line)
+def encode(schema: Path, *, loose: bool = False) -> int:
+    """Turn JSON lines into hex lines; a line that can't be encoded gives {"error": …}.
+
+    Parameters
+    ----------
+    schema
+        The XML.
+    loose
+        Write what fits the bytes, though it breaks its type.
+    """
+    return _each_line(schema, encode_line, strict=not loose)
 
 
 @app.command
@@ -80,9 +88,9 @@ def generate(schema: Path | None = None) -> int:
     return 0
 
 
-def _each_line(schema: Path, turn: Callable[[Codec, str], str]) -> int:
+def _each_line(schema: Path, turn: Callable[[Codec, str], str], strict: bool = True) -> int:
     try:
-        codec = Codec.load(schema)
+        codec = Codec.load(schema, strict=strict)
     except SbeError as error:
         return _refuse(error)
     for line in sys.stdin:
