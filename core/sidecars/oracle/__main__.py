@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from blake3 import blake3
-
 from core.config import Configuration, OracleSource
 from core.link import Event, EventFollower
 from core.sidecars.oracle.agent import Oracle
 from core.sidecars.oracle.index import Weighed
-from core.sidecars.oracle.outcomes import Rules
+from core.sidecars.oracle.outcomes import Rules, hash_of_rules
 from core.sidecars.oracle.sources import (
     FileSource,
     HttpSource,
@@ -68,7 +66,7 @@ def make_rules(configuration: Configuration, since: int) -> dict[int, Rules]:
         elif event.cutoff_in_seconds:
             cutoff = since + event.cutoff_in_seconds * SECOND
         rules[numbers.events[event.symbol]] = Rules(
-            event.symbol, blake3(event.rules.encode()).digest(),
+            event.symbol, hash_of_rules(event.rules),
             tuple(bytes.fromhex(key) for key in event.reporters), event.quorum,
             event.dispute_seconds * SECOND, bytes.fromhex(event.arbiter), cutoff, event.void_price,
         )

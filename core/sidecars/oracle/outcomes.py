@@ -14,10 +14,12 @@ event waits for an operator. Price-linked markets need nobody: the recorded inde
 import json
 import sqlite3
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
+from core.config import load
 from core.reference import Instrument
 from core.sidecars.follow import REASON_NONE, Result
 from core.sidecars.oracle.history import Average
@@ -318,6 +320,20 @@ def comes_true(instrument: Instrument, price: int) -> bool:
     if instrument.kind == PRICE_BELOW:
         return price < high
     return low <= price < high
+
+
+def rules_hash(config: Path, market: str) -> tuple[int, bytes]:
+    """Number and rules' hash of an event of a configuration, by its symbol. Raises ValueError."""
+    configuration = load(config)
+    for event in configuration.event:
+        if event.symbol == market:
+            return configuration.numbers().events[market], hash_of_rules(event.rules)
+    raise ValueError(f"no event of the symbol {market}")
+
+
+def hash_of_rules(rules: str) -> bytes:
+    """The hash under which a market's rules are listed and signed."""
+    return blake3(rules.encode()).digest()
 
 
 def record_hash(

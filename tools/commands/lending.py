@@ -1,0 +1,89 @@
+"""Show the lending pools: what is lent and borrowed, what it costs, and what is stopped, and why.
+
+With `--plot FILE` the curve of rates is drawn, with each pool where it stands.
+"""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from core.config import ConfigurationError, load
+from core.errors import CoreError
+from core.reference import Asset
+from core.sidecars.lending.__main__ import curve_of
+from core.sidecars.lending.agent import latest_accruals
+from core.sidecars.lending.curve import Knot, rate_at
+from tools.stores import (
+    amount_text,
+    data_directory,
+    fail,
+    moment,
+    percent,
+    read_store,
+    reference_of,
+)
+
+
+def lending(
+    *, plot: Path | None = None, instance: str = "onebook", data: Path | None = None
+) -> int:
+    """Show the lending pools.
+
+    Parameters
+    ----------
+    plot
+        Draw the curve into this file (PNG, SVG or PDF).
+    """
+    try:
+        with read_store(instance, data, "lending") as connection:
+            reference, accruals = reference_of(connection), latest_accruals(connection)
+        configuration = load(data_directory(instance, data) / "run" / "config.json")
+    except (CoreError, ConfigurationError) as error:
+        return fail(error)
+    curve = curve_of(configuration.lending)
+    table = Table("asset", "lent", "borrowed", "utilisation", "ceiling", "borrow a year",
+                  "lend a year", "borrowing and redeeming", "as of")
+    places = {}
+    for number, (at, utilisation, borrow, lend, borrowed, lent, *_) in accruals.items():
+        asset = reference.assets[number]
+        places[asset.name] = utilisation
+        table.add_row(
+            asset.name, amount_text(lent, asset.decimals), amount_text(borrowed, asset.decimals),
+            percent(utilisation), percent(asset.utilisation_ceiling), percent(borrow),
+            percent(lend), state_text(asset, utilisation), moment(at),
+        )
+    Console().print(table)
+    if plot is not None:
+        draw(curve, places, plot)
+        print(plot)
+    return 0
+
+
+def state_text(asset: Asset, utilisation: int) -> str:
+    """Whether an asset may be borrowed and taken out, and if not, why."""
+    if utilisation >= asset.utilisation_ceiling > 0:
+        return f"stopped: {percent(utilisation)} is lent out, the ceiling is " + percent(
+            asset.utilisation_ceiling
+        )
+    return "open"
+
+
+def draw(curve: tuple[Knot, ...], places: dict[str, int], path: Path) -> None:
+    """The curve, and each pool on it."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4))
+    axes.plot([k.utilisation / 1e4 for k in curve], [k.rate / 1e4 for k in curve], color="black")
+    for name, utilisation in places.items():
+        rate = rate_at(curve, utilisation)
+        axes.plot(utilisation / 1e4, rate / 1e4, "o")
+        axes.annotate(name, (utilisation / 1e4, rate / 1e4), xytext=(6, 6),
+                      textcoords="offset points")
+    axes.set(xlabel="utilisation, %", ylabel="borrow rate, % a year", title="Cost of borrowing")
+    axes.grid(alpha=0.3)
+    figure.savefig(path, bbox_inches="tight")
+    pyplot.close(figure)

@@ -1,0 +1,131 @@
+"""Say and see what came true: reports, disputes and arbitration of markets, and their record.
+
+    onebook oracle show [MARKET]                          states, reports and the hash chain
+    onebook oracle report MARKET PAYOUT… --key FILE       a reporter's signed word
+    onebook oracle dispute MARKET PAYOUT… --key FILE      against a proposal, with what is right
+    onebook oracle arbitrate MARKET PAYOUT… --key FILE    the arbiter's last word
+    onebook oracle key FILE                               make a key, print its public half
+
+A payout is what one YES of each outcome pays, 0 to 1, in the order of the outcomes.
+"""
+
+import json
+import time
+from pathlib import Path
+
+from cyclopts import App
+from rich.console import Console
+from rich.table import Table
+
+from core.config import ConfigurationError, fixed
+from core.errors import CoreError
+from core.sidecars.keys import SigningKey
+from core.sidecars.oracle.outcomes import rules_hash, verify_records
+from core.sidecars.oracle.reports import (
+    ARBITRATION,
+    DISPUTE,
+    REPORT,
+    Statement,
+    evidence_of,
+)
+from tools.stores import data_directory, fail, moment, read_store, reference_of, write_store
+
+oracle = App(name="oracle", help=(__doc__ or "").partition("\n")[0])
+
+
+@oracle.command
+def show(
+    market: str | None = None, *, instance: str = "onebook", data: Path | None = None
+) -> int:
+    """Show where markets stand and every step of the record; exit code 1 if its chain is broken."""
+    console = Console()
+    try:
+        with read_store(instance, data, "oracle") as connection:
+            states = connection.execute("SELECT event, state, final_at FROM market").fetchall()
+            rows = connection.execute("SELECT * FROM record ORDER BY ordinal").fetchall()
+            reference = reference_of(connection)
+            count = verify_records(connection)
+    except CoreError as error:
+        return fail(error)
+    except ValueError as error:
+        return fail(error)
+    table = Table("market", "state", "final at", title="markets", title_justify="left")
+    for event, state, final_at in states:
+        table.add_row(reference.events[event].title, state, moment(final_at))
+    console.print(table)
+    table = Table("", "time", "what", "market", "said", "hash")
+    for ordinal, at, kind, subject, body, digest in rows:
+        if market is None or subject == market:
+            table.add_row(str(ordinal), moment(at), kind, subject, said(body), digest.hex()[:12])
+    console.print(table)
+    print(f"{count} records, each carries the hash of the one before.")
+    return 0
+
+
+def said(body: str) -> str:
+    """The body of a record in one line."""
+    value = json.loads(body)
+    statement = value.pop("statement", None)
+    parts = [f"{name}={item}" for name, item in value.items()]
+    if statement is not None:
+        parts.append(f"payouts={statement['payouts']} by {statement['signer'][:12]}")
+        parts.append(f"evidence={statement['evidence'][:12]}")
+    return " ".join(parts)
+
+
+@oracle.command
+def key(file: Path) -> int:
+    """Make a signing key (or read it, if it is there) and print its public half."""
+    try:
+        print(SigningKey.load_or_make(file).public.hex())
+    except CoreError as error:
+        return fail(error)
+    return 0
+
+
+@oracle.command
+def report(
+    market: str, *payouts: str, key: Path, evidence: Path | None = None,
+    instance: str = "onebook", data: Path | None = None,
+) -> int:
+    """Sign and hand in what came true."""
+    return hand_in(REPORT, market, payouts, key, evidence, instance, data)
+
+
+@oracle.command
+def dispute(
+    market: str, *payouts: str, key: Path, evidence: Path | None = None,
+    instance: str = "onebook", data: Path | None = None,
+) -> int:
+    """Sign and hand in that a proposal is wrong."""
+    return hand_in(DISPUTE, market, payouts, key, evidence, instance, data)
+
+
+@oracle.command
+def arbitrate(
+    market: str, *payouts: str, key: Path, evidence: Path | None = None,
+    instance: str = "onebook", data: Path | None = None,
+) -> int:
+    """Sign and hand in the arbiter's decision."""
+    return hand_in(ARBITRATION, market, payouts, key, evidence, instance, data)
+
+
+def hand_in(
+    kind: str, market: str, payouts: tuple[str, ...], key: Path, evidence: Path | None,
+    instance: str, data: Path | None,
+) -> int:
+    """Sign a statement with a key file and put it into the oracle's inbox."""
+    try:
+        number, rules = rules_hash(data_directory(instance, data) / "run" / "config.json", market)
+        statement = Statement(
+            kind, number, market, rules, tuple(fixed(payout) for payout in payouts),
+            evidence_of(evidence.read_bytes() if evidence else b""), time.time_ns(),
+        )
+        signed = statement.sign(SigningKey.load(key))
+        with write_store(instance, data, "oracle") as connection:
+            body = json.dumps(signed.to_json())
+            connection.execute("INSERT INTO inbox (body) VALUES (?)", (body,))
+    except (CoreError, ConfigurationError, ValueError, OSError) as error:
+        return fail(error)
+    print(statement.text().decode(), end="")
+    return 0
