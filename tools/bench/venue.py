@@ -2,7 +2,7 @@
 
     stream = CommandStream()
     stream.add("RegisterOwner", owner=100, …)       keys are filled in
-    stream.add("NewOrderSingle", session=7, …)      sequence and time are stamped densely
+    stream.add("NewOrderSingle", sender=7, …)      sequence and time are stamped densely
     stream.frames()                                 uint8 array for `run_batch` or a ring
 """
 
@@ -38,12 +38,12 @@ class CommandStream:
         self._frames: list[bytes] = []
         self._numbers: dict[int, int] = {}
 
-    def add(self, message: str, /, *, session: int = 0, **fields: Any) -> int:
+    def add(self, message: str, /, *, sender: int = 0, **fields: Any) -> int:
         """Append a command; its sequence. Client messages get the session's next number."""
         self.sequence += 1
         if "header" not in fields and message in CLIENT_MESSAGES:
-            number = self._numbers.get(session, 0) + 1 if session else 0
-            self._numbers[session] = number
+            number = self._numbers.get(sender, 0) + 1 if sender else 0
+            self._numbers[sender] = number
             fields["header"] = {"sendingTime": self.time_ns, "msgSeqNum": number}
         elif message not in CLIENT_MESSAGES | UNKEYED and "key" not in fields:
             self.key += 1
@@ -52,7 +52,7 @@ class CommandStream:
         length = (COMMAND_HEADER_SIZE + len(body) + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT
         self._position += length
         position = (self._position >> 5) & 0xFFFFFFFF
-        head = bytearray(COMMAND_HEADER.pack(length, self.producer, 0, session, position))
+        head = bytearray(COMMAND_HEADER.pack(length, self.producer, 0, sender, position))
         head[16:24] = self.sequence.to_bytes(8, "little")
         head[24:32] = self.time_ns.to_bytes(8, "little")
         self._frames.append((bytes(head) + body).ljust(length, b"\0"))
@@ -87,12 +87,12 @@ ORDER_TYPES = {"Market": 1, "Limit": 2, "Stop": 3, "StopLimit": 4}
 FORCES = {"Day": 0, "GoodTillCancel": 1, "ImmediateOrCancel": 3, "FillOrKill": 4, "GoodTillDate": 6}
 
 
-def new_order(stream: CommandStream, *, session: int = 0, **fields: Any) -> int:
+def new_order(stream: CommandStream, *, sender: int = 0, **fields: Any) -> int:
     """Append a NewOrderSingle; what isn't given has its ordinary value."""
     values = ORDER_DEFAULTS | fields
     values["ordType"] = ORDER_TYPES.get(values["ordType"], values["ordType"])
     values["timeInForce"] = FORCES.get(values["timeInForce"], values["timeInForce"])
-    return stream.add("NewOrderSingle", session=session, **values)
+    return stream.add("NewOrderSingle", sender=sender, **values)
 
 
 def found_venue(

@@ -1,0 +1,162 @@
+"""Measure this build on this machine, each figure beside a baseline timed in the same run.
+
+    engine    the core: sequencer, margin, matching, journal; and matching alone
+    ring      the hand-over between two processes, beside a pipe
+    journal   appends under both policies, beside bare write + fdatasync
+    fix       an order through the FIX door and back, beside a bare uvloop echo
+    binary    the same through the binary door
+    sbe       encoding and decoding, beside struct
+
+Latencies are measured at an offered rate, from when each message was due. A rate that was not
+reached is an error, not a result: exit code 3.
+"""
+
+import importlib
+import inspect
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+from cyclopts import Parameter
+from hdrh.histogram import HdrHistogram
+from hdrh.log import HistogramLogWriter
+from rich.console import Console
+from rich.table import Table
+
+EXIT_RATE_MISSED = 3
+_HIGHEST_NS = 60_000_000_000
+_DIGITS = 3
+
+Subject = Literal["engine", "ring", "journal", "fix", "binary", "sbe"]
+
+
+def bench(
+    subject: Subject,
+    /,
+    *,
+    rate: Annotated[int | None, Parameter(["--rate", "-R"], help="Offered rate, a second.")] = None,
+    seconds: Annotated[
+        float | None, Parameter(["--seconds", "-d"], help="How long to offer it.")
+    ] = None,
+    operations: Annotated[
+        int | None, Parameter(help="Operations of the part that runs as fast as it can.")
+    ] = None,
+    policy: Annotated[
+        Literal["async", "fsync"] | None, Parameter(help="Journal policy (fix, binary).")
+    ] = None,
+    idle: Annotated[
+        Literal["adaptive", "spin"] | None, Parameter(help="How processes wait (fix, binary).")
+    ] = None,
+    as_json: Annotated[bool, Parameter("--json", negative="")] = False,
+    hlog: Annotated[Path | None, Parameter(help="Write the latency histograms here.")] = None,
+) -> int:
+    """Measure SUBJECT and print what was measured."""
+    console = Console(stderr=True)
+    module = importlib.import_module(f"tools.bench.{subject}")
+    asked = {
+        "rate": rate, "seconds": seconds, "policy": policy, "idle": idle, "operations": operations,
+    }
+    known = inspect.signature(module.measure).parameters
+    given = {name: value for name, value in asked.items() if value is not None}
+    if unknown := sorted(given.keys() - known.keys()):
+        console.print(f"bench {subject} knows no --{unknown[0]}", style="red")
+        return 2
+    with console.status(f"measuring {subject} (a first run compiles)"):
+        result: dict[str, Any] = module.measure(**given)
+    samples = result.pop("samples", {})
+    result["environment"] = environment()
+    if hlog is not None:
+        write_histograms(hlog, samples)
+    if as_json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(result)).decode() + "\n")
+    else:
+        show(result, Console())
+    missed = missed_rates(result)
+    for name in missed:
+        console.print(f"{name}: the offered rate was NOT reached: no result", style="bold red")
+    return EXIT_RATE_MISSED if missed else 0
+
+
+def environment() -> dict[str, Any]:
+    """Where and with what this was measured."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line for line in lines if line.startswith("model name")]
+    return {
+        "cpu": names[0].partition(":")[2].strip() if names else platform.processor(),
+        "cpus": len(names),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "commit": commit,
+    }
+
+
+def missed_rates(result: dict[str, Any], path: str = "") -> list[str]:
+    """The parts whose offered rate was not reached."""
+    missed = []
+    for name, value in result.items():
+        if name == "rate_reached" and value is False:
+            missed.append(path or "paced")
+        elif isinstance(value, dict):
+            missed += missed_rates(value, f"{path}.{name}".lstrip("."))
+    return missed
+
+
+def write_histograms(path: Path, samples: dict[str, Any]) -> None:
+    """One tagged HdrHistogram line for each kind of sample, in the standard .hlog format."""
+    with path.open("w") as file:
+        writer = HistogramLogWriter(file)
+        writer.output_log_format_version()
+        writer.output_legend()
+        for name, values in samples.items():
+            histogram = HdrHistogram(1, _HIGHEST_NS, _DIGITS)
+            histogram.tag = name
+            numbers, counts = np.unique(np.maximum(values, 1), return_counts=True)
+            for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+                histogram.record_value(number, count)
+            writer.output_interval_histogram(histogram)
+
+
+def show(result: dict[str, Any], console: Console) -> None:
+    """One table a part; nested parts have lines of their own."""
+    for name, value in result.items():
+        if not isinstance(value, dict):
+            console.print(f"{name}: {text(name, value)}")
+    for name, value in result.items():
+        if isinstance(value, dict):
+            table = Table("", "", title=name, show_header=False, title_justify="left")
+            table.columns[1].justify = "right"
+            for line, cell in lines(value):
+                table.add_row(line, cell)
+            console.print(table)
+
+
+def lines(part: dict[str, Any], path: str = "") -> list[tuple[str, str]]:
+    """The leaves of a part, with their paths."""
+    found = []
+    for name, value in part.items():
+        full = f"{path} {name}".strip()
+        if isinstance(value, dict):
+            found += lines(value, full)
+        else:
+            found.append((full.replace("_", " "), text(full, value)))
+    return found
+
+
+def text(name: str, value: Any) -> str:
+    """A figure with its unit: rates as `N ops/s`, times in ns."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if "per_second" in name or name.endswith("rate"):
+        return f"{value:,.0f} ops/s"
+    if "ratio" in name:
+        return f"{value:.2f}"
+    if "ns" in name.split("_") or "_ns" in name:
+        return f"{value:,.1f} ns" if isinstance(value, float) else f"{value:,} ns"
+    return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"

@@ -1,0 +1,1 @@
+"""Recorded order-by-order data through the real core; see `tools.commands.replay`."""
