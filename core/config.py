@@ -120,11 +120,16 @@ class BinaryGateway(Section, frozen=True, kw_only=True):
 
 
 class Feed(Section, frozen=True, kw_only=True):
-    """The market data feed."""
+    """The market data feed: packets over TCP to who connects, as datagrams to one address."""
 
     enabled: bool = False
     host: str = "127.0.0.1"
     port: Port = 7003
+    udp_host: str = "127.0.0.1"  # of one receiver, or a multicast group
+    udp_port: Port = 7004  # 0: no datagrams
+    udp_interface: str = ""  # address of the interface for multicast
+    snapshot_seconds: Seconds = 1.0  # a snapshot of every instrument within this time
+    stream_bytes: PowerOfTwoBytes = 1 << 26  # how far behind a TCP receiver may be
 
 
 class Web(Section, frozen=True, kw_only=True):

@@ -114,9 +114,17 @@ DEPTH = np.dtype([("price", "i8"), ("quantity", "i8"), ("orders", "i8")], align=
 class Limits(Protocol):
     """How much room there is; `core.config.Limits` is one."""
 
-    orders_max: int
-    levels_max: int
-    instruments_max: int
+    @property
+    def orders_max(self) -> int:
+        """Orders on all books."""
+
+    @property
+    def levels_max(self) -> int:
+        """Prices at which there are orders, on all books."""
+
+    @property
+    def instruments_max(self) -> int:
+        """Instruments, number 0 included."""
 
 
 def _power_of_two(number: int) -> int:

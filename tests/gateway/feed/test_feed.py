@@ -1,0 +1,300 @@
+"""The whole way of market data: engine, log, feed, socket, receiver; the network at its worst."""
+
+import random
+import socket
+import time
+
+import pytest
+
+from core.messages import encode
+from gateway.binary.frames import SOFH, SOFH_SIZE, framed
+from gateway.feed import layout
+from gateway.feed.messages import CODEC
+from sbe.generated import market_data as md
+from tools.clients.feed import FeedReceiver
+
+
+class Reader:
+    """Reads the feed over TCP, packet by packet."""
+
+    def __init__(self, venue):
+        self.socket = venue.client()
+        self.data = b""
+        self.ended = False
+
+    def packets(self):
+        while True:
+            try:
+                data = self.socket.recv(1 << 20)
+            except BlockingIOError:
+                break
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                self.ended = True
+                break
+            self.data += data
+        found = []
+        while len(self.data) >= SOFH_SIZE:
+            length = SOFH.unpack_from(self.data)[0]
+            if len(self.data) < length:
+                break
+            found.append(self.data[SOFH_SIZE:length])
+            self.data = self.data[length:]
+        return found
+
+    def ask(self, channel, first, count):
+        request = {"channel": channel, "fromSeqNum": first, "count": count}
+        self.socket.sendall(framed(CODEC.encode("RetransmitRequest", request)))
+
+
+def books_of(receiver):
+    """The receiver's books as the engine's state gives them."""
+    books = {}
+    for number, book in receiver.instruments.items():
+        for side in (1, 2):
+            if queue := book.queue(side):
+                books[number, side] = set(queue)
+    return books
+
+
+def listed(venue):
+    return {n for n in range(1, 32) if venue.feed._f["instruments"][n]["channel"]}
+
+
+def all_live(receiver, venue):
+    return all(n in receiver.instruments and receiver.instruments[n].live for n in listed(venue))
+
+
+def converge(venue, receiver, deliver, seconds=10.0):
+    """Let snapshots go round until the receiver knows everything that is to be known."""
+    end = time.monotonic() + seconds
+    numbers = {n: int(venue.feed._f["instruments"][n]["number"]) for n in listed(venue)}
+    while True:
+        venue.step()
+        deliver()
+        known = {n: b.next - 1 for n, b in receiver.instruments.items()}
+        if all_live(receiver, venue) and known == numbers:
+            return
+        assert time.monotonic() < end, (known, numbers)
+        time.sleep(0.001)
+
+
+def test_a_receiver_from_the_beginning_has_the_engines_books(venue):
+    reader, receiver = Reader(venue), FeedReceiver()
+    consistent = 0
+
+    def deliver():
+        for packet in reader.packets():
+            receiver.packet(packet)
+
+    converge(venue, receiver, deliver)
+    for _ in range(60):
+        venue.trade_on(10)
+        venue.settle()
+        deliver()
+        assert receiver.mismatches == []
+        assert books_of(receiver) == venue.truth()
+        consistent += 1
+    assert consistent == 60
+    assert receiver.verified > 0
+    assert sum(book.trades for book in receiver.instruments.values()) > 50
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.05, 0.1, 0.2])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_loss_reorder_duplication_and_late_joins(venue, rate, seed):
+    chance = random.Random(seed)
+    reader = Reader(venue)
+    receivers, late = [FeedReceiver()], chance.randint(5, 30)
+    held = []
+
+    def deliver(rate=rate):
+        """Every packet may be lost, come twice, or come later than others."""
+        for packet in reader.packets():
+            for receiver in receivers:
+                if chance.random() < rate:
+                    continue
+                copies = 2 if chance.random() < rate else 1
+                for _ in range(copies):
+                    delay = chance.randint(1, 20) if chance.random() < rate else 0
+                    held.append([delay, receiver, packet])
+        for entry in held[:]:
+            entry[0] -= 1
+            if entry[0] < 0:
+                held.remove(entry)
+                entry[1].packet(entry[2])
+
+    for turn in range(40):
+        if turn == late:
+            receivers.append(FeedReceiver())
+        venue.trade_on(8)
+        venue.settle(0.01)
+        deliver()
+        for receiver in receivers:
+            if all_live(receiver, venue):
+                assert receiver.mismatches == []
+    for receiver in receivers:
+        converge(venue, receiver, deliver)
+        assert receiver.mismatches == []
+        assert books_of(receiver) == venue.truth()
+    if rate:
+        assert any(receiver.repeated for receiver in receivers)
+
+
+def test_missing_packets_are_had_again_without_waiting_for_a_snapshot(make):
+    venue = make(snapshot_seconds=3600.0)
+    venue.settle()
+    for account in (100, 101, 102, 103):
+        venue.engine.deposit(account, 5_000_000)
+        venue.engine.deposit(account, 100, 1)
+    reader, receiver = Reader(venue), FeedReceiver()
+    lost = 0
+    for _ in range(20):
+        venue.trade_on(20)
+        venue.settle()
+        for packet in reader.packets():
+            if lost < 5 and receiver.packets > 4 and packet[:2] == b"\2\0":
+                lost += 1
+                continue
+            receiver.packet(packet)
+    assert receiver.missing()
+    for hole in receiver.missing():
+        reader.ask(*hole)
+        venue.settle(0.02)
+        again = reader.packets()
+        assert len(again) >= hole[2]
+        for packet in again:
+            receiver.packet(packet)
+    assert receiver.missing() == []
+
+
+@pytest.mark.parametrize(
+    ("channel", "first", "count", "code"),
+    [
+        (9, 1, 1, md.REQUEST_CODE_UNKNOWN_CHANNEL),
+        (1, 1, 0, md.REQUEST_CODE_TOO_MANY),
+        (1, 1, 5000, md.REQUEST_CODE_TOO_MANY),
+        (1, 1 << 30, 1, md.REQUEST_CODE_NOT_YET_SENT),
+    ],
+)
+def test_what_cannot_be_had_again_is_refused(venue, channel, first, count, code):
+    reader = Reader(venue)
+    reader.ask(channel, first, count)
+    venue.settle(0.02)
+    answers = [p for p in reader.packets() if p[:2] == b"\0\0"]
+    name, fields = CODEC.decode(answers[0][18:])
+    assert (name, fields["code"]) == ("RetransmitReject", code)
+
+
+def test_packets_that_the_stream_has_overwritten_are_too_old(make):
+    venue = make(stream_bytes=1 << 16)
+    venue.settle(1.5)
+    reader = Reader(venue)
+    reader.ask(101, 1, 1)
+    venue.settle(0.02)
+    answers = [p for p in reader.packets() if p[:2] == b"\0\0"]
+    assert CODEC.decode(answers[0][18:])[1]["code"] == md.REQUEST_CODE_TOO_OLD
+
+
+@pytest.mark.parametrize("garbage", [b"x" * 64, framed(encode("Sequence", {
+    "nextSeqNo": 1, "lastAppliedSeqNo": 1, "lapsed": 0}))])
+def test_a_receiver_that_talks_nonsense_is_cut_off_alone(venue, garbage):
+    reader, other = Reader(venue), Reader(venue)
+    reader.socket.sendall(garbage)
+    venue.settle(0.05)
+    reader.packets()
+    assert reader.ended
+    venue.settle(0.3)
+    assert other.packets()
+    assert venue.feed._receivers.count == 1
+
+
+def test_a_receiver_that_does_not_read_is_cut_off_and_slows_nobody(make):
+    venue = make(stream_bytes=1 << 19, snapshot_seconds=0.05)
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.connect(("127.0.0.1", venue.port))
+    reader, receiver = Reader(venue), FeedReceiver()
+    end = time.monotonic() + 30
+    while venue.feed._receivers.count != 1:
+        venue.step()
+        for packet in reader.packets():
+            receiver.packet(packet)
+        # Snapshots alone fill the slow one's socket; make them come as fast as they can.
+        venue.feed._next_snapshot = 0
+        venue.feed._next_timer = 0
+        assert time.monotonic() < end
+    slow.close()
+    assert receiver.mismatches == []
+    assert receiver.snapshots > 100
+
+
+def test_datagrams_are_the_same_packets(make):
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind(("127.0.0.1", 0))
+    udp.setblocking(False)
+    venue = make(udp_port=udp.getsockname()[1], snapshot_seconds=1.0)
+    reader = Reader(venue)
+    venue.settle(0.2)
+    datagrams = []
+    while True:
+        try:
+            datagrams.append(udp.recv(65536))
+        except BlockingIOError:
+            break
+    udp.close()
+    packets = reader.packets()
+    assert packets
+    assert set(packets) <= set(datagrams)
+
+
+def test_a_restarted_feed_voids_what_was_known_and_tells_it_anew(venue):
+    reader, receiver = Reader(venue), FeedReceiver()
+
+    def deliver():
+        for packet in reader.packets():
+            receiver.packet(packet)
+
+    venue.trade_on(200)
+    converge(venue, receiver, deliver)
+    before = books_of(receiver)
+    version = int(venue.feed._f["version"])
+    venue.feed.close()
+    venue.start()
+    venue.feed._f["version"] = version + 1  # the clock need not have moved a second
+    reader = Reader(venue)
+    converge(venue, receiver, deliver)
+    assert books_of(receiver) == before == venue.truth()
+
+
+def test_definitions_states_marks_and_open_interest_are_public(venue):
+    reader, receiver = Reader(venue), FeedReceiver()
+    seen = []
+    receiver.on_message = lambda channel, name, fields: seen.append((channel, name))
+
+    def deliver():
+        for packet in reader.packets():
+            receiver.packet(packet)
+
+    converge(venue, receiver, deliver)
+    assert receiver.instruments[2].definition["symbol"] == "I2"
+    venue.engine.mark(2, 100_123)
+    venue.engine.index(1, 99_999)
+    venue.engine.trade(100, 101, 2, 0.5, 100_000)
+    assert venue.engine.send("SetTradingState", instrument=2, state=4) == 0
+    venue.settle(1.2)
+    deliver()
+    book = receiver.instruments[2]
+    assert (book.mark, book.state) == (100_123 * 10**8, 4)
+    assert (book.volume, book.open_interest) == (50_000_000, 50_000_000)
+    assert receiver.index[1] == 99_999 * 10**8
+    assert {(2, "MarkPrice"), (2, "Trade"), (2, "BestPrices"), (2, "InstrumentStatus"),
+            (2, "OpenInterest"), (4, "IndexPrice"), (4, "Heartbeat")} <= set(seen)
+
+
+def test_every_channel_beats(venue):
+    reader = Reader(venue)
+    venue.settle(2.2)
+    beating = {int.from_bytes(p[:2], "little") for p in reader.packets()}
+    assert set(layout.CHANNELS) == beating
