@@ -7,11 +7,9 @@ import time
 
 import uvloop
 
-from core.atomics import clock_monotonic_ns, fence, load_acquire, pause, store_release
 from core.doorbell import Doorbell
-from core.events import log_published
 from core.idle import TIMEOUT_SECONDS
-from core.jit import compile_lock, jit
+from core.jit import compile_lock
 from core.journal.archive import EventArchive
 from core.link import CommandLink
 from core.memory import Segment
@@ -21,40 +19,14 @@ from core.status import State, StatusRow, StatusTable
 from core.stream import EventStream
 from gateway.fix.gateway import FixGateway
 from gateway.fix.profile import Profiles
+from gateway.fix.wait import arm, await_events, awake
 from gateway.fix.warm import warm
 
 NAME = "fix"
 TICK_SECONDS = 0.05
 SPIN_NS = 60_000  # how long an order is waited for before the loop sleeps again
 GOODBYE_SECONDS = 2.5
-
-
-@jit
-def await_events(log: int, position: int, spin_ns: int) -> bool:
-    """Spin until there are events after `position`, at most so long; whether there are."""
-    end = clock_monotonic_ns() + spin_ns
-    while log_published(log) <= position:
-        for _ in range(16):
-            pause()
-        if clock_monotonic_ns() > end:
-            return False
-    return True
-
-
-@jit
-def arm(asleep: int, log: int, position: int) -> bool:
-    """Say that this process is about to sleep; False if there are events already."""
-    store_release(asleep, 1)
-    fence()
-    return log_published(log) <= position
-
-
-@jit
-def awake(asleep: int) -> bool:
-    """Say that this process is awake; whether it was marked asleep."""
-    was = load_acquire(asleep) != 0
-    store_release(asleep, 0)
-    return was
+GOODBYE_STEPS = 100
 
 
 class Server(FixGateway):
@@ -164,9 +136,10 @@ async def serve(process: Process, server: Server) -> None:
     server.row.state = State.STOPPING
     listener.close()
     server.close("the exchange is stopping")
-    deadline = loop.time() + GOODBYE_SECONDS
-    while server.clients and loop.time() < deadline:
-        await asyncio.sleep(0.01)
+    for _ in range(GOODBYE_STEPS):
+        if not server.clients:
+            break
+        await asyncio.sleep(GOODBYE_SECONDS / GOODBYE_STEPS)
     for client in list(server.clients.values()):
         client.abort()
     await asyncio.sleep(0)

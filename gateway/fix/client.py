@@ -49,6 +49,9 @@ class Client(Connection):
                 session.too_long()
                 gateway.carry_out(self)
                 break
+            if words[C_GARBLED >> 3] != garbled:
+                garbled = words[C_GARBLED >> 3]
+                session.garbled(now)
             raw = self.bytes_at(words[C_ROW_OFFSET >> 3], words[C_ROW_LENGTH >> 3])
             if words[C_ORDERS >> 3] != orders:
                 gateway.ring_core()

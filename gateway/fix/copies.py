@@ -47,11 +47,11 @@ def find_reports(
             break
         frame = a + at
         wanted = load_i32(frame + 4) == session
-        if wanted and oe.header_template(frame + 16) == oe.EXECUTION_REPORT_TEMPLATE:
-            if order == 0 or load_i64(frame + EVENT_HEADER + _CLIENT_ID) == order:
-                count = load_i64(out)
-                store_i64(out + 8 + 8 * (count % room), position + at)
-                store_i64(out, count + 1)
+        wanted &= oe.header_template(frame + 16) == oe.EXECUTION_REPORT_TEMPLATE
+        if wanted and (order == 0 or load_i64(frame + EVENT_HEADER + _CLIENT_ID) == order):
+            count = load_i64(out)
+            store_i64(out + 8 + 8 * (count % room), position + at)
+            store_i64(out, count + 1)
         at += size
     return at
 

@@ -45,10 +45,10 @@ def find_begin(a: int, at: int, filled: int) -> int:
 @jit
 def begins_like(a: int, length: int) -> bool:
     """Whether fewer than five bytes are the first of `8=FIX`."""
+    same = True
     for i in range(length):
-        if load_u8(a + i) != (_8_IS_F >> (8 * i)) & 255:
-            return False
-    return True
+        same &= load_u8(a + i) == (_8_IS_F >> (8 * i)) & 255
+    return same
 
 
 @jit

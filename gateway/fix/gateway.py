@@ -369,11 +369,12 @@ class FixGateway:
         special = self._session_events.get(template_id)
         if special is not None:
             special(decode_body(template_id, frame[EVENT_HEADER:]), position)
-        elif self.reference.apply(template_id, frame[EVENT_HEADER:]):
-            if template_id == self._state_changed:
-                number = decode_body(template_id, frame[EVENT_HEADER:])["instrument"]
-                self._queries.changed(self.reference.instruments[number])
-                self._carry_out_all()
+            return
+        changed = self.reference.apply(template_id, frame[EVENT_HEADER:])
+        if changed and template_id == self._state_changed:
+            number = decode_body(template_id, frame[EVENT_HEADER:])["instrument"]
+            self._queries.changed(self.reference.instruments[number])
+            self._carry_out_all()
 
     def _session_opened(self, fields: dict[str, Any], position: int) -> None:
         client = self.clients.get(fields["connection"])

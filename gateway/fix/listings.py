@@ -1,4 +1,4 @@
-"""Instruments as clients see them: the fields of SecurityList, SecurityDefinition, SecurityStatus."""
+"""Instruments as clients see them: fields of SecurityList, SecurityDefinition, SecurityStatus."""
 
 from core.config import decimal_text
 from core.reference import Instrument, ReferenceData

@@ -91,7 +91,8 @@ def parse(raw: bytes) -> Message:
     """The fields of a framed message. Raises Garbled."""
     fields: list[tuple[int, bytes]] = []
     at, end = 0, len(raw)
-    data_tag = data_length = -1
+    data_tag: int | None = None
+    data_length = 0
     while at < end:
         equals = raw.find(b"=", at)
         stop = raw.find(SOH, at)
@@ -104,10 +105,10 @@ def parse(raw: bytes) -> Message:
                 raise Garbled(f"tag {tag} isn't {data_length} bytes long")
         value = raw[equals + 1 : stop]
         fields.append((tag, value))
-        data_tag = DATA_FIELDS.get(tag, -1)
-        if data_tag >= 0:
+        data_tag = DATA_FIELDS.get(tag)
+        if data_tag is not None:
             if not value.isdigit() or len(value) > 6:
-                data_tag = -1
+                data_tag = None
             else:
                 data_length = int(value)
         at = stop + 1

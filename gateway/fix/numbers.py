@@ -167,7 +167,7 @@ def checksum(a: int, length: int) -> int:
     return total & 255
 
 
-# ---- writing: each puts text at an address and returns the address after it -----------------------
+# ---- writing: each puts text at an address and returns the address after it -------------------
 
 
 @jit

@@ -16,16 +16,52 @@ from core.jit import jit
 from core.ring import frame_length, ring_claim
 from core.words import PENDING
 from gateway.fix.names import find_number, find_owned, id_hash
-from gateway.fix.numbers import BAD, DAY_NS, EQUALS, NINE, SOH, ZERO, parse_day, parse_decimal, \
-    parse_integer, parse_time
+from gateway.fix.numbers import (
+    BAD,
+    DAY_NS,
+    EQUALS,
+    NINE,
+    SOH,
+    ZERO,
+    parse_day,
+    parse_decimal,
+    parse_integer,
+    parse_time,
+)
 from gateway.fix.records import (
-    C_ACCOUNT, C_EXPECTED, C_SENDER, C_SENDER_LENGTH, C_SESSION, C_TARGET,
-    C_TARGET_LENGTH, C_THROTTLE, C_THROTTLE_COUNT, C_THROTTLE_START, C_WINDOW, T_ACCOUNT_MASK,
-    T_ACCOUNTS, T_CORE_READY, T_DAY, T_DAY_TEXT, T_PRODUCER, T_RING, T_SYMBOL_MASK, T_SYMBOLS,
+    C_ACCOUNT,
+    C_EXPECTED,
+    C_SENDER,
+    C_SENDER_LENGTH,
+    C_SESSION,
+    C_TARGET,
+    C_TARGET_LENGTH,
+    C_THROTTLE,
+    C_THROTTLE_COUNT,
+    C_THROTTLE_START,
+    C_WINDOW,
+    T_ACCOUNT_MASK,
+    T_ACCOUNTS,
+    T_CORE_READY,
+    T_DAY,
+    T_DAY_TEXT,
+    T_PRODUCER,
+    T_RING,
+    T_SYMBOL_MASK,
+    T_SYMBOLS,
 )
 from sbe.generated import order_entry as oe
-from sbe.raw import copy, equal, load_i64, load_u8, store_i16, store_i32, store_i64, store_u8, \
-    store_u32
+from sbe.raw import (
+    copy,
+    equal,
+    load_i64,
+    load_u8,
+    store_i16,
+    store_i32,
+    store_i64,
+    store_u8,
+    store_u32,
+)
 
 SLOW = 0  # not judged here
 TAKEN = 1

@@ -79,7 +79,7 @@ class Renderer:
 
     def _unknown_order(self, _session: int, f: dict[str, Any]) -> Rendered:
         """The answer to a status request for an order there isn't."""
-        own = {tag: value for tag, value in echoed(f["echo"])}
+        own = dict(echoed(f["echo"]))
         fields: list[Field] = [
             (37, f["orderId"] or "NONE"), (11, own.get(11)), (17, f["execId"]), (150, "I"),
             (39, 8), (55, own.get(55, "[N/A]")), (54, own.get(54, 1)), (151, 0), (14, 0), (6, 0),
@@ -100,7 +100,7 @@ class Renderer:
         return "9", fields
 
     def _mass_cancel(self, _session: int, f: dict[str, Any]) -> Rendered:
-        own = {tag: value for tag, value in echoed(f["echo"])}
+        own = dict(echoed(f["echo"]))
         code = MASS_CANCEL_CODES.get(f["scope"], 7)
         fields: list[Field] = [
             (11, own.get(11)), (37, f["clOrdId"]), (1, own.get(1)), (530, own.get(530, code)),
@@ -139,7 +139,7 @@ class Renderer:
         return account.name if account else str(number)
 
     def _position(self, _session: int, f: dict[str, Any]) -> Rendered | None:
-        own = {tag: value for tag, value in echoed(f["echo"])}
+        own = dict(echoed(f["echo"]))
         if f["requestId"] and 710 not in own:
             return None
         instrument = self._reference.instruments.get(f["instrument"])
@@ -160,7 +160,7 @@ class Renderer:
         return "AP", fields
 
     def _margin(self, _session: int, f: dict[str, Any]) -> Rendered | None:
-        own = {tag: value for tag, value in echoed(f["echo"])}
+        own = dict(echoed(f["echo"]))
         if f["requestId"] and 909 not in own:
             return None
         equity, initial = f["equity"], f["initialMargin"]
@@ -177,7 +177,7 @@ class Renderer:
         return "BA", fields
 
     def _end(self, _session: int, f: dict[str, Any]) -> Rendered | None:
-        own = {tag: value for tag, value in echoed(f["echo"])}
+        own = dict(echoed(f["echo"]))
         time = f["header"]["transactTime"]
         if 710 in own:
             code = 3 if f["reason"] else 0

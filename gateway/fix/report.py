@@ -12,12 +12,36 @@ Field order: 37, echo (11, 1, 526, 41), 17, 150, 39, 55, 21011, 54, 38, 40, 44, 
 """
 
 from core.jit import jit
-from gateway.fix.numbers import SOH, ZERO, average, checksum, put_decimal, put_digits, put_integer, \
-    put_scaled, put_time
+from gateway.fix.numbers import (
+    SOH,
+    ZERO,
+    average,
+    checksum,
+    put_decimal,
+    put_digits,
+    put_integer,
+    put_scaled,
+    put_time,
+)
 from gateway.fix.records import (
-    C_BEGIN, C_BEGIN_LENGTH, C_PREFIX, C_PREFIX_LENGTH, C_TIME_CACHE, I_CURRENCY,
-    I_CURRENCY_LENGTH, I_DECIMALS, I_SYMBOL, I_SYMBOL_LENGTH, INSTRUMENT_SIZE, R_LENGTH, R_TEXT,
-    REASON_SIZE, T_INSTRUMENT_COUNT, T_INSTRUMENTS, T_REASON_COUNT, T_REASONS,
+    C_BEGIN,
+    C_BEGIN_LENGTH,
+    C_PREFIX,
+    C_PREFIX_LENGTH,
+    C_TIME_CACHE,
+    I_CURRENCY,
+    I_CURRENCY_LENGTH,
+    I_DECIMALS,
+    I_SYMBOL,
+    I_SYMBOL_LENGTH,
+    INSTRUMENT_SIZE,
+    R_LENGTH,
+    R_TEXT,
+    REASON_SIZE,
+    T_INSTRUMENT_COUNT,
+    T_INSTRUMENTS,
+    T_REASON_COUNT,
+    T_REASONS,
 )
 from sbe.generated import order_entry as oe
 from sbe.raw import copy, load_i64, load_u8, load_u32, store_i64, store_u8

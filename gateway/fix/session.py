@@ -42,6 +42,7 @@ SECOND = 1_000_000_000
 QUEUE_MAX = 4096
 QUEUE_BYTES_MAX = 4 << 20
 LEAVE_SECONDS = 2  # how long we wait for the answer to our Logout
+GARBLED_GRACE = SECOND // 5
 GARBLED_SECONDS = 2  # how long a connection that began with garbage may go on without a Logon
 NUMBER_MAX = 0xFFFF_FFFE
 
@@ -98,6 +99,8 @@ class Session:
         self._queue: dict[int, Message] = {}
         self._queue_bytes = 0
         self._gap_asked = 0  # ns of our ResendRequest, 0: nothing missing
+        self._gap_due = 0  # when to ask for what is missing after garbage, 0: not so
+        self._disturbed = 0  # ns of the last garbage since all was in order
         self._served: set[int] = set()
         self._beat_due = 0
         self._test_sent = False
@@ -156,7 +159,12 @@ class Session:
         self._set_ready()
 
     def garbled(self, now: int) -> None:
-        """Bytes came that are no message; before a Logon that shortens our patience."""
+        """Bytes came that are no message.
+
+        Before a Logon that shortens our patience. In a session a gap right after it is likely, and
+        a client that noticed may be sending again already: the gap is given a moment to close.
+        """
+        self._disturbed = now
         if self.state == State.WAITING:
             self._deadline = min(self._deadline, now + GARBLED_SECONDS * SECOND)
 
@@ -222,7 +230,12 @@ class Session:
         self._command("SessionInbound", nextInbound=number)
 
     def _too_low(self, message: Message, number: int) -> None:
-        if message.get(43) != b"Y":
+        again = message.get(43) == b"Y"
+        if message.kind == "5" and not again:
+            self._logout(message)
+        elif message.kind == "2" and not again and check(message) is None:
+            self._resend(message, number)
+        elif not again:
             self._leave(
                 f"MsgSeqNum too low, expecting {self.expected} but received {number}", at_once=True)
         elif not message.get(122) and message.kind != "4":
@@ -240,11 +253,14 @@ class Session:
             self._queue_bytes += len(message.raw)
         if len(self._queue) > QUEUE_MAX or self._queue_bytes > QUEUE_BYTES_MAX:
             self._leave("too many messages above a gap", at_once=True)
+        elif self._disturbed:
+            self._gap_due = self._gap_due or self._disturbed + GARBLED_GRACE
         elif not self._gap_asked:
             self._ask_again(now)
 
     def _ask_again(self, now: int) -> None:
         self._gap_asked = now
+        self._gap_due = self._disturbed = 0
         self.emit("2", [(7, self.expected), (16, 0)])
 
     def _drain(self, now: int) -> None:
@@ -258,7 +274,7 @@ class Session:
             for number in [n for n in self._queue if n < self.expected]:
                 self._queue_bytes -= len(self._queue.pop(number).raw)
         if not self._queue:
-            self._gap_asked = 0
+            self._gap_asked = self._gap_due = self._disturbed = 0
             self._served.clear()
 
     def _in_order(self, message: Message, number: int, now: int) -> None:
@@ -547,9 +563,11 @@ class Session:
         if silent > 1.2 * self.heartbeat and not self._test_sent:
             self._test_sent = True
             self.emit("1", [(112, "TEST")])
-        elif now >= self._beat_due:
+        elif now >= self._beat_due and not self._test_sent:
             self._beat_due += self.heartbeat
             self.emit("0", [])
+        if self._gap_due and now >= self._gap_due:
+            self._ask_again(now)
         if self._gap_asked and now - self._gap_asked > max(self.heartbeat, 10 * SECOND):
             self._ask_again(now)
 

@@ -15,12 +15,28 @@ from core.jit import jit
 from gateway.fix.history import remember
 from gateway.fix.numbers import ZERO
 from gateway.fix.records import (
-    C_BLOCKED, C_FLAGS, C_REPORTS, C_SEND, C_SEND_CAPACITY, C_SEND_SEQ, C_SENT, FLAG_LIVE,
-    T_COPIES, T_DIRTY, T_DIRTY_COUNT, T_GATE, T_NUMBERS, T_ROWS, T_ROWS_CAPACITY, T_ROWS_COUNT,
-    T_SESSION_COUNT, T_SESSIONS,
+    C_BLOCKED,
+    C_FLAGS,
+    C_REPORTS,
+    C_SEND,
+    C_SEND_CAPACITY,
+    C_SEND_SEQ,
+    C_SENT,
+    FLAG_LIVE,
+    T_COPIES,
+    T_DIRTY,
+    T_DIRTY_COUNT,
+    T_GATE,
+    T_NUMBERS,
+    T_ROWS,
+    T_ROWS_CAPACITY,
+    T_ROWS_COUNT,
+    T_SESSION_COUNT,
+    T_SESSIONS,
 )
 from gateway.fix.report import EVENT_HEADER, REPORT_BYTES_MAX, put_report
-from sbe.generated import control, order_entry as oe
+from sbe.generated import control
+from sbe.generated import order_entry as oe
 from sbe.raw import load_i32, load_i64, load_u32, store_i64
 
 _REJECTED = ZERO + 8
@@ -81,9 +97,9 @@ def note_session(t: int, template: int, frame: int, position: int) -> bool:
     if session >= load_i64(t + T_SESSION_COUNT):
         return True
     place = load_i64(t + T_NUMBERS) + 8 * session
-    if following == 1 and load_i64(place) != 0:
-        if not remember(t, session, 0, position, load_i64(a)):
-            return False
+    again = following == 1 and load_i64(place) != 0
+    if again and not remember(t, session, 0, position, load_i64(a)):
+        return False
     store_i64(place, following - 1)
     return True
 
@@ -129,16 +145,16 @@ def walk(t: int, a: int, length: int, position: int) -> int:
             break
         session = load_i32(frame + 4)
         template = oe.header_template(frame + 16)
-        if 0 < session < load_i64(t + T_SESSION_COUNT):
-            if not to_session(t, session, template, frame, position + at):
-                break
+        known = 0 < session < load_i64(t + T_SESSION_COUNT)
+        if known and not to_session(t, session, template, frame, position + at):
+            break
         if template >= FIRST_CONTROL and session == 0:
             if not note_session(t, template, frame, position + at):
                 break
             if not add_row(t, position + at, EVERYONE):
                 break
-        elif template == oe.EXECUTION_REPORT_TEMPLATE and load_i64(t + T_COPIES):
-            if not add_row(t, position + at, EVERYONE):
-                break
+        copied = template == oe.EXECUTION_REPORT_TEMPLATE and load_i64(t + T_COPIES)
+        if copied and not add_row(t, position + at, EVERYONE):
+            break
         at += size
     return at

@@ -1,45 +1,45 @@
-"""Compile the gateway before anybody connects: a whole order and a report through every kernel.
+"""What the FIX gateway runs compiled, so that it is compiled before anybody connects.
 
-The first client must not pay for it, and the cache keeps what was compiled for the next start.
+Every kernel takes 64-bit integers and nothing else, so its number of arguments says its type.
 """
 
-import numpy as np
+from collections.abc import Iterator
+from typing import Any
 
-from core.memory import HEADER_SIZE
-from core.words import CAPACITY, FREE_UNTIL
-from gateway.fix import copies, replay, scan, walk
-from gateway.fix.message import frame
-from gateway.fix.report import put_gap, put_report
-from gateway.fix.tables import Connection, Context, hash_of
-from gateway.fix.times import time_of
-from gateway.fix.values import decimal_of, instruction_bits
+import numba
 
-RING_BYTES = 4096
+from gateway.fix import copies, names, numbers, orders, replay, report, scan, wait, walk
+
+KERNELS = (
+    ("scanning FIX orders", scan.scan),
+    ("dealing out FIX reports", walk.walk),
+    ("single FIX reports", report.put_report),
+    ("FIX gap fills", report.put_gap),
+    ("FIX resends", replay.replay),
+    ("the gaps of FIX resends", replay.open_gap),
+    ("their ends", replay.close_gap),
+    ("their last", replay.finish_replay),
+    ("finding FIX reports", copies.find_reports),
+    ("client order ids", names.id_hash),
+    ("FIX times", numbers.parse_time),
+    ("FIX decimals", numbers.parse_decimal),
+    ("execution instructions", orders.instructions),
+    ("waiting for events", wait.await_events),
+    ("going to sleep", wait.arm),
+    ("waking up", wait.awake),
+)
+
+
+def steps() -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
+    """What there is to compile: title, function, types of its arguments."""
+    for title, function in KERNELS:
+        compiled: Any = function
+        count = compiled.py_func.__code__.co_argcount
+        yield title, compiled, (numba.int64,) * count
 
 
 def warm() -> None:
-    """Run every compiled function once over private memory."""
-    context, connection = Context(4), Connection(1 << 16)
-    ring = np.zeros(HEADER_SIZE + 2 * RING_BYTES, np.uint8)
-    ring[CAPACITY : CAPACITY + 8].view(np.int64)[0] = RING_BYTES
-    ring[FREE_UNTIL : FREE_UNTIL + 8].view(np.int64)[0] = RING_BYTES
-    word = np.zeros(8, np.int64)
-    context.fields["ring"] = ring.ctypes.data
-    context.fields["core_ready"] = context.fields["gate"] = word.ctypes.data
-    connection.text("begin", b"8=FIX.4.4\x019=")
-    message = np.frombuffer(frame(b"FIX.4.4", b"35=0\x0134=1\x01") + bytes(64), np.uint8)
-    c, t = connection.address, context.address
-    scan.scan(c, t, int(message.ctypes.data), len(message) - 64, 0)
-    event = np.zeros(512, np.uint8)
-    out = np.zeros(1 << 14, np.uint8)
-    put_report(int(out.ctypes.data), c, t, int(event.ctypes.data), 1, 0, 0, 0)
-    put_gap(int(out.ctypes.data), c, 1, 2, 0, 0)
-    walk.walk(t, int(event.ctypes.data), 32, 0)
-    state = np.zeros(replay.STATE_WORDS, np.int64)
-    p = int(state.ctypes.data)
-    replay.replay(p, c, t, int(event.ctypes.data), 32, int(out.ctypes.data), len(out), 0)
-    replay.open_gap(p, 0)
-    replay.close_gap(p, c, int(out.ctypes.data), 2, 0)
-    replay.finish_replay(p, c, int(out.ctypes.data), 0)
-    copies.find_reports(int(event.ctypes.data), 32, 0, 1, 0, int(out.ctypes.data), 8)
-    hash_of(b"x"), time_of(b"20260101-00:00:00"), decimal_of(b"1"), instruction_bits(b"6")
+    """Compile, or load from the cache, what `steps` lists."""
+    for _, function, signature in steps():
+        if signature not in function.signatures:
+            function.compile(signature)

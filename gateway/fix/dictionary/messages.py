@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from gateway.fix.dictionary.fields import BY_NAME
 
-_PARTIES = "NoPartyIDs(PartyID, PartyIDSource, PartyRole, NoPartySubIDs(PartySubID, PartySubIDType))"
+_PARTIES = "NoPartyIDs(PartyID, PartyIDSource, PartyRole, " \
+    "NoPartySubIDs(PartySubID, PartySubIDType))"
 _SESSIONS = "NoTradingSessions(TradingSessionID, TradingSessionSubID)"
-_INSTRUMENT = f"Symbol! SecurityID SecurityIDSource SecurityType SecurityExchange CFICode Product " \
+_INSTRUMENT = "Symbol! SecurityID SecurityIDSource SecurityType SecurityExchange CFICode Product " \
     "MaturityMonthYear MaturityDate StrikePrice PutOrCall ContractMultiplier SecurityDesc " \
     "NoSecurityAltID(SecurityAltID, SecurityAltIDSource)"
 _ORDER = f"Account {_PARTIES} HandlInst ExecInst MaxFloor DisplayQty ExDestination {_SESSIONS} " \

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from core.memory import HEADER_SIZE
-from core.messages import decode, encode, template
+from core.messages import decode, encode, layout, template
 from core.reference import ReferenceData
 from core.words import CAPACITY, CONSUMED, FREE_UNTIL, PENDING, PUBLISHED
 from gateway.fix import records
@@ -40,10 +40,16 @@ def header(kind: str, number: int, sender: str = "CLIENT", target: str = "EXEC")
 ORDER = f"55=BTC-USDC|54=1|38=1.5|40=2|44=64000.5|59=1|60={stamp().decode()}"
 
 
+def complete(name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a message with zeros for those a test does not care about."""
+    absent = {field.name for field in layout(name).fields} - set(fields) - {"header"}
+    return {field: 0 for field in absent} | fields
+
+
 def event(name: str, /, **fields: Any) -> tuple[int, bytes]:
     """Template and body of an event."""
     head = {"transactTime": NOW, "msgSeqNum": 0, "lastAppliedSeqNo": 0}
-    data = encode(name, {"header": head} | fields)[8:]
+    data = encode(name, complete(name, {"header": head} | fields))[8:]
     return template(name), data + bytes(-len(data) % 32)
 
 
@@ -129,7 +135,8 @@ class Scanner:
         self.memory = Memory()
         self.context = Context(64)
         self.ready = np.ones(1, np.int64)
-        self.context.refresh(venue(), [("acme.main", 100, 7), ("acme.sub", 101, 7), ("other", 102, 8)])
+        self.context.refresh(
+            venue(), [("acme.main", 100, 7), ("acme.sub", 101, 7), ("other", 102, 8)])
         self.context.fields["ring"] = self.memory.address
         self.context.fields["producer"] = 2
         self.context.fields["core_ready"] = self.ready.ctypes.data
@@ -145,7 +152,7 @@ class Scanner:
         self.fields["flags"] = records.FLAG_READY | records.FLAG_LIVE
 
     def feed(self, *pieces: bytes) -> list[tuple[str, Any]]:
-        """What comes out, in order: ("frame", message), ("message", bytes) or ("too long", None)."""
+        """What comes out, in order: frames, messages for Python, or the end."""
         out: list[tuple[str, Any]] = []
         held = b""
         for piece in pieces:

@@ -1,0 +1,33 @@
+"""How the gateway waits for events, compiled: a moment by spinning, then asleep on its bell."""
+
+from core.atomics import clock_monotonic_ns, fence, load_acquire, pause, store_release
+from core.events import log_published
+from core.jit import jit
+
+
+@jit
+def await_events(log: int, position: int, spin_ns: int) -> bool:
+    """Spin until there are events after `position`, at most so long; whether there are."""
+    end = clock_monotonic_ns() + spin_ns
+    while log_published(log) <= position:
+        for _ in range(16):
+            pause()
+        if clock_monotonic_ns() > end:
+            return False
+    return True
+
+
+@jit
+def arm(asleep: int, log: int, position: int) -> bool:
+    """Say that this process is about to sleep; False if there are events already."""
+    store_release(asleep, 1)
+    fence()
+    return log_published(log) <= position
+
+
+@jit
+def awake(asleep: int) -> bool:
+    """Say that this process is awake; whether it was marked asleep."""
+    was = load_acquire(asleep) != 0
+    store_release(asleep, 0)
+    return was

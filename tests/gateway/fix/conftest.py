@@ -1,0 +1,59 @@
+"""The gateway on its stage, for all tests of this folder."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from core.venue import FixSession
+from tests.gateway.fix.stage import Desk, Stage
+
+COMMON: dict[str, Any] = {"owner": "acme", "account": "acme.main", "target_comp_id": "EXEC"}
+SESSIONS = (
+    FixSession(session=1, sender_comp_id="CLIENT", authentication="open", **COMMON),
+    FixSession(session=2, sender_comp_id="SIGNED", authentication="hmac",
+               secret="a secret of some length", **COMMON),
+    FixSession(session=3, sender_comp_id="WORD", authentication="password", password="pass",
+               **COMMON),
+    FixSession(session=4, sender_comp_id="COPY", authentication="open", drop_copy=True, **COMMON),
+    FixSession(session=5, sender_comp_id="SLOW", authentication="open", throttle=3, **COMMON),
+    FixSession(session=6, sender_comp_id="FRESH", authentication="open", reset_on_logon=True,
+               possible_resend="ignore", **COMMON),
+)
+
+
+@pytest.fixture(scope="session")
+def stage_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """One gateway for all tests; each test starts its session's numbers again."""
+    stage = Stage(tmp_path_factory.mktemp("fix"), SESSIONS, logon_seconds=1.5,
+                  send_buffer_bytes=1 << 20)
+    yield stage
+    stage.stop()
+
+
+@pytest.fixture
+def stage(stage_once: Stage) -> Iterator[Stage]:
+    """The gateway, nobody logged on, all numbers at 1."""
+    aid = stage_once.aid
+    yield stage_once
+    aid.paused = False
+    stage_once.status.core_ready = 1
+
+    def forget() -> None:
+        for client in list(stage_once.server.clients.values()):
+            client.abort()
+
+    stage_once.call(forget)
+    for _ in range(200):
+        if not stage_once.server.clients:
+            break
+        stage_once.call(lambda: None)
+
+
+@pytest.fixture
+def desk(stage: Stage) -> Iterator[Desk]:
+    """A client that is logged on, all numbers just begun: 2 comes next in both directions."""
+    client = stage.connect()
+    client.logon("141=Y")
+    yield client
+    client.leave()
