@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from core import logs, memory
+from core.config import Configuration, FixGateway
 from core.process import Options, Refused
 from core.status import State as RowState
 from core.status import StatusTable
@@ -214,9 +215,9 @@ def test_children_of_a_killed_supervisor_stop(house: House, tmp_path: Path) -> N
 
 
 def test_the_ready_line_names_every_port(build: Callable[..., Supervisor], house: House) -> None:
-    supervisor = build()
-    supervisor.children["second"].details = {"host": "127.0.0.1", "port": 7001}
-    line = describe(house.options, supervisor.children.values())
-    assert line.startswith(f"onebook ready instance={house.options.instance} pid={os.getpid()} ")
-    assert " second=127.0.0.1:7001 " in line
-    assert "\n" not in line
+    supervisor = build((Spec("first", "no", start=0, stop=0), Spec("fix", "no", start=0, stop=0)))
+    supervisor.children["fix"].details = {"port": 7001}
+    configuration = Configuration(fix=FixGateway(host="10.0.0.1"))
+    line = describe(house.options, configuration, supervisor.children.values())
+    start = f"onebook ready instance={house.options.instance} pid={os.getpid()} "
+    assert line == f"{start}fix=10.0.0.1:7001 data={house.options.data}"

@@ -86,7 +86,8 @@ def _run(place: Place, descriptor: int) -> int:
         supervisor = Supervisor(specs, place.options, log, descriptor, genesis.run)
         supervisor.handle_signals()
         if supervisor.start():
-            print(describe(place.options, supervisor.children.values()), flush=True)
+            children = supervisor.children.values()
+            print(describe(place.options, place.configuration, children), flush=True)
             log.info("ready")
             supervisor.run()
     except KeyboardInterrupt:  # Asked to stop before there was anything to stop.

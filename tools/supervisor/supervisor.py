@@ -15,6 +15,7 @@ from types import FrameType
 
 from structlog.typing import FilteringBoundLogger
 
+from core.config import Configuration
 from core.process import EXIT_CONFIGURATION, EXIT_REFUSED, Options, Refused
 from core.status import State as RowState
 from core.status import StatusRow, StatusTable
@@ -196,12 +197,12 @@ class Supervisor:
             self._row.beat(now)
 
 
-def describe(options: Options, children: Iterable[Child]) -> str:
-    """The ready line: `onebook ready key=value …`, one word a value."""
-    words = {"instance": options.instance, "pid": os.getpid()}
+def describe(options: Options, configuration: Configuration, children: Iterable[Child]) -> str:
+    """The ready line: `onebook ready key=value …`, one word a value; gateways are host:port."""
+    words: dict[str, object] = {"instance": options.instance, "pid": os.getpid()}
     for child in children:
-        host, port = child.details.get("host"), child.details.get("port")
-        if port is not None:
-            words[child.spec.name] = f"{host}:{port}" if host else port
-    words["data"] = str(options.data)
+        if "port" in child.details:
+            host = getattr(configuration, child.spec.name).host
+            words[child.spec.name] = f"{host}:{child.details['port']}"
+    words["data"] = options.data
     return "onebook ready " + " ".join(f"{name}={value}" for name, value in words.items())
