@@ -39,6 +39,7 @@ from core.sidecars.reserves.tree import Tree
 
 SECOND = 1_000_000_000
 CLEARING_WAIT_NS = 5 * SECOND
+CUSTODY_WAIT_NS = 30 * SECOND
 SECRETS = "onebook reserves secrets 1"
 
 MIGRATION = """
@@ -162,15 +163,30 @@ class Reserves(Sidecar):
             work = 1
         if self._is_wanted(now):
             self._wanted_at = self._wanted_at or now
-            clearing = any(
-                amount for (account, _), amount in self.books.balances.items()
-                if account == CLEARING
-            )
-            if not clearing or now - self._wanted_at > CLEARING_WAIT_NS:
+            if self._is_quiet(now - self._wanted_at):
                 self.attest(now)
                 self._wanted_at = 0
                 work += 1
         return work
+
+    def _is_quiet(self, waited_ns: int) -> bool:
+        """Whether this is an instant to attest: nothing being cleared, custody up to date.
+
+        Waiting has an end for both: a hole that stays is attested, as the hole that it is.
+        """
+        balances = self.books.balances
+        if waited_ns < CLEARING_WAIT_NS and any(
+            amount for (account, _), amount in balances.items() if account == CLEARING
+        ):
+            return False
+        holdings, departed = self.custody.holdings(), self.custody.departed()
+        for asset in self.reference.assets:
+            if holdings.get(asset, 0) + departed.get(asset, 0) < self.books.total(asset):
+                if waited_ns < CUSTODY_WAIT_NS:
+                    return False
+                self.alarm("custody holds less than was deposited", asset=asset,
+                           deposited=self.books.total(asset), holds=holdings.get(asset, 0))
+        return True
 
     def _is_wanted(self, now: int) -> bool:
         last = self.files.last()

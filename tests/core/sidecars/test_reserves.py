@@ -156,6 +156,26 @@ def test_nothing_is_attested_while_a_settlement_is_half_done(scene: Scene) -> No
     assert verifier.verify_chain(scene.public, set())
 
 
+def test_a_hole_is_waited_for_and_then_attested_as_one(scene: Scene) -> None:
+    """Custody may be a moment late; if the money does not come, everybody sees that."""
+    scene.stage.next()
+    scene.stage.balance(103, USDC, DEPOSIT, 5 * M, 5 * M)
+    scene.run(HOUR)
+    scene.run(10)
+    assert scene.reserves.files.epochs() == [1]
+    scene.custody.recognise("late", USDC, 5 * M)
+    scene.run(1)
+    assert scene.reserves.files.epochs() == [1, 2]
+    assert verifier.verify_chain(scene.public, set())
+    scene.stage.next()
+    scene.stage.balance(103, USDC, DEPOSIT, 500 * M, 505 * M)
+    scene.run(HOUR)
+    scene.run(31)
+    assert scene.reserves.alarms == 1
+    with pytest.raises(Broken, match="attestation 3: a hole in asset 0"):
+        verifier.verify_chain(scene.public, set())
+
+
 def test_interest_that_is_not_posted_yet_is_owed_all_the_same(scene: Scene) -> None:
     scene.stage.next()
     scene.stage.emit("IndicesAccrued", asset=USDC, borrowIndex=INDEX_ONE * 11 // 10,
