@@ -133,7 +133,7 @@ def run_client(
         now = clock_monotonic_ns()
         limit = sent
         while limit < count and limit - state[0] < window and start + limit * interval_ns <= now:
-            due[limit] = start + limit * interval_ns
+            due[limit] = start + limit * interval_ns if interval_ns else now
             limit += 1
         sent = limit
         if position < offsets[sent]:
@@ -298,7 +298,7 @@ def _measure(
 def measure(
     rate: int = 2_000,
     seconds: float = 3.0,
-    full_messages: int = 300_000,
+    operations: int = 300_000,
     window: int = 512,
     policy: str = "async",
     idle: str = "adaptive",
@@ -306,13 +306,14 @@ def measure(
 ) -> dict[str, Any]:
     """Measure exchange and echo; see above.
 
-    `rate` and `seconds` are of the paced part; if `paced.rate_reached` is False its latencies are
-    no result. `samples` are numpy arrays of ns, all else is plain JSON.
+    `rate` and `seconds` are of the paced part, `operations` messages of the full one. If
+    `paced.rate_reached` is False its latencies are no result. `samples` are numpy arrays of ns,
+    all else is plain JSON.
     """
     with compile_lock():
         empty = np.zeros(0, np.int64)
         run_client(-1, np.zeros(1, np.uint8), np.zeros(1, np.int64), 1, 0, 1, empty, empty, True)
-    baseline, echo_delays = _against_echo(rate, seconds, full_messages, window, idle == "spin")
+    baseline, echo_delays = _against_echo(rate, seconds, operations, window, idle == "spin")
     exchange = Exchange(policy, idle)
     try:
         session = Session(exchange.host, exchange.port)
@@ -322,10 +323,11 @@ def measure(
         number += sent
         paced, delays, sent = _measure(descriptor, number, rate, seconds, 0, price, False)
         number += sent
-        full, _, _ = _measure(descriptor, number, full_messages, 1.0, window, price, False)
+        full, _, _ = _measure(descriptor, number, operations, 1.0, window, price, False)
         session.socket.close()
     finally:
         exchange.close()
+    disk = {"write_fdatasync": bare_disk(frames=500)} if policy == "fsync" else {}
     return {
         "name": "binary",
         "policy": policy,
@@ -333,14 +335,26 @@ def measure(
         "processors": os.cpu_count(),
         "paced": paced,
         "full": full | {"window": window},
-        "baseline": {"name": "uvloop echo", **baseline},
+        "baseline": {"name": "uvloop echo", **baseline, **disk},
         "median_ratio": paced["latency_ns"]["p50"] / baseline["paced"]["latency_ns"]["p50"],
         "samples": {"paced": delays, "baseline_paced": echo_delays},
     }
 
 
+def bare_disk(frames: int) -> dict[str, Any]:
+    """Write 256 bytes and fdatasync, again and again: what an acknowledgement under fsync adds."""
+    took = np.zeros(frames, np.int64)
+    with tempfile.TemporaryFile() as file:
+        for number in range(frames):
+            begin = time.monotonic_ns()
+            os.write(file.fileno(), bytes(256))
+            os.fdatasync(file.fileno())
+            took[number] = time.monotonic_ns() - begin
+    return {"latency_ns": summary(took)}
+
+
 def _against_echo(
-    rate: int, seconds: float, full_messages: int, window: int, spin: bool
+    rate: int, seconds: float, operations: int, window: int, spin: bool
 ) -> tuple[dict[str, Any], Samples]:
     context = multiprocessing.get_context("spawn")
     control, far = context.Pipe()
@@ -353,7 +367,7 @@ def _against_echo(
             descriptor = connection.fileno()
             _measure(descriptor, 1, 1000, 1.0, 0, ONE, True)
             paced, delays, _ = _measure(descriptor, 1, rate, seconds, 0, ONE, True)
-            full, _, _ = _measure(descriptor, 1, full_messages, 1.0, window, ONE, True)
+            full, _, _ = _measure(descriptor, 1, operations, 1.0, window, ONE, True)
     finally:
         process.kill()
         process.join()
