@@ -14,6 +14,7 @@ from xml.parsers import expat
 from sbe.errors import SchemaError
 
 _INCLUDE_DEPTH_MAX = 16
+_DEPTH_MAX = 100
 _ENCODING = re.compile(rb"""\s*<\?xml[^>]*encoding\s*=\s*["']([^"']+)""")
 
 
@@ -52,6 +53,8 @@ class _Builder:
         tag = name.rpartition(":")[2]
         plain = {key.strip(): value.strip() for key, value in attributes.items()}
         element = Element(tag, plain, self.file, self.parser.CurrentLineNumber)
+        if len(self.open) > _DEPTH_MAX:
+            raise element.error("depth", f"elements nest deeper than {_DEPTH_MAX}")
         if self.open:
             self.open[-1].children.append(element)
         else:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sbe.document import Element as Node
 from sbe.document import read_file, read_text
-from sbe.layout import Composite, Element, Scalar, Schema
+from sbe.layout import CONSTANT, Composite, Element, Scalar, Schema
 from sbe.parse_messages import parse_message
 from sbe.parse_types import Types, number
 
@@ -48,14 +48,17 @@ def _schema(root: Node, tolerate: frozenset[str]) -> Schema:
     byte_order = root.get("byteOrder") or "littleEndian"
     if byte_order not in _ORDERS:
         raise root.error("byte-order", f"littleEndian or bigEndian, was {byte_order}")
-    sections = [child for child in root.children if child.tag == "types"]
-    types = Types(sections, version, tolerate)
-    messages = tuple(
-        parse_message(node, types)
-        for section in root.children
-        for node in ([section] if section.tag == "message" else _inside(section))
-    )
-    _check_unique(root, messages)
+    types = Types([c for c in root.children if c.tag == "types"], version, tolerate)
+    every_type = types.all()
+    nodes = _message_nodes(root)
+    messages = [parse_message(node, types) for node in nodes]
+    _check_unique(nodes)
+    header = _header(root, types)
+    _check_width(root, header, "schemaId", identifier)
+    _check_width(root, header, "version", version)
+    for node, message in zip(nodes, messages, strict=True):
+        _check_width(node, header, "templateId", message.id)
+        _check_width(node, header, "blockLength", message.block_length)
     return Schema(
         package=root.get("package") or "",
         id=identifier,
@@ -63,24 +66,37 @@ def _schema(root: Node, tolerate: frozenset[str]) -> Schema:
         semantic_version=root.get("semanticVersion") or "",
         description=root.get("description") or "",
         order=_ORDERS[byte_order],
-        header=_header(root, types),
-        types=types.all(),
-        messages=messages,
+        header=header,
+        types=every_type,
+        messages=tuple(messages),
         warnings=tuple(types.warnings),
     )
 
 
-def _inside(section: Node) -> list[Node]:
-    """Messages of an included file that wraps them in an element of its own."""
-    if section.tag != "messages":
-        return []
-    return [node for node in section.children if node.tag == "message"]
+def _message_nodes(root: Node) -> list[Node]:
+    """All messages, those too that an included file wraps in an element of its own."""
+    nodes: list[Node] = []
+    for child in root.children:
+        if child.tag == "message":
+            nodes.append(child)
+        elif child.tag == "messages":
+            nodes += [inner for inner in child.children if inner.tag == "message"]
+    return nodes
 
 
-def _check_unique(root: Node, messages: tuple[object, ...]) -> None:
+def _check_width(node: Node, header: Composite, name: str, value: int) -> None:
+    """A number must fit the header member that carries it; a constant carries nothing."""
+    member = header.member(name)
+    assert member is not None
+    assert isinstance(member.type, Scalar)
+    if member.presence != CONSTANT and value > member.type.primitive.highest:
+        what = f"{name} {value} does not fit {member.type.primitive.name}"
+        raise node.error("header", what)
+
+
+def _check_unique(nodes: list[Node]) -> None:
     names: dict[str, Node] = {}
     numbers: dict[str, Node] = {}
-    nodes = [n for s in root.children for n in ([s] if s.tag == "message" else _inside(s))]
     for node in nodes:
         for seen, key, rule in (
             (names, "name", "duplicate-message-name"),

@@ -22,6 +22,7 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import lower_builtin, type_callable
@@ -242,6 +243,11 @@ def image_with(hexadecimal: str, kind: str, offset: int) -> Callable[[int, int],
         return context.get_dummy_value()
 
     return _operation(write, typer, lower)
+
+
+def address_of(buffer: Any) -> int:
+    """The address of the first byte of any buffer; keep the buffer alive as long as you use it."""
+    return int(np.frombuffer(buffer, np.uint8).ctypes.data)
 
 
 def copy(destination: int, source: int, length: int) -> None:

@@ -250,6 +250,19 @@ def test_case_43_names_that_python_minds() -> None:
     assert module.final_final_lambda4(entry) == 6
 
 
+def test_numbers_must_fit_the_header() -> None:
+    long = '<type name="Long" primitiveType="char" length="65536"/>'
+    with pytest.raises(SchemaError, match="header: blockLength 65536 does not fit uint16"):
+        own(message('<field name="a" id="1" type="Long"/>'), long)
+    with pytest.raises(SchemaError, match="header: templateId 65536 does not fit uint16"):
+        own('<message name="M" id="65536"/>')
+
+
+def test_elements_can_t_nest_without_end() -> None:
+    with pytest.raises(SchemaError, match="depth: elements nest deeper than 100"):
+        loads("<messageSchema>" + "<types>" * 100_000 + "</types>" * 100_000 + "</messageSchema>")
+
+
 def test_habits_of_published_schemas() -> None:
     """What venues do that a strict reading of the standard would not have."""
     types = """<type name="OptionalByte" primitiveType="uint8" presence="optional" nullValue="0"/>

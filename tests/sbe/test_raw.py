@@ -95,6 +95,12 @@ def test_fill_and_equal() -> None:
         assert bytes(left) == b"azzzefgh"
 
 
+@pytest.mark.parametrize("buffer", [b"abc", bytearray(b"abc"), memoryview(b"xabc")[1:]])
+def test_the_address_of_any_buffer(buffer: Any) -> None:
+    assert raw.load_u8(raw.address_of(buffer)) == ord("a")
+    assert raw.load_u16(raw.address_of(buffer) + 1) == int.from_bytes(b"bc", "little")
+
+
 def test_a_kind_that_is_none() -> None:
     with pytest.raises(ValueError, match="a kind is one of"):
         raw.load("i24")
