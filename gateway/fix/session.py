@@ -42,7 +42,7 @@ SECOND = 1_000_000_000
 QUEUE_MAX = 4096
 QUEUE_BYTES_MAX = 4 << 20
 LEAVE_SECONDS = 2  # how long we wait for the answer to our Logout
-GARBLED_GRACE = SECOND // 5
+GARBLED_GRACE = SECOND // 2
 GARBLED_SECONDS = 2  # how long a connection that began with garbage may go on without a Logon
 NUMBER_MAX = 0xFFFF_FFFE
 

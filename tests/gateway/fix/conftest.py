@@ -34,26 +34,22 @@ def stage_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 @pytest.fixture
 def stage(stage_once: Stage) -> Iterator[Stage]:
     """The gateway, nobody logged on, all numbers at 1."""
-    aid = stage_once.aid
     yield stage_once
-    aid.paused = False
+    stage_once.aid.paused = False
     stage_once.status.core_ready = 1
+    stage_once.forget()
 
-    def forget() -> None:
-        for client in list(stage_once.server.clients.values()):
-            client.abort()
 
-    stage_once.call(forget)
-    for _ in range(200):
-        if not stage_once.server.clients:
-            break
-        stage_once.call(lambda: None)
+@pytest.fixture(params=[0, 1], ids=["whole", "bytes"])
+def chop(request: pytest.FixtureRequest) -> int:
+    """Everything is done twice: messages as they are, and cut into single bytes."""
+    return int(request.param)
 
 
 @pytest.fixture
-def desk(stage: Stage) -> Iterator[Desk]:
+def desk(stage: Stage, chop: int) -> Iterator[Desk]:
     """A client that is logged on, all numbers just begun: 2 comes next in both directions."""
-    client = stage.connect()
+    client = stage.connect(chop=chop)
     client.logon("141=Y")
     yield client
     client.leave()

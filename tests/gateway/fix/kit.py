@@ -43,7 +43,7 @@ ORDER = f"55=BTC-USDC|54=1|38=1.5|40=2|44=64000.5|59=1|60={stamp().decode()}"
 def complete(name: str, fields: dict[str, Any]) -> dict[str, Any]:
     """Fields of a message with zeros for those a test does not care about."""
     absent = {field.name for field in layout(name).fields} - set(fields) - {"header"}
-    return {field: 0 for field in absent} | fields
+    return dict.fromkeys(absent, 0) | fields
 
 
 def event(name: str, /, **fields: Any) -> tuple[int, bytes]:

@@ -228,6 +228,7 @@ class Stage:
         self.port = 0
         self._ready = threading.Event()
         self._stopping = False
+        self._desks: list[Desk] = []
         self._thread = threading.Thread(target=lambda: uvloop.run(self._run()), daemon=True)
         self._thread.start()
         assert self._ready.wait(PATIENCE)
@@ -279,8 +280,19 @@ class Stage:
         assert done.wait(PATIENCE)
 
     def connect(self, **options: Any) -> "Desk":
-        """A new connection."""
-        return Desk(self.port, **options)
+        """A new connection; closed at the latest with the test."""
+        self._desks.append(Desk(self.port, **options))
+        return self._desks[-1]
+
+    def forget(self) -> None:
+        """Close every connection, and wait until the gateway knows."""
+        for desk in self._desks:
+            desk.leave()
+        self._desks.clear()
+        end = time.monotonic() + PATIENCE
+        while self.server.clients and time.monotonic() < end:
+            time.sleep(0.005)
+        assert not self.server.clients
 
     def stop(self) -> None:
         """End it and leave nothing behind."""
