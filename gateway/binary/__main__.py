@@ -14,9 +14,9 @@ from core.memory import Segment
 from core.process import Process, Refused, run
 from core.producers import Producer
 from core.status import State, StatusRow, StatusTable
+from core.stream import EventStream
 from gateway.binary.connections import MARKS_MAX, new_gateway
 from gateway.binary.gateway import BinaryGateway
-from gateway.binary.history import Stream
 from gateway.binary.sockets import Sockets
 from gateway.binary.warm import compile_all
 
@@ -70,12 +70,13 @@ def build(process: Process) -> tuple[BinaryGateway, SocketBell, StatusRow, int]:
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise Refused(f"cannot listen on {where}: {error.strerror}") from error
-    stream = Stream(log, EventArchive(options.data))
+    archive = EventArchive(options.data)
+    stream = EventStream(log, archive)
     marks = np.zeros(max(1, len(settings.session)) * MARKS_MAX, np.int64)
     g = memory[0]
     g["ring"], g["log"], g["marks"] = link.ring, log.address, marks.ctypes.data
     g["producer"] = Producer.BINARY
-    g["position"] = stream.begin()
+    g["position"] = archive.begin()
     g["gate_address"] = status.durable_address if policy == "fsync" else status.published_address
     g["ready_address"] = status.ready_address
     g["core_bell"], g["core_asleep"] = core_bell.fileno(), core.asleep_address

@@ -19,11 +19,12 @@ from core.errors import EventsLost
 from core.link import CommandLink
 from core.messages import decode, encode
 from core.status import StatusRow, StatusTable
+from core.stream import EventStream
 from core.venue import BinarySession
 from gateway.binary.connections import MARKS_MAX, SESSIONS_MAX, ConnectionState, Kind
 from gateway.binary.effects import Bind, Close, Disconnect, Effect, Open, Reply, Retransmit
 from gateway.binary.frames import framed
-from gateway.binary.history import Retransmission, Stream, locate
+from gateway.binary.history import Retransmission, locate
 from gateway.binary.session import RETRANSMIT_OUT_OF_RANGE, Known, Opened, Phase, Session
 from gateway.binary.sockets import Sockets
 from gateway.binary.turn import flush_all, replay, resume, turn
@@ -59,7 +60,7 @@ class BinaryGateway:
         marks: Any,
         sockets: Sockets,
         link: CommandLink,
-        stream: Stream,
+        stream: EventStream,
         status: StatusTable,
         row: StatusRow,
         log: FilteringBoundLogger,

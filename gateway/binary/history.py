@@ -1,9 +1,4 @@
-"""The event stream, wherever it lies, and the retransmissions that read it again.
-
-    position     begin of archive            oldest in the log        published
-       ──────────────┬────────────────────────────┬───────────────────────┬──▶
-                     │  archive files only        │ log, and archive      │
-                     └────────────────────────────┴───────────────────────┘
+"""Retransmissions: a session's events, read once more from the event stream.
 
 A retransmission starts at the mark before its first number (gateway/binary/connections.py) and
 reads forward in slices, so that a request for events long past never holds up anybody else.
@@ -15,27 +10,12 @@ from typing import Any
 import numpy as np
 
 from core.errors import EventsLost
-from core.journal.archive import EventArchive
-from core.memory import Segment
 from core.stream import EventStream
 from gateway.binary.connections import MARK_STRIDE, MARKS_MAX
 from gateway.binary.frames import SOFH_SIZE
 from gateway.binary.walk import collect
 
-READ_BYTES = 1 << 20
 SLICE_BYTES = 4 << 20  # of the stream, in one poll
-
-
-class Stream(EventStream):
-    """The bytes of the event stream from any position that log or archive still have."""
-
-    def __init__(self, segment: Segment, archive: EventArchive) -> None:
-        super().__init__(segment, archive)
-        self._files = archive
-
-    def begin(self) -> int:
-        """The oldest position that can be read."""
-        return self._files.begin()
 
 
 def locate(session: Any, marks: Any, first: int) -> int | None:
@@ -57,7 +37,7 @@ class Retransmission:
     After `step` gave True, `frames` are the framed events, all of them, in order.
     """
 
-    stream: Stream
+    stream: EventStream
     position: int
     session: int
     first: int
@@ -82,7 +62,7 @@ class Retransmission:
         while self.wanted[0] < self.wanted[1]:
             if self.position >= until:
                 return False
-            data = self.stream.read(self.position, READ_BYTES)
+            data = self.stream.read(self.position)
             if not data or self.position >= self.end:
                 raise EventsLost(f"event {self.wanted[0]} of session {self.session} is not there")
             view = np.frombuffer(data, np.uint8)

@@ -44,6 +44,7 @@ class Venue:
         self.publish()
         self.random = random.Random(5)
         self.open = []
+        self.clients = []
         self.start()
 
     def start(self):
@@ -123,10 +124,13 @@ class Venue:
     def client(self):
         client = socket.create_connection(("127.0.0.1", self.port))
         client.setblocking(False)
+        self.clients.append(client)
         self.feed.poll()
         return client
 
     def close(self):
+        for client in self.clients:
+            client.close()
         self.feed.close()
         self.bell.close()
         self.archive.close()
