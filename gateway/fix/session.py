@@ -151,7 +151,9 @@ class Session:
         elif self.state == State.OPENING:
             self._hold(raw)
         elif self.state == State.LEAVING:
-            if message.kind == "5":
+            if message.kind == "5" and self._pending:
+                self._pending[-1].last = True  # ours is still on its way
+            elif message.kind == "5":
                 self._end("logged out")
         else:
             self._test_sent = False

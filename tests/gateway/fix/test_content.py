@@ -1,0 +1,201 @@
+"""Situations 32 to 36: what stands in messages, and how sessions live and die."""
+
+import time
+
+import pytest
+
+from gateway.fix.times import time_text
+from tests.gateway.fix.stage import Desk, Stage
+
+PLAIN = "11=A1|55=BTC-USDC|54=1|38=1|40=2|44=100|60=20260101-00:00:00"
+
+
+@pytest.mark.parametrize(("kind", "text", "tag", "reason"), [
+    ("0", "999=HI", 999, 0), ("0", "0=HI", 0, 0), ("0", "-1=HI", -1, 0), ("0", "5000=HI", 5000, 0),
+    ("D", PLAIN.replace("11=A1|", ""), 11, 1), ("1", "", 112, 1),
+    ("0", "55=BTC-USDC", 55, 2), ("D", PLAIN + "|262=x", 262, 2),
+    ("D", PLAIN.replace("11=A1", "11="), 11, 4), ("0", "112=", 112, 4),
+    ("D", PLAIN.replace("54=1", "54=9"), 54, 5), ("D", PLAIN.replace("40=2", "40=w"), 40, 5),
+    ("D", PLAIN + "|21=4", 21, 5), ("D", PLAIN + "|18=6 Z", 18, 5),
+    ("D", PLAIN.replace("38=1", "38=+1"), 38, 6), ("D", PLAIN.replace("44=100", "44=1e2"), 44, 6),
+    ("D", PLAIN + "|126=20270101", 126, 6), ("D", PLAIN.replace("40=2", "40=22"), 40, 6),
+    ("D", PLAIN.replace("40=2", "40=2|40=2"), 40, 13),
+    ("D", PLAIN + "|386=3|336=A|336=B", 386, 16), ("D", PLAIN + "|453=1|447=D|448=X", 447, 15),
+])
+def test_32_session_rejects_name_tag_and_reason(
+    desk: Desk, kind: str, text: str, tag: int, reason: int
+) -> None:
+    desk.send(kind, text)
+    desk.expect("3", _34=2, _45=2, _372=kind, _371=tag, _373=reason)
+    desk.send("1", "112=on")
+    desk.expect("0", _34=3, _112="on")
+
+
+def test_32_header_fields_behind_the_body(desk: Desk) -> None:
+    desk.send("0", "112=x|50=SUB")
+    desk.expect("3", _371=50, _373=14)
+    desk.send("3", "45=2")
+    desk.send("3", "45=2|371=9999999")
+    desk.quiet()
+
+
+def test_33_types_unknown_and_not_offered(desk: Desk) -> None:
+    desk.send("*")
+    desk.expect("3", _45=2, _372="*", _373=11)
+    desk.send("E", "66=x", head="115=ACME|116=BOB|144=")
+    desk.expect("j", _45=3, _372="E", _380=3, _128="ACME", _129="BOB")
+    desk.send("0", "55=x", head="128=ACME|129=BOB|145=HERE")
+    answer = desk.expect("3", _115="ACME", _116="BOB", _144="HERE", _373=2)
+    assert answer.get(128) is None
+
+
+def test_34_a_possible_resend_makes_no_second_order(desk: Desk, stage: Stage) -> None:
+    desk.order("P1", head="97=Y")
+    first = desk.expect("8", _11="P1", _150=0)
+    before = len(stage.aid.orders)
+    desk.order("P1", head="97=Y")
+    again = desk.expect("8", _97="Y", _11="P1", _39=0)
+    assert again.text(37) == first.text(37)
+    assert len(stage.aid.orders) == before
+
+
+def test_34_or_is_ignored_where_the_session_says_so(stage: Stage) -> None:
+    client = stage.connect(sender="FRESH")
+    client.logon()
+    client.order("Q1")
+    client.expect("8", _11="Q1")
+    client.order("Q1", head="97=Y")
+    client.quiet()
+    client.send("1", "112=on")
+    client.expect("0", _34=3, _112="on")
+
+
+def test_35_beats_and_silence(stage: Stage) -> None:
+    client = stage.connect()
+    client.logon("141=Y", beat=1)
+    began = time.monotonic()
+    client.expect("0", _34=2)
+    client.send("0")
+    client.expect("0", _34=3)
+    assert 1.8 < time.monotonic() - began < 2.7
+    request = client.expect("1", _34=4)
+    client.send("0", f"112={request.text(112)}")
+    client.expect("0", _34=5)
+    client.expect("1", _34=6)
+    client.expect("5", _34=7)
+    client.closed()
+
+
+def test_36_a_logout_is_answered_and_the_connection_ends(desk: Desk) -> None:
+    desk.send("5", "58=bye")
+    desk.expect("5", _34=2)
+    desk.closed()
+
+
+def test_36_a_logout_above_the_gap_is_answered(desk: Desk) -> None:
+    desk.send("5", number=9)
+    desk.expect("5", _34=2)
+    desk.closed()
+
+
+def test_36_a_half_closed_socket_has_its_orders_executed(desk: Desk, stage: Stage) -> None:
+    before = len(stage.aid.commands)
+    orders = b"".join(desk.message(
+        "D", f"11=HC{n}|55=BTC-USDC|54=1|38=1|40=2|44=1|60={time_text(time.time_ns())}")
+        for n in range(5))
+    desk.raw(orders)
+    desk.half_close()
+    end = time.monotonic() + 5
+    while not any(c[1] == "SessionClose" for c in stage.aid.commands[before:]):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    names = [name for _, name, _ in stage.aid.commands[before:]]
+    assert names.count("NewOrderSingle") == 5
+    assert names.index("SessionClose") > names.index("NewOrderSingle")
+
+
+def test_36_both_log_out_at_once(desk: Desk, stage: Stage) -> None:
+    stage.call(lambda: stage.server.close("closing time"))
+    desk.send("5")
+    desk.expect("5", _34=2, _58="closing time")
+    desk.closed()
+
+
+def test_refusals_name_rule_value_and_limit(desk: Desk) -> None:
+    desk.order("Z1", text="")
+    desk.expect("8", _150=0)
+    stamp = time_text(time.time_ns())
+    desk.send("D", f"11=Z2|55=BTC-USDC|54=1|38=0|40=2|44=100|60={stamp}")
+    desk.expect("8", _150=8, _39=8, _11="Z2", _103=13, _21020=21,
+                _58="quantity 0 isn't above 0 (tag 38)")
+    desk.send("D", f"11=Z3|55=NONE|54=1|38=1|40=2|44=100|60={stamp}")
+    desk.expect("8", _150=8, _11="Z3", _55="NONE", _103=1,
+                _58="there is no instrument NONE (tag 55)")
+    desk.send("D", f"11=Z4|1=stranger|55=BTC-USDC|54=1|38=1|40=2|44=100|60={stamp}")
+    desk.expect("8", _150=8, _11="Z4", _1="stranger", _103=15)
+    desk.send("F", f"11=Z5|41=never|55=BTC-USDC|54=1|60={stamp}")
+    desk.expect("9", _11="Z5", _41="never", _39=8, _434=1, _102=1)
+
+
+def test_a_cancel_is_reported_with_both_ids(desk: Desk) -> None:
+    stamp = time_text(time.time_ns())
+    desk.order("C1")
+    order = desk.expect("8", _150=0)
+    desk.send("F", f"11=C2|41=C1|55=BTC-USDC|54=1|60={stamp}")
+    desk.expect("8", _150=4, _39=4, _11="C2", _41="C1", _37=order.text(37), _151=0)
+
+
+def test_the_throttle_names_limit_and_wait(stage: Stage) -> None:
+    client = stage.connect(sender="SLOW")
+    client.logon("141=Y")
+    client.raw(b"".join(client.message(
+        "D", f"11=T{n}|55=BTC-USDC|54=1|38=1|40=2|44=1|60=20260101-00:00:00") for n in range(5)))
+    for n in range(3):
+        client.expect("8", _11=f"T{n}", _150=0)
+    for n in (3, 4):
+        reject = client.expect("j", _372="D", _379=f"T{n}", _380=8)
+        assert "more than 3 orders in a second; try again in" in reject.text(58)
+    client.send("1", "112=never counted")
+    client.expect("0")
+
+
+def test_a_core_that_is_down_refuses_orders_and_keeps_sessions(desk: Desk, stage: Stage) -> None:
+    stage.status.core_ready = 0
+    desk.order("D1")
+    reject = desk.expect("j", _45=2, _379="D1", _380=4)
+    assert "recovering" in reject.text(58)
+    stage.status.core_ready = 1
+    desk.order("D2")
+    desk.expect("8", _11="D2", _150=0)
+
+
+def test_a_drop_copy_sees_the_reports_of_its_owner(desk: Desk, stage: Stage) -> None:
+    copy = stage.connect(sender="COPY")
+    copy.logon("141=Y")
+    desk.order("V1")
+    original = desk.expect("8", _11="V1")
+    seen = copy.expect("8", _34=2, _56="COPY")
+    skip = {9, 10, 34, 52, 56}
+    assert [f for f in seen if f[0] not in skip] == [f for f in original if f[0] not in skip]
+    copy.order("V2")
+    copy.expect("j", _380=6)
+    copy.send("2", "7=2|16=2")
+    copy.expect("8", _34=2, _43="Y", _17=original.text(17))
+
+
+def test_lists_positions_and_collateral(desk: Desk) -> None:
+    desk.send("x", "320=L1|559=4".replace("559=4", "558=4"))
+    listed = desk.expect("y", _320="L1", _560=0, _393=2, _893="Y", _146=2)
+    assert [v for t, v in listed if t == 55] == [b"BTC-USDC", b"BTC-PERP"]
+    desk.send("c", "320=L2|321=0|55=BTC-PERP")
+    desk.expect("d", _323=1, _55="BTC-PERP", _167="PERP", _969="0.5")
+    desk.send("e", "324=S1|263=0|55=BTC-PERP")
+    desk.expect("f", _324="S1", _326=17)
+    desk.send("AN", "710=Q1|724=0|1=acme.main|60=20260101-00:00:00")
+    desk.expect("AP", _710="Q1", _55="BTC-PERP", _705=2, _730=9)
+    desk.expect("4", _123="Y")
+    desk.expect("AO", _710="Q1", _728=0)
+    desk.send("BB", "909=C1")
+    desk.expect("4", _123="Y")
+    desk.expect("BA", _909="C1", _900=1000, _899=600, _21022=400)
+    desk.expect("4", _123="Y")
