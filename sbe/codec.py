@@ -30,7 +30,7 @@ class Codec:
     def __init__(self, schema: Schema, *, strict: bool = True, raw: bool = False) -> None:
         self.schema = schema
         self._encoder = Encoder(schema, strict)
-        self._raw = raw
+        self._decoder = Decoder(schema, raw)
 
     @classmethod
     def load(cls, path: str | Path, **options: bool) -> Codec:
@@ -59,7 +59,7 @@ class Codec:
 
         With `exact` false, bytes behind the message are left alone. Raises DecodeError.
         """
-        return Decoder(self.schema, bytes(data), self._raw).run(exact)
+        return self._decoder.decode(bytes(data), exact)
 
     def validate(self, data: bytes) -> list[str]:
         """What is wrong with the values of a whole message; empty where nothing is."""

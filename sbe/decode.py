@@ -1,11 +1,14 @@
-"""Bytes to dicts, slowly: the same walk as the compiled `check`, and the values along the way.
+"""Bytes to dicts: the same walk as the compiled `check`, and the values along the way.
 
 Structure that can't be trusted raises; a value that breaks its type is returned as it is and
-reported as a *problem*, so that a tool can show what a peer really sent.
+reported as a *problem*, so that a tool can show what a peer really sent. Each block of a schema
+becomes a list of readers (`read_values`) once; a message is then a walk over such lists.
 """
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,18 +16,15 @@ from sbe.errors import DecodeError
 from sbe.layout import (
     CONSTANT,
     Block,
-    Composite,
     Data,
     Element,
-    Enum,
     Group,
-    Message,
     Scalar,
     Schema,
-    Set,
     count_max,
     count_min,
 )
+from sbe.read_values import Readers, Walk
 
 _STANDARD_HEADER = frozenset(
     ("blockLength", "templateId", "schemaId", "version", "numGroups", "numVarDataFields")
@@ -32,10 +32,6 @@ _STANDARD_HEADER = frozenset(
 
 #: Beyond this the compiled walk, which counts in int64, sees a negative number.
 _COUNT_LIMIT = (1 << 63) - 1
-
-
-class NotText(bytes):
-    """Bytes that stand where text should, and are none in its encoding."""
 
 
 @dataclass(slots=True)
@@ -60,239 +56,171 @@ class Decoded:
 
 
 class Decoder:
-    """Reads one message; `raw` leaves enums and sets as numbers."""
+    """Reads messages of one schema; `raw` leaves enums and sets as numbers."""
 
-    def __init__(self, schema: Schema, data: bytes, raw: bool = False) -> None:
+    def __init__(self, schema: Schema, raw: bool = False) -> None:
         self.schema = schema
-        self.order = schema.order
-        self.data = data
-        self.raw = raw
-        self.version = schema.version
-        self.position = 0
-        self.out = Decoded("", {}, {})
-
-    def run(self, exact: bool) -> Decoded:
-        """The message; with `exact`, bytes left over are an error unless its version is newer."""
-        header = self._header()
-        identified = self.schema.header.member("schemaId")
-        assert identified is not None
+        self._readers = Readers(schema.order, raw)
+        self._header = [
+            (member.name, self._header_reader(member)) for member in schema.header.members
+        ]
+        identified = schema.header.member("schemaId")
         # A constant says nothing of who sent it.
-        if identified.presence != CONSTANT and header["schemaId"] != self.schema.id:
-            what = f"schema {header['schemaId']}, expected {self.schema.id}"
-            raise DecodeError("schema", what)
-        self.version = header["version"]
-        message = self._message(header)
-        self.position = self.schema.header.size
-        self.out.name, self.out.header = message.name, header
-        self.out.fields = self._block(message, header["blockLength"], message.name)
-        self.out.end = self.position
-        if exact and self.position < len(self.data) and self.version <= self.schema.version:
-            what = f"{len(self.data) - self.position} bytes after {message.name}"
-            raise DecodeError("trailing-bytes", what)
-        return self.out
+        self._identified = identified is not None and identified.presence != CONSTANT
+        self._messages = {message.id: message for message in schema.messages}
+        self._blocks: dict[int, _BlockReader] = {}
 
-    def _header(self) -> dict[str, Any]:
-        self._need(self.schema.header.size, "header")
-        return {
-            member.name: self._counter(member, 0)
-            if member.name in _STANDARD_HEADER
-            else self._element(member, 0, f"header.{member.name}")
-            for member in self.schema.header.members
-        }
-
-    def _message(self, header: dict[str, Any]) -> Message:
-        message = self.schema.template(header["templateId"])
-        if header["blockLength"] > len(self.data) - self.schema.header.size:
-            raise DecodeError("truncated", f"root block of {header['blockLength']} bytes")
+    def decode(self, data: bytes, exact: bool) -> Decoded:
+        """One message; with `exact`, bytes left over are an error unless its version is newer."""
+        walk = Walk(data, self.schema.version)
+        header = self._read_header(walk)
+        walk.version = header["version"]
+        message = self._messages.get(header["templateId"])
+        length = header["blockLength"]
+        if not 0 <= length <= len(data) - walk.position:
+            raise DecodeError("truncated", f"root block of {length} bytes")
         if message is None:
             raise DecodeError("template", f"no message has template {header['templateId']}")
-        return message
+        reader = self._blocks.get(message.id)
+        if reader is None:
+            reader = self._blocks[message.id] = _BlockReader(message, self._readers)
+        walk.trail.append(message.name)
+        fields = reader.read(walk, length)
+        if exact and walk.position < len(data) and walk.version <= self.schema.version:
+            what = f"{len(data) - walk.position} bytes after {message.name}"
+            raise DecodeError("trailing-bytes", what)
+        return Decoded(message.name, fields, header, walk.position, walk.problems, walk.absent)
 
-    def _counter(self, element: Element, base: int) -> int:
-        """A count, a length or a number of the header, whatever its range."""
-        kind = element.type
-        assert isinstance(kind, Scalar)
-        if element.presence == CONSTANT:
-            return int(element.constant or 0)
-        return int(kind.primitive.unpack(self.data, base + element.offset, self.order))
+    def _header_reader(self, member: Element) -> Callable[[Walk, int], Any]:
+        if member.name in _STANDARD_HEADER:
+            return counter(member, self.schema.order)
+        return self._readers.of(member)
 
-    # Blocks
+    def _read_header(self, walk: Walk) -> dict[str, Any]:
+        size = self.schema.header.size
+        if size > len(walk.data):
+            raise DecodeError("truncated", f"header needs {size} bytes")
+        walk.trail.append("header")
+        header = {name: read(walk, 0) for name, read in self._header}
+        walk.trail.pop()
+        walk.position = size
+        if self._identified and header["schemaId"] != self.schema.id:
+            what = f"schema {header['schemaId']}, expected {self.schema.id}"
+            raise DecodeError("schema", what)
+        return header
 
-    def _need(self, size: int, path: str) -> None:
-        if size > len(self.data) - self.position:
-            raise DecodeError("truncated", f"{path} needs {size} bytes")
 
-    def _block(self, block: Block, wire_length: int, path: str) -> dict[str, Any]:
-        """Fields of a block at the position, then the groups and data behind it."""
-        if wire_length < 0:
-            raise DecodeError("block-length", f"{path} has a block of {wire_length} bytes")
-        least = max(block.length_at(block.since), block.length_at(self.version))
+class _BlockReader:
+    """Fields of a block, then the groups and data behind it."""
+
+    def __init__(self, block: Block, readers: Readers) -> None:
+        self.since = block.since
+        self.steps = block.extensions()
+        self.fields = readers.members(block.fields)
+        self.groups = [(g.name, g.since, _GroupReader(g, readers)) for g in block.groups]
+        self.data = [(d.name, d.since, _DataReader(d, readers)) for d in block.data]
+
+    def least(self, version: int) -> int:
+        """Where the last field ends that a sender of `version` knew."""
+        known = max(version, self.since)
+        return max(length for since, length in self.steps if since <= known)
+
+    def read(self, walk: Walk, wire_length: int) -> dict[str, Any]:
+        """The block at the walk's position, which is moved behind its last element."""
+        least = self.least(walk.version)
         if wire_length < least:
-            what = f"{path} has {wire_length} bytes, its fields take {least}"
+            what = f"{walk.path()} has {wire_length} bytes, its fields take {least}"
             raise DecodeError("block-length", what)
-        self._need(wire_length, path)
-        values: dict[str, Any] = {}
-        for element in block.fields:
-            here = f"{path}.{element.name}"
-            if element.presence != CONSTANT and element.since > max(self.version, block.since):
-                self._absent(values, element, here)
-            else:
-                values[element.name] = self._element(element, self.position, here)
-        self.position += wire_length
-        for group in block.groups:
-            known = group.since <= max(self.version, block.since)
-            here = f"{path}.{group.name}"
-            values[group.name] = self._group(group, here) if known else []
-        for data in block.data:
-            known = data.since <= max(self.version, block.since)
-            here = f"{path}.{data.name}"
-            values[data.name] = self._data(data, here) if known else _empty(data)
+        walk.need(wire_length)
+        values = self.fields.read(walk, walk.position, self.since)
+        walk.position += wire_length
+        version = max(walk.version, self.since)
+        for name, since, group in self.groups:
+            values[name] = group.read(walk) if since <= version else []
+        for name, since, data in self.data:
+            values[name] = data.read(walk) if since <= version else data.empty
         return values
 
-    def _absent(self, values: dict[str, Any], element: Element, path: str) -> None:
-        if element.is_optional:
-            values[element.name] = None
-        else:
-            self.out.absent.append(path)
 
-    def _group(self, group: Group, path: str) -> list[dict[str, Any]]:
-        self._need(group.dimension.size, path)
-        count = self._counter(group.count, self.position)
-        stride = self._counter(group.stride, self.position)
-        self.position += group.dimension.size
-        left = len(self.data) - self.position
-        if count and stride < max(group.length_at(group.since), group.length_at(self.version)):
-            raise DecodeError("block-length", f"{path} has entries of {stride} bytes")
+class _GroupReader:
+    """The dimension of a group, then its entries."""
+
+    def __init__(self, group: Group, readers: Readers) -> None:
         limit = group.count.type
         assert isinstance(limit, Scalar)
-        most = count_max(group.count) if limit.maximum_given else _COUNT_LIMIT
-        if not count_min(group.count) <= count <= most or not 0 <= stride <= _COUNT_LIMIT:
+        self.name = group.name
+        self.size = group.dimension.size
+        self.count = counter(group.count, readers.order)
+        self.stride = counter(group.stride, readers.order)
+        self.count_min = count_min(group.count)
+        self.count_max = count_max(group.count) if limit.maximum_given else _COUNT_LIMIT
+        self.is_flat = not group.groups and not group.data
+        self.entry = _BlockReader(group, readers)
+
+    def read(self, walk: Walk) -> list[dict[str, Any]]:
+        walk.trail.append(self.name)
+        walk.need(self.size)
+        count = self.count(walk, walk.position)
+        stride = self.stride(walk, walk.position)
+        walk.position += self.size
+        self.check(walk, count, stride)
+        entries = []
+        for index in range(count):
+            walk.trail[-1] = f"{self.name}[{index}]"
+            entries.append(self.entry.read(walk, stride))
+        walk.trail.pop()
+        return entries
+
+    def check(self, walk: Walk, count: int, stride: int) -> None:
+        """Refuse a dimension that its limits or the bytes behind it contradict."""
+        left, path = len(walk.data) - walk.position, walk.path()
+        if count and stride < self.entry.least(walk.version):
+            raise DecodeError("block-length", f"{path} has entries of {stride} bytes")
+        if not self.count_min <= count <= self.count_max or not 0 <= stride <= _COUNT_LIMIT:
             raise DecodeError("group-count", f"{path} has {count} entries of {stride} bytes")
         if stride == 0 and count > left:
             raise DecodeError("group-count", f"{path} has {count} empty entries")
-        if not group.groups and not group.data and count * stride > left:
+        if self.is_flat and count * stride > left:
             raise DecodeError("truncated", f"{path} needs {count * stride} bytes")
-        return [self._block(group, stride, f"{path}[{index}]") for index in range(count)]
 
-    def _data(self, data: Data, path: str) -> str | bytes:
+
+class _DataReader:
+    """A length, then as many bytes."""
+
+    def __init__(self, data: Data, readers: Readers) -> None:
         content = data.type.member("varData")
         assert content is not None
-        self._need(content.offset, path)
-        length = self._counter(data.length, self.position)
-        self.position += content.offset
-        if not count_min(data.length) <= length <= data.length_max:
-            raise DecodeError("data-length", f"{path} has {length} bytes")
-        self._need(length, path)
-        value = self.data[self.position : self.position + length]
-        self.position += length
-        return self._text(data.bytes, value, path)
+        self.name = data.name
+        self.size = content.offset
+        self.length = counter(data.length, readers.order)
+        self.length_min, self.length_max = count_min(data.length), data.length_max
+        self.text = readers.text(data.name, data.bytes)
+        self.empty: str | bytes = "" if data.bytes.is_text else b""
 
-    # Elements
+    def read(self, walk: Walk) -> str | bytes:
+        walk.need(self.size, self.name)
+        length = self.length(walk, walk.position)
+        walk.position += self.size
+        if not self.length_min <= length <= self.length_max:
+            raise DecodeError("data-length", f"{walk.path(self.name)} has {length} bytes")
+        walk.need(length, self.name)
+        value = walk.data[walk.position : walk.position + length]
+        walk.position += length
+        return self.text(walk, value)
 
-    def _element(self, element: Element, base: int, path: str) -> Any:
-        kind = element.type
-        if element.presence == CONSTANT:
-            if isinstance(kind, Enum) and not self.raw:
-                return next(c.name for c in kind.choices if c.value == element.constant)
-            return element.constant
-        offset = base + element.offset
-        if isinstance(kind, Composite):
-            return self._composite(element, kind, offset, path)
-        if isinstance(kind, Enum):
-            return self._enum(element, kind, offset, path)
-        if isinstance(kind, Set):
-            return self._set(kind, offset, path)
-        if kind.length == 1:
-            value = kind.primitive.unpack(self.data, offset, self.order)
-            return self._number(element, kind, value, path)
-        if kind.primitive.size == 1 and (kind.is_text or kind.primitive.kind == "uint"):
-            return self._fixed(element, kind, offset, path)
-        return self._array(element, kind, offset, path)
 
-    def _composite(self, element: Element, kind: Composite, offset: int, path: str) -> Any:
-        if element.is_optional and self._is_null(kind, offset):
-            return None
-        values: dict[str, Any] = {}
-        for member in kind.members:
-            here = f"{path}.{member.name}"
-            if member.presence != CONSTANT and member.since > max(self.version, kind.since):
-                self._absent(values, member, here)
-            else:
-                values[member.name] = self._element(member, offset, here)
-        return values
+def counter(element: Element, order: str) -> Callable[[Walk, int], int]:
+    """A reader of a count, a length or a number of the header, whatever its range."""
+    kind = element.type
+    assert isinstance(kind, Scalar)
+    if element.presence == CONSTANT:
+        constant = int(element.constant or 0)
+        return lambda walk, base: constant
+    unpack = struct.Struct(order + kind.primitive.letter).unpack_from
+    offset = element.offset
 
-    def _is_null(self, kind: Composite, offset: int) -> bool:
-        """Whether the first member that takes bytes holds its null."""
-        for member in kind.members:
-            if member.presence == CONSTANT or isinstance(member.type, Set):
-                continue
-            if isinstance(member.type, Composite):
-                return self._is_null(member.type, offset + member.offset)
-            value = member.type.primitive.unpack(self.data, offset + member.offset, self.order)
-            return value != value or value == member.type.null
-        return False
-
-    def _enum(self, element: Element, kind: Enum, offset: int, path: str) -> Any:
-        value = kind.primitive.unpack(self.data, offset, self.order)
-        if value == kind.null and element.is_optional:
-            return None
-        for choice in kind.choices:
-            if choice.value == value:
-                return value if self.raw else choice.name
-        what = "is null, but required" if value == kind.null else "is unknown"
-        self.out.problems.append(f"{path}: {what}: {value}")
+    def read(walk: Walk, base: int) -> int:
+        value: int = unpack(walk.data, base + offset)[0]
         return value
 
-    def _set(self, kind: Set, offset: int, path: str) -> Any:
-        value = int(kind.primitive.unpack(self.data, offset, self.order))
-        unknown = value & ~kind.mask
-        if unknown:
-            self.out.problems.append(f"{path}: has unknown bits: {unknown:#x}")
-        if self.raw:
-            return value
-        names: list[Any] = [c.name for c in kind.choices if value >> c.value & 1]
-        names += [bit for bit in range(8 * kind.primitive.size) if unknown >> bit & 1]
-        return names
-
-    def _number(self, element: Element, kind: Scalar, value: int | float, path: str) -> Any:
-        char = kind.primitive.kind == "char"
-        if value == kind.null or value != value:
-            if element.is_optional:
-                return None
-            self.out.problems.append(f"{path}: is null, but required")
-        elif not kind.minimum <= value <= kind.maximum:
-            span = f"{kind.minimum} to {kind.maximum}"
-            self.out.problems.append(f"{path}: is not in {span}: {value}")
-        return chr(int(value)) if char else value
-
-    def _fixed(self, element: Element, kind: Scalar, offset: int, path: str) -> Any:
-        value = self.data[offset : offset + kind.length]
-        if element.is_optional:
-            null = bytes([int(kind.null)])
-            if value == null * kind.length or (null == b"\0" and value[:1] == b"\0"):
-                return None
-        if not kind.is_text:
-            return value
-        return self._text(kind, value.partition(b"\0")[0], path)
-
-    def _array(self, element: Element, kind: Scalar, offset: int, path: str) -> Any:
-        size = kind.primitive.size
-        values = []
-        for index in range(kind.length):
-            value = kind.primitive.unpack(self.data, offset + index * size, self.order)
-            values.append(self._number(element, kind, value, f"{path}[{index}]"))
-        return None if element.is_optional and all(v is None for v in values) else values
-
-    def _text(self, kind: Scalar, value: bytes, path: str) -> str | bytes:
-        """Text in its encoding; bytes that are none stay bytes."""
-        if not kind.is_text:
-            return value
-        try:
-            return value.decode(kind.encoding or "ascii")
-        except UnicodeDecodeError as error:
-            self.out.problems.append(f"{path}: {error}")
-            return NotText(value)
-
-
-def _empty(data: Data) -> str | bytes:
-    return "" if data.bytes.is_text else b""
+    return read

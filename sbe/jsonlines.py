@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from sbe.codec import Codec
-from sbe.decode import Decoded, NotText
+from sbe.decode import Decoded
 from sbe.errors import EncodeError, SbeError
 from sbe.layout import Schema
+from sbe.read_values import NotText
 
 #: Names that mean something in a line.
 TAKEN = frozenset(("name", "fields", "messageHeader", "problems", "error"))

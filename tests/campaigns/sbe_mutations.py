@@ -17,13 +17,12 @@ from random import Random
 from types import FrameType
 from typing import NoReturn
 
-from tests.sbe.kit import SCHEMAS, compiled, features, same, wide_header
-from tests.sbe.random_messages import random_fields
-from tests.sbe.second_opinion import SecondOpinion
-
 from sbe.codec import Codec
 from sbe.errors import DecodeError
 from sbe.layout import Schema
+from tests.sbe.kit import SCHEMAS, compiled, features, same, wide_header
+from tests.sbe.random_messages import random_fields
+from tests.sbe.second_opinion import SecondOpinion
 
 PAGE = mmap.PAGESIZE
 ROOM = 16 * PAGE
