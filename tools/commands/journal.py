@@ -1,4 +1,4 @@
-"""Look into the journal of a data directory: show its frames, verify its chain, cut a hole.
+"""Look into the journal of a data directory: show its frames, verify its chain, replay it.
 
 A running exchange may be looked at, too; nothing but `cut` writes. Exit code 0 if all is well, 1 if
 there is damage, 3 if the directory can't be read or is in use.
@@ -13,6 +13,7 @@ from cyclopts import App
 from rich.console import Console
 from rich.table import Table
 
+from core.config import ConfigurationError, decode, merge, read
 from core.journal import segment
 from core.journal.archive import SUFFIX, EventArchive, whole_frames
 from core.journal.disk import RealDisk
@@ -20,6 +21,7 @@ from core.journal.errors import JournalDamaged, JournalError
 from core.journal.frame import Frame, Kind
 from core.journal.reader import Walker
 from core.journal.repair import cut_unsynced
+from core.process import EXIT_CONFIGURATION
 from core.snapshot import durable_events
 
 app = App(name="journal", help=__doc__)
@@ -120,6 +122,43 @@ def verify(data: Path, *, json: bool = False) -> int:
     if isinstance(report, str):
         return _refuse(report)
     return _tell(report, json, _console())
+
+
+@app.command
+def prove(data: Path, *, config: Path | None = None, json: bool = False) -> int:
+    """Replay the journal from its first command: same state digests, same events to the byte.
+
+    Parameters
+    ----------
+    data
+        The data directory.
+    config
+        The configuration the exchange runs with; only its limits matter here.
+    json
+        Print one JSON object.
+    """
+    # Compiled code, which the rest of this module does without.
+    from tools.commands.up import DEFAULTS
+    from tools.proof import prove as replay
+
+    try:
+        tables = merge(read(DEFAULTS), read(config) if config else {})
+        proof = replay(data, decode(tables).limits)
+    except ConfigurationError as error:
+        print(f"onebook: {error}", file=sys.stderr)
+        return EXIT_CONFIGURATION
+    except JournalError as error:
+        return _refuse(str(error))
+    if json:
+        print(msgspec.json.encode(proof).decode())
+    else:
+        wrong = f"wrong behind {proof.digests_wrong}" if proof.digests_wrong else "none wrong"
+        differ = proof.events_differ_at
+        compared = "identical" if differ < 0 else f"they differ at position {differ}"
+        print(f"{proof.commands:,} commands replayed, the state's digest is {proof.state}")
+        print(f"{proof.digests_met:,} recorded digests met, {wrong}")
+        print(f"{proof.events_compared:,} bytes of events compared: {compared}")
+    return 0 if proof.holds else EXIT_DAMAGED
 
 
 @app.command
