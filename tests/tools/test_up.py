@@ -16,7 +16,7 @@ from tools.inspection import Snapshot, look
 from tools.supervisor.exchange import Exchange, ExchangeError
 from tools.supervisor.processes import enabled
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 FREE_PORTS = "[fix]\nport = 0\n[binary]\nport = 0\n[exchange]\nsnapshot_seconds = 1\n"
 PROCESSES = [spec.name for spec in enabled(load(DEFAULTS))]

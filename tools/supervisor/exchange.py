@@ -63,9 +63,10 @@ class Exchange:
         line = self._popen.stdout.readline()
         if not line.startswith("onebook ready "):
             self._popen.wait()
-            self._popen.stdout.close()
             self._errors.seek(0)
-            raise ExchangeError(self._errors.read().strip() or line or "it ended without a word")
+            last_words = self._errors.read().strip() or line or "it ended without a word"
+            self.close()
+            raise ExchangeError(last_words)
         words = line.split()[2:]
         self.ready = {name: value for name, _, value in (word.partition("=") for word in words)}
 
