@@ -1,0 +1,133 @@
+"""`onebook lending`, `oracle` and `reserves` over the stores of real sidecars."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.agent import run_until_quiet
+from core.memory import unlink_all
+from core.producers import Producer
+from core.sidecars.books import DEPOSIT
+from core.sidecars.custody import EmbeddedCustody
+from core.sidecars.lending.agent import Lending
+from core.sidecars.lending.curve import knots
+from core.sidecars.oracle.agent import Oracle
+from core.sidecars.oracle.outcomes import Rules, hash_of_rules
+from core.sidecars.reserves.__main__ import keys_of
+from core.sidecars.reserves.agent import Reserves
+from tests.core.sidecars.stage import USDC, Stage
+from tools.commands import lending as lending_command
+from tools.commands import oracle as oracle_command
+from tools.commands import reserves as reserves_command
+
+M = 10**6
+SECOND = 10**9
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """An exchange on a stage, with the configuration that commands read."""
+    name = f"commands-{tmp_path.name[-20:].replace('_', '-')}"[:31]
+    stage = Stage(name, tmp_path)
+    stage.venue()
+    outcome = {"kind": "prediction", "event": "CUP", "tick": "0.01", "lot": "1"}
+    configuration = {
+        "asset": [{"name": "USDC", "decimals": 6}, {"name": "BTC", "decimals": 8}],
+        "instrument": [outcome | {"symbol": "CUP-A"}, outcome | {"symbol": "CUP-B"}],
+        "event": [{"symbol": "CUP", "structure": "exclusive", "rules": "Who has it."}],
+    }
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text(json.dumps(configuration))
+    yield stage
+    unlink_all(name)
+
+
+def test_lending_shows_pools_and_draws_the_curve(
+    stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lending = Lending(
+        stage.store("lending", Lending.migrations), stage.follower(),
+        stage.link(Producer.LENDING), clock=stage.clock, curve=knots(0, 800_000, 80_000, 600_000),
+    )
+    run_until_quiet([lending])
+    stage.next()
+    stage.balance(100, USDC, DEPOSIT, 1000 * M, 1000 * M)
+    stage.balance(101, USDC, DEPOSIT, -950 * M, -950 * M)
+    stage.now += 61 * SECOND
+    run_until_quiet([lending])
+    capsys.readouterr()
+    assert lending_command.lending(data=tmp_path, plot=tmp_path / "curve.svg") == 0
+    shown = capsys.readouterr().out
+    assert "95.00 %" in shown.replace("\n", "") or "95.00" in shown
+    assert (tmp_path / "curve.svg").read_text().startswith("<?xml")
+    asset = lending.reference.assets[USDC]
+    assert lending_command.state_text(asset, 950_000) == (
+        "stopped: 95.00 % is lent out, the ceiling is 90.00 %"
+    )
+    assert lending_command.state_text(asset, 899_999) == "open"
+
+
+def test_a_report_is_signed_handed_in_and_shown(
+    stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = tmp_path / "reporter.key"
+    assert oracle_command.key(key) == 0
+    public = bytes.fromhex(capsys.readouterr().out.strip())
+    rules = Rules("CUP", hash_of_rules("Who has it."), (public,), 1, SECOND)
+    oracle = Oracle(
+        stage.store("oracle", Oracle.migrations), stage.follower(), stage.link(Producer.ORACLE),
+        clock=stage.clock, sources={}, since=lambda _: (), rules={1: rules},
+    )
+    run_until_quiet([oracle])
+    evidence = tmp_path / "photo"
+    evidence.write_bytes(b"they lift it")
+    assert oracle_command.report("CUP", "1", "0", key=key, evidence=evidence, data=tmp_path) == 0
+    assert "payouts 100000000 0\n" in capsys.readouterr().out
+    run_until_quiet([oracle])
+    stage.now += SECOND
+    run_until_quiet([oracle])
+    (command,) = stage.take(oracle.link)
+    assert command[1] == "ResolveEvent"
+    capsys.readouterr()
+    assert oracle_command.show(data=tmp_path) == 0
+    shown = capsys.readouterr().out
+    for word in ("report", "proposed", "final", "3 records"):
+        assert word in shown
+    assert oracle_command.report("NONE", "1", "0", key=key, data=tmp_path) == 1
+    assert oracle_command.dispute("CUP", "x", "0", key=key, data=tmp_path) == 1
+    assert "no event of the symbol NONE" in capsys.readouterr().err
+    with oracle.store.connection as connection:
+        connection.execute("UPDATE record SET subject = 'PUC' WHERE ordinal = 2")
+    assert oracle_command.show(data=tmp_path) == 1
+    assert "the record is broken at 2" in capsys.readouterr().err
+
+
+def test_a_customer_proves_and_verifies(
+    stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    custody = EmbeddedCustody(tmp_path / "custody.sqlite", clock=stage.clock)
+    reserves = Reserves(
+        stage.store("reserves", Reserves.migrations), stage.follower(),
+        stage.link(Producer.RESERVES), clock=stage.clock, directory=tmp_path / "reserves",
+        custody=custody, keys=keys_of(tmp_path, ""),
+    )
+    assert reserves_command.prove("desk-100", data=tmp_path) == 1
+    stage.next()
+    stage.balance(100, USDC, DEPOSIT, 1000 * M, 1000 * M)
+    custody.recognise("one", USDC, 1000 * M)
+    run_until_quiet([reserves])
+    file = tmp_path / "mine.json"
+    assert reserves_command.prove("desk-100", out=file, data=tmp_path) == 0
+    assert reserves_command.verify(data=tmp_path) == 0
+    assert reserves_command.verify(file, data=tmp_path) == 0
+    assert capsys.readouterr().out.count("Everything holds.") == 2
+    value = json.loads(file.read_text())
+    file.write_text(json.dumps(value | {"account": 101}))
+    assert reserves_command.verify(file, data=tmp_path) == 1
+    assert reserves_command.prove("desk-101", data=tmp_path) == 1
+    assert reserves_command.prove("nobody", data=tmp_path) == 1
+    assert "had nothing in epoch 1" in capsys.readouterr().err
+    assert reserves_command.watch(seconds=0.1, data=tmp_path) == 0
+    assert reserves_command.watch(seconds=0.1, data=tmp_path / "other") == 1
