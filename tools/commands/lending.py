@@ -38,10 +38,8 @@ def lending(
     try:
         with read_store(instance, data, "lending") as connection:
             reference, accruals = reference_of(connection), latest_accruals(connection)
-        configuration = load(data_directory(instance, data) / "run" / "config.json")
-    except (CoreError, ConfigurationError) as error:
+    except CoreError as error:
         return fail(error)
-    curve = curve_of(configuration.lending)
     table = Table("asset", "lent", "borrowed", "utilisation", "ceiling", "borrow a year",
                   "lend a year", "borrowing and redeeming", "as of")
     places = {}
@@ -55,7 +53,11 @@ def lending(
         )
     Console().print(table)
     if plot is not None:
-        draw(curve, places, plot)
+        try:
+            configuration = load(data_directory(instance, data) / "run" / "config.json")
+        except ConfigurationError as error:
+            return fail(error)
+        draw(curve_of(configuration.lending), places, plot)
         print(plot)
     return 0
 
