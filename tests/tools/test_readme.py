@@ -2,7 +2,6 @@
 
 import re
 from importlib import import_module
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +40,12 @@ def test_every_option_of_a_command_is_described(name: str) -> None:
         for part in command:
             assert part.startswith("-") or f"`{part}" in text, f"onebook {name} {part}"
         return
-    for parameter in signature(command).parameters.values():
-        option = parameter.name.replace("_", "-")
-        shown = f"`--{option}`" if parameter.kind is parameter.KEYWORD_ONLY else option.upper()
+    alone = App()
+    alone.default(command)
+    for argument in alone.assemble_argument_collection():
+        first = argument.names[0]
+        positional = argument.field_info.kind is not argument.field_info.KEYWORD_ONLY
+        shown = first.lstrip("-").upper() if positional else f"`{first}`"
         assert shown in text, f"{shown} of onebook {name}"
 
 
