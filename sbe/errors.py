@@ -40,6 +40,11 @@ class EncodeError(MessageError):
         self.path = path
         self.what = what
 
+    def under(self, name: str) -> EncodeError:
+        """The same error as it looks from one level further up."""
+        joint = "." if self.path and not self.path.startswith("[") else ""
+        return EncodeError(f"{name}{joint}{self.path}", self.what)
+
 
 class DecodeError(MessageError):
     """Bytes that are not one whole message of the schema.
