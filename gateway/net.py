@@ -7,7 +7,7 @@ when nothing waits before it, and through the transport otherwise.
 
 import asyncio
 import os
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,7 +18,7 @@ class Connection(asyncio.BufferedProtocol):
     """Subclasses say what `received`, `ended` and `too_slow` mean; `address` is of the buffer."""
 
     def __init__(self, send_bytes_max: int) -> None:
-        self._receive = np.zeros(RECEIVE_BYTES + 64, np.uint8)
+        self._receive: Any = np.zeros(RECEIVE_BYTES + 64, np.uint8)
         self._view = memoryview(self._receive).cast("B")[:RECEIVE_BYTES]
         self.address = int(self._receive.ctypes.data)
         self.filled = 0

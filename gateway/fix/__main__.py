@@ -107,7 +107,7 @@ def build(process: Process) -> Server:
     server = Server(
         settings, Profiles(settings.session), link, segment.address,
         EventStream(segment, archive), archive.begin(), status, gate, core_bell.fileno(),
-        configuration.limits.sessions_max, process.log, time.time_ns() // 1_000_000 & 0x3FFF_FFF0,
+        configuration.limits, process.log, time.time_ns() // 1_000_000 & 0x3FFF_FFF0,
     )
     server.log, server.row = segment.address, row
     server.bell = Doorbell(options.rundir, NAME)
@@ -149,7 +149,7 @@ async def serve(process: Process, server: Server) -> None:
 def main(process: Process) -> None:
     """Serve until asked to stop."""
     with compile_lock():
-        warm()
+        warm(process.configuration.limits)
         server = build(process)
         server.catch_up()
     uvloop.run(serve(process, server))

@@ -17,6 +17,7 @@ import numpy as np
 from structlog.typing import FilteringBoundLogger
 
 from core.config import FixGateway as Settings
+from core.config import Limits
 from core.events import log_address, log_oldest, log_published
 from core.link import CommandLink
 from core.messages import decode_body, template
@@ -24,6 +25,7 @@ from core.reference import ReferenceData
 from core.status import StatusTable
 from core.stream import EventStream
 from core.wake import ring_bell
+from core.words import load_word
 from gateway.fix.actions import Close, Command, Replay, Send
 from gateway.fix.client import Client
 from gateway.fix.copies import Copies
@@ -49,19 +51,18 @@ EVENT_HEADER = 24
 
 
 class FixGateway:
-    """See the module. `sessions_max` bounds session numbers; `spin_ns` how long to wait for an
-    answer of the core before going back to the event loop."""
+    """See the module; `gate` is the address of the word that releases events."""
 
     def __init__(
         self, settings: Settings, profiles: Profiles, link: CommandLink, log: int,
         stream: EventStream, begin: int, status: StatusTable, gate: int,
-        core_bell: int, sessions_max: int, logger: FilteringBoundLogger, first_number: int,
+        core_bell: int, limits: Limits, logger: FilteringBoundLogger, first_number: int,
     ) -> None:
         self.reference = ReferenceData()
-        self.context = Context(sessions_max)
+        self.context = Context(limits.sessions_max)
         self.clients: dict[int, Client] = {}
         self._settings, self.profiles, self._link = settings, profiles, link
-        self._log, self._stream, self._begin = log, stream, begin
+        self._log, self._stream, self._begin, self._gate = log, stream, begin, gate
         self._status, self._logger = status, logger
         self._core_bell, self._core_asleep = core_bell, status.row("core").asleep_address
         self._number = first_number
@@ -78,7 +79,7 @@ class FixGateway:
         self._admission = Admission(
             profiles, settings.logon_seconds, self._by_session.__contains__,
             lambda session: int(self.context.numbers[session]) + 1)
-        self.market_data = MarketData(self)
+        self.market_data = MarketData(self, limits)
         self._queries = Queries(self.reference, self.market_data)
         self._dialect = Dialect(self, self._queries)
         self._renderer = Renderer(self.reference, self._dialect.quoting)
@@ -130,6 +131,10 @@ class FixGateway:
     def read(self, position: int, limit: int = READ_BYTES) -> bytes:
         """Bytes of the event stream."""
         return self._stream.read(position, limit)
+
+    def released(self) -> int:
+        """The newest command whose events may be told."""
+        return load_word(self._gate)
 
     @property
     def begin(self) -> int:

@@ -73,11 +73,11 @@ class Connection:
     """The record of one connected client, its send buffer, and views that Python uses."""
 
     def __init__(self, send_bytes: int) -> None:
-        self._record = np.zeros(1, records.CONNECTION)
+        self._record: Any = np.zeros(1, records.CONNECTION)
         self.fields: Any = self._record[0]
         #: The record as 64-bit words, which Python reads faster than its fields.
         self.words = memoryview(self._record.view(np.int64))
-        self._send = np.zeros(send_bytes, np.uint8)
+        self._send: Any = np.zeros(send_bytes, np.uint8)
         self.send_view = memoryview(self._send).cast("B")
         self.fields["send"] = self._send.ctypes.data
         self.fields["send_capacity"] = send_bytes
@@ -104,7 +104,7 @@ class Context:
     """The tables all connections share; see `records.CONTEXT`."""
 
     def __init__(self, sessions_max: int) -> None:
-        self._record = np.zeros(1, records.CONTEXT)
+        self._record: Any = np.zeros(1, records.CONTEXT)
         self.fields: Any = self._record[0]
         self.words = memoryview(self._record.view(np.int64))
         self.address = int(self._record.ctypes.data)

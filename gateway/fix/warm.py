@@ -7,8 +7,23 @@ from collections.abc import Iterator
 from typing import Any
 
 import numba
+import numpy as np
 
-from gateway.fix import copies, names, numbers, orders, replay, report, scan, wait, walk
+from core.config import Limits
+from gateway.feed.book import copy_levels, new_books
+from gateway.feed.book_layout import DEPTH
+from gateway.fix import (
+    copies,
+    names,
+    numbers,
+    orders,
+    replay,
+    report,
+    scan,
+    tape,
+    wait,
+    walk,
+)
 
 KERNELS = (
     ("scanning FIX orders", scan.scan),
@@ -38,8 +53,17 @@ def steps() -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
         yield title, compiled, (numba.int64,) * count
 
 
-def warm() -> None:
-    """Compile, or load from the cache, what `steps` lists."""
-    for _, function, signature in steps():
+def book_steps(limits: Limits) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
+    """What market data runs; its types hang on the configured limits."""
+    book, word = numba.typeof(new_books(limits)), numba.int64
+    row, rows = numba.typeof(np.zeros(1, np.int64)), numba.typeof(np.zeros((1, 1), np.int64))
+    levels = numba.typeof(np.zeros(1, DEPTH))
+    yield "FIX market data", tape.follow, (book, word, word, word, row, rows, row)
+    yield "its levels", copy_levels, (book, word, word, levels)
+
+
+def warm(limits: Limits) -> None:
+    """Compile, or load from the cache, all of it."""
+    for _, function, signature in (*steps(), *book_steps(limits)):
         if signature not in function.signatures:
             function.compile(signature)

@@ -89,7 +89,7 @@ W MarketDataSnapshotFullRefresh out
   PriceSource)
 X MarketDataIncrementalRefresh out
   MDReqID NoMDEntries!(MDUpdateAction, MDEntryType, MDEntryID, Symbol, MDEntryPx, MDEntrySize,
-  MDEntryDate, MDEntryTime, MDEntryPositionNo, PriceSource)
+  MDEntryDate, MDEntryTime, MDEntryPositionNo, Side, PriceSource)
 Y MarketDataRequestReject out
   MDReqID! MDReqRejReason Text
 x SecurityListRequest in

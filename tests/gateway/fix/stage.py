@@ -20,6 +20,7 @@ import structlog
 import uvloop
 
 from core.config import FixGateway as Settings
+from core.config import Limits
 from core.doorbell import Doorbell
 from core.events import log_claim, log_position, log_publish
 from core.link import CommandLink
@@ -39,6 +40,7 @@ from tests.gateway.fix.kit import complete, flat, listed
 
 LOG_BYTES = 1 << 22
 PATIENCE = 5.0
+LIMITS = Limits(orders_max=1024, levels_max=1024, instruments_max=16, sessions_max=64)
 
 now = time.time_ns
 
@@ -148,8 +150,8 @@ class Aid:
         plain: dict[str, Any] = {
             "execId": next(self.executions), "execType": ord(kind), "ordStatus": ord(status),
             "reason": 0, "lastPx": None, "lastQty": None, "tradeId": None, "fee": 0,
-            "visibleQty": 0, "origClOrdId": 0, "detail": 0, "limit": 0, "flags": 0,
-            "lastLiquidity": 0, "quoteSetId": 0, "owner": 100,
+            "visibleQty": order["leavesQty"], "origClOrdId": 0, "detail": 0, "limit": 0,
+            "flags": 4 if order["leavesQty"] else 0, "lastLiquidity": 0, "quoteSetId": 0, "owner": 100,
         }
         self.emit("ExecutionReport", session, order | plain | more)
 
@@ -205,7 +207,7 @@ class Stage:
     """The gateway in a thread of its own, with the aid behind it; `stop` at the end."""
 
     def __init__(self, folder: Path, sessions: tuple[FixSession, ...], **settings: Any) -> None:
-        warm()
+        warm(LIMITS)
         self.instance = f"fixstage{os.getpid()}-{next(_instances)}"
         self.folder = folder
         self.status = StatusTable.attach_or_create(self.instance)
@@ -220,7 +222,7 @@ class Stage:
         self.server = Server(
             self._settings, Profiles(sessions), link, self.log.address,
             EventStream(self.log), 0, self.status, self.status.published_address,
-            self._bell.fileno(), 64, structlog.get_logger(), next(_instances) * 1000)
+            self._bell.fileno(), LIMITS, structlog.get_logger(), next(_instances) * 1000)
         self.server.log, self.server.row = self.log.address, row
         self.server.bell = Doorbell(folder, "fix")
         self.server.always, self.server.spin_ns = False, 0
