@@ -1,5 +1,7 @@
 """The README says what the schemas say."""
 
+import re
+
 import pytest
 
 from sbe.generate import README, readme, schemas
@@ -37,3 +39,9 @@ def test_every_outcome_has_a_reason() -> None:
 def test_the_feature_schema_is_where_the_readme_says() -> None:
     assert (SCHEMAS / "features.xml").exists()
     assert "tests/sbe/schemas/features.xml" in README.read_text()
+
+
+def test_every_case_of_the_design_has_a_test_of_its_number() -> None:
+    text = "".join(path.read_text() for path in SCHEMAS.parent.glob("test_*.py"))
+    numbers = {int(number) for number in re.findall(r"def test_case_(\d\d)_", text)}
+    assert numbers == set(range(1, 46))
