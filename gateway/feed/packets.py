@@ -144,7 +144,7 @@ def send_stream(f: Any) -> int:
         r = f.receivers[number]
         if r.descriptor < 0:
             continue
-        if f.end - r.position > f.stream_size - (1 << 17):
+        if f.end - r.position > f.stream_size:
             _row(f, CUT_OFF, number)
             r.descriptor = -2
             continue

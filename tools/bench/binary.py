@@ -40,7 +40,7 @@ from tools.clients.binary_codec import write_cancel, write_new_order
 
 SESSION, KEY_ID = 101, "maker-one"
 SECRET = "maker-one: for trying out only"
-ACCOUNT = 100
+ACCOUNT = 0  # the session's own
 ONE = 100_000_000
 BUFFER = 1 << 20
 HEADER = oe.HEADER_SIZE
@@ -225,12 +225,27 @@ class Session:
         })
         self.socket.setblocking(False)
 
+    def probe(self, price: int) -> int:
+        """One order and its cancel; the next number. Raises RuntimeError if they are refused."""
+        self.socket.setblocking(True)
+        frames, _ = orders(2, 1, price)
+        self.socket.sendall(frames.tobytes())
+        for expected in (oe.EXEC_TYPE_NEW, oe.EXEC_TYPE_CANCELED):
+            name, fields = self._receive()
+            if name != "ExecutionReport" or fields["execType"] != expected:
+                raise RuntimeError(f"the exchange refused: {name} {fields}")
+        self.socket.setblocking(False)
+        return 3
+
+    def _receive(self) -> tuple[str, dict[str, Any]]:
+        head = self.socket.recv(6, socket.MSG_WAITALL)
+        return decode(self.socket.recv(int.from_bytes(head[:4], "big") - 6, socket.MSG_WAITALL))
+
     def _ask(self, name: str, fields: dict[str, Any]) -> None:
         fields["timestamp"] = time.time_ns()
         signature = sign(name, fields, SECRET)
         self.socket.sendall(framed(encode(name, fields | {"signature": signature})))
-        head = self.socket.recv(6, socket.MSG_WAITALL)
-        answer = decode(self.socket.recv(int.from_bytes(head[:4], "big") - 6, socket.MSG_WAITALL))
+        answer = self._receive()
         if answer[0].endswith("Reject"):
             raise RuntimeError(f"the gateway refused: {answer}")
 
@@ -317,7 +332,7 @@ def measure(
     exchange = Exchange(policy, idle)
     try:
         session = Session(exchange.host, exchange.port)
-        number = 1
+        number = session.probe(price)
         descriptor = session.socket.fileno()
         _, _, sent = _measure(descriptor, number, 1000, 1.0, 0, price, False)  # warm caches
         number += sent

@@ -148,7 +148,7 @@ def test_nothing_leaves_before_it_is_durable(exchange, client):
 def test_a_lapped_gateway_goes_to_the_archive_and_loses_nothing(make):
     exchange = make(log_bytes=1 << 16)
     client = exchange.client()
-    client.connect()
+    client.connect(keepaliveInterval=60_000)
     for _ in range(20):
         for _ in range(50):
             client.write(client.order())

@@ -33,7 +33,7 @@ def test_a_frame_may_come_byte_by_byte(exchange, client):
 
 
 def test_many_frames_may_come_at_once(exchange, client):
-    client.connect()
+    client.connect(keepaliveInterval=60_000)
     client.write(b"".join(client.order() for _ in range(5000)))
     assert [client.receive()[1]["clOrdId"] for _ in range(5000)] == list(range(1, 5001))
     assert [order["header"]["msgSeqNum"] for _, order in exchange.core.orders] == list(
@@ -270,7 +270,7 @@ def test_without_the_core_orders_are_refused_and_not_lost_later(exchange, client
 def test_a_full_ring_refuses_and_nothing_is_half_done(make):
     exchange = make(ring_bytes=1 << 16)
     client = exchange.client()
-    client.connect()
+    client.connect(keepaliveInterval=60_000)
     client.socket.setblocking(True)
     for _ in range(1000):
         client.socket.sendall(client.order())
@@ -288,7 +288,7 @@ def test_a_full_ring_refuses_and_nothing_is_half_done(make):
 def test_a_throttle_refuses_and_at_last_ends_the_session(make):
     exchange = make(session_7={"throttle": 10})
     client = exchange.client()
-    client.connect()
+    client.connect(keepaliveInterval=60_000)
     client.write(b"".join(client.order() for _ in range(30)))
     messages = [client.receive() for _ in range(30)]
     refused = [f for name, f in messages if name == "BusinessReject"]

@@ -12,12 +12,12 @@ import structlog
 from core import config
 from core.events import log_claim, log_position, log_publish
 from core.journal.archive import ArchiveWriter
-from core.memory import Segment
+from core.memory import Segment, segment_path
 from core.process import Options
 from core.state import RESTING
 from core.status import StatusTable
 from core.words import ARCHIVED, store_word
-from gateway.feed.__main__ import build
+from gateway.feed.__main__ import STREAM_KIND, build
 from tests.core.engine import exchange as engine
 from tests.core.engine.exchange import EVENT_BYTES, whole
 
@@ -49,6 +49,13 @@ class Venue:
 
     def start(self):
         self.feed, self.bell, self.row, self.port = build(self.process)
+
+    def restart(self):
+        """The feed is gone at once, as after a kill -9, and comes back."""
+        self.feed.close()
+        # The dead process' stream would be reclaimed; ours lives, so it is taken away by hand.
+        segment_path(self.process.options.instance, STREAM_KIND).unlink()
+        self.start()
 
     def publish(self):
         """What the engine said goes to the log and to the archive."""
