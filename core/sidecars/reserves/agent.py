@@ -103,6 +103,7 @@ class Reserves(Sidecar):
         self._journal_head = journal_head
         self._maintenance: dict[int, int] = {}
         self._changed: set[tuple[int, int]] = set()
+        self._gross: dict[int, tuple[int, int]] = {}  # asset → held, owed, of clients
         self._ran_at = 0
         self._wanted_at = 0
         self._load()
@@ -119,6 +120,7 @@ class Reserves(Sidecar):
             self.books.balances[account, asset] = amount
             if account >= FIRST_CLIENT:
                 self._pool(asset, account).place(account, amount, index)
+                self._count(asset, 0, amount)
         for account, instrument, quantity, cost in select("SELECT * FROM position"):
             self.books.positions[account, instrument] = Position(quantity, cost)
 
@@ -135,10 +137,21 @@ class Reserves(Sidecar):
 
     def _post(self, posting: Posting) -> None:
         asset = posting.asset
-        for account in (posting.account, posting.contra):
+        for account, change in (
+            (posting.account, posting.amount), (posting.contra, -posting.amount)
+        ):
             self._changed.add((asset, account))
             if account >= FIRST_CLIENT:
-                self._pool(asset, account).touch(account, self.books.balances[account, asset])
+                balance = self.books.balances[account, asset]
+                self._pool(asset, account).touch(account, balance)
+                self._count(asset, balance - change, balance)
+
+    def _count(self, asset: int, before: int, after: int) -> None:
+        """Keep the sums of what is held and owed, gross."""
+        held, owed = self._gross.get(asset, (0, 0))
+        held += max(after, 0) - max(before, 0)
+        owed += max(-after, 0) - max(-before, 0)
+        self._gross[asset] = held, owed
 
     def _on_accrued(self, fields: dict[str, Any]) -> None:
         pool = self._pool(fields["asset"])
@@ -176,7 +189,7 @@ class Reserves(Sidecar):
         """
         balances = self.books.balances
         if waited_ns < CLEARING_WAIT_NS and any(
-            amount for (account, _), amount in balances.items() if account == CLEARING
+            balances.get((CLEARING, asset)) for asset in self.reference.assets
         ):
             return False
         holdings, departed = self.custody.holdings(), self.custody.departed()
@@ -197,16 +210,11 @@ class Reserves(Sidecar):
 
     def _run(self, now: int) -> None:
         """What is held, owed and there, asset by asset, as of the last event read."""
-        held = dict.fromkeys(self.reference.assets, 0)
-        owed = dict(held)
-        for (account, asset), amount in self.books.balances.items():
-            if account >= FIRST_CLIENT:
-                side = held if amount > 0 else owed
-                side[asset] = side.get(asset, 0) + abs(amount)
         reserves = self.custody.holdings()
         rows = [
-            (asset, held[asset], owed[asset], reserves.get(asset, 0), now, self.last_sequence)
-            for asset in held
+            (asset, *self._gross.get(asset, (0, 0)), reserves.get(asset, 0), now,
+             self.last_sequence)
+            for asset in self.reference.assets
         ]
         self.store.connection.executemany(
             "INSERT OR REPLACE INTO running VALUES (?, ?, ?, ?, ?, ?)", rows

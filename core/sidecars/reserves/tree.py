@@ -25,7 +25,7 @@ Secrets come from one master key, so that a proof can be made for any epoch at a
     place of a leaf    order of BLAKE3 keyed, "order" ‖ epoch, output at 8 × (number of the account)
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +36,7 @@ LEAF_PREFIX = b"onebook leaf 1\0"
 NODE_PREFIX = b"onebook node 1\0"
 HASH_SIZE = 32
 VALUE_SIZE = 16
+SLICE_ROWS = 1 << 14
 TOTAL_MAX = 1 << 62  # int64 arithmetic stays exact; listing limits keep real totals far below
 
 Bytes = NDArray[np.uint8]
@@ -43,7 +44,7 @@ Values = NDArray[np.int64]
 
 
 class Leaves(NamedTuple):
-    """All accounts of a cut, in any order; row i of each belongs to account `accounts[i]`.
+    """All accounts of a cut, in rising order; row i of each belongs to account `accounts[i]`.
 
     values: (accounts × columns), not negative. equity, maintenance: units of USDC. positions: a
     digest of 32 bytes each.
@@ -109,30 +110,18 @@ class Tree:
 
     def _hash_leaves(self, values: Values) -> Bytes:
         leaves, size = self.leaves, self.size
-        row_of = np.full(size, -1, np.int64)
-        row_of[self.places] = np.arange(len(leaves.accounts))
-        tags = _tags(self._master, self.epoch, leaves.accounts)
-        empty = blake3(b"empty", key=self._master).digest(HASH_SIZE * size)
-        all_salts = salts(self._master, self.epoch, size)
-        wide = _widen(values).tobytes()
-        width = values.shape[1] * VALUE_SIZE
-        money = np.stack([leaves.equity, leaves.maintenance], axis=1).astype("<i8").tobytes()
-        digests = leaves.positions.tobytes()
+        front = np.zeros((size, 8 + HASH_SIZE + HASH_SIZE + 16 + HASH_SIZE), np.uint8)
+        front[:, :8] = _words(np.arange(size, dtype=np.int64))
+        tags = front[:, 8:40]
+        tags[:] = _rows(blake3(b"empty", key=self._master).digest(HASH_SIZE * size))
+        tags[self.places] = _tags(self._master, self.epoch, leaves.accounts)
+        front[:, 40:72] = _rows(salts(self._master, self.epoch, size))
+        front[self.places, 72:80] = _words(leaves.equity)
+        front[self.places, 80:88] = _words(leaves.maintenance)
+        front[self.places, 88:] = leaves.positions
         head = LEAF_PREFIX + self.epoch.to_bytes(8, "little")
-        nothing = bytes(16 + HASH_SIZE)
-        out = bytearray()
-        for index, row in enumerate(row_of.tolist()):
-            at = index * HASH_SIZE
-            if row < 0:
-                tag, rest = empty[at : at + HASH_SIZE], nothing
-            else:
-                tag = tags[row]
-                rest = money[row * 16 : row * 16 + 16] + digests[row * 32 : row * 32 + 32]
-            out += blake3(
-                head + index.to_bytes(8, "little") + tag + all_salts[at : at + HASH_SIZE] + rest
-                + wide[index * width : index * width + width]
-            ).digest()
-        return np.frombuffer(bytes(out), np.uint8).reshape(size, HASH_SIZE)
+        return _hash_rows(head, lambda begin, end: [front[begin:end], _widen(values[begin:end])],
+                          size)
 
 
 def customer_secret(master: bytes, account: int) -> bytes:
@@ -163,28 +152,64 @@ def _order(master: bytes, epoch: int, size: int) -> NDArray[np.uint64]:
     return np.frombuffer(hasher.digest(8 * size), "<u8")
 
 
-def _tags(master: bytes, epoch: int, accounts: NDArray[np.int64]) -> list[bytes]:
-    return [
-        id_tag(customer_secret(master, account), epoch, account) for account in accounts.tolist()
-    ]
+def _tags(master: bytes, epoch: int, accounts: NDArray[np.int64]) -> Bytes:
+    """The id tags of accounts in rising order; secrets of a dense range are made at one go."""
+    numbers = accounts.tolist()
+    if not numbers:
+        return np.zeros((0, HASH_SIZE), np.uint8)
+    first, span = numbers[0], numbers[-1] - numbers[0] + 1
+    head = epoch.to_bytes(8, "little")
+    if span > 4 * len(numbers):
+        tags = [id_tag(customer_secret(master, number), epoch, number) for number in numbers]
+        return _rows(b"".join(tags))
+    secrets = blake3(b"customers", key=master).digest(HASH_SIZE * span, seek=HASH_SIZE * first)
+    out = []
+    for number in numbers:
+        at = HASH_SIZE * (number - first)
+        text = head + number.to_bytes(8, "little")
+        out.append(blake3(text, key=secrets[at : at + HASH_SIZE]).digest())
+    return _rows(b"".join(out))
 
 
-def _widen(values: Values) -> NDArray[np.int64]:
-    """Each value as 128 bits."""
+def _rows(data: bytes) -> Bytes:
+    """Hashes one behind the other as rows."""
+    return np.frombuffer(data, np.uint8).reshape(-1, HASH_SIZE)
+
+
+def _words(numbers: NDArray[np.int64]) -> Bytes:
+    """int64 as rows of eight bytes."""
+    return np.ascontiguousarray(numbers, "<i8").view(np.uint8).reshape(len(numbers), 8)
+
+
+def _widen(values: Values) -> Bytes:
+    """Rows of values, each as 128 bits."""
     wide = np.zeros((*values.shape, 2), "<i8")
     wide[..., 0] = values
-    return wide
+    return wide.view(np.uint8).reshape(len(values), values.shape[1] * VALUE_SIZE)
+
+
+def _hash_rows(head: bytes, parts: Callable[[int, int], list[Bytes]], count: int) -> Bytes:
+    """BLAKE3 of `head` and each row of the parts, side by side; a slice of rows at a time."""
+    prefix = np.frombuffer(head, np.uint8)
+    out = []
+    for begin in range(0, count, SLICE_ROWS):
+        end = min(begin + SLICE_ROWS, count)
+        fronts = np.broadcast_to(prefix, (end - begin, len(prefix)))
+        block = np.concatenate([fronts, *parts(begin, end)], axis=1)
+        width = block.shape[1]
+        data = memoryview(block.tobytes())
+        out += [blake3(data[at : at + width]).digest() for at in range(0, len(data), width)]
+    return _rows(b"".join(out))
 
 
 def _parents(hashes: Bytes, values: Values, level: int) -> tuple[Bytes, Values]:
     """The level above: hashes of pairs of rows `hash ‖ values`, and the pairs' sums."""
-    count, columns = values.shape
-    wide = _widen(values).view(np.uint8).reshape(count, columns * VALUE_SIZE)
-    rows = memoryview(np.concatenate([hashes, wide], axis=1).tobytes())
-    width = 2 * (HASH_SIZE + columns * VALUE_SIZE)
+    left, right = slice(0, None, 2), slice(1, None, 2)
+
+    def pair(begin: int, end: int) -> list[Bytes]:
+        rows = slice(2 * begin, 2 * end)
+        own, sums = hashes[rows], values[rows]
+        return [own[left], _widen(sums[left]), own[right], _widen(sums[right])]
+
     head = NODE_PREFIX + bytes([level])
-    out = b"".join(
-        blake3(head + rows[at : at + width]).digest() for at in range(0, len(rows), width)
-    )
-    parents = np.frombuffer(out, np.uint8).reshape(count // 2, HASH_SIZE)
-    return parents, values[0::2] + values[1::2]
+    return _hash_rows(head, pair, len(hashes) // 2), values[left] + values[right]
