@@ -19,7 +19,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def __init__(self, send_bytes_max: int) -> None:
         self._receive: Any = np.zeros(RECEIVE_BYTES + 64, np.uint8)
-        self._view = memoryview(self._receive).cast("B")[:RECEIVE_BYTES]
+        self._view = self._receive.data[:RECEIVE_BYTES]
         self.address = int(self._receive.ctypes.data)
         self.filled = 0
         self.peer = ""

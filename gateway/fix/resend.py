@@ -15,7 +15,7 @@ from gateway.fix.tables import Connection, Context
 from sbe.generated import control
 
 if TYPE_CHECKING:
-    from gateway.fix.session import Pending
+    from gateway.fix.outbox import Pending
 
 READ_BYTES = 1 << 20
 OUT_BYTES = 1 << 18

@@ -76,9 +76,9 @@ class Connection:
         self._record: Any = np.zeros(1, records.CONNECTION)
         self.fields: Any = self._record[0]
         #: The record as 64-bit words, which Python reads faster than its fields.
-        self.words = memoryview(self._record.view(np.int64))
+        self.words = self._record.view(np.int64).data
         self._send: Any = np.zeros(send_bytes, np.uint8)
-        self.send_view = memoryview(self._send).cast("B")
+        self.send_view = self._send.data
         self.fields["send"] = self._send.ctypes.data
         self.fields["send_capacity"] = send_bytes
         self.fields["time_cache"][0] = -1
@@ -106,7 +106,7 @@ class Context:
     def __init__(self, sessions_max: int) -> None:
         self._record: Any = np.zeros(1, records.CONTEXT)
         self.fields: Any = self._record[0]
-        self.words = memoryview(self._record.view(np.int64))
+        self.words = self._record.view(np.int64).data
         self.address = int(self._record.ctypes.data)
         self._symbols, self._accounts = Names(), Names()
         self._instruments = np.zeros(1, records.INSTRUMENT)

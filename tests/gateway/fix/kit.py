@@ -90,7 +90,7 @@ def venue() -> ReferenceData:
 
 
 class Memory:
-    """A ring in private memory, laid out as a segment without its mirror: tests stay short of it."""
+    """A ring in private memory without its mirror: tests stay short of its end."""
 
     def __init__(self) -> None:
         self._array = np.zeros(HEADER_SIZE + 2 * RING_BYTES, np.uint8)

@@ -1,4 +1,4 @@
-"""A stage for the FIX gateway: the real one on real sockets and shared memory, and an aid behind it.
+"""A stage for the FIX gateway: the real one on real sockets and memory, and an aid behind it.
 
 `Aid` stands where the core stands, in a few lines of Python: it takes commands from the real ring
 and writes events into a real log, with sessions, numbers and a book in which nothing ever trades
@@ -151,7 +151,8 @@ class Aid:
             "execId": next(self.executions), "execType": ord(kind), "ordStatus": ord(status),
             "reason": 0, "lastPx": None, "lastQty": None, "tradeId": None, "fee": 0,
             "visibleQty": order["leavesQty"], "origClOrdId": 0, "detail": 0, "limit": 0,
-            "flags": 4 if order["leavesQty"] else 0, "lastLiquidity": 0, "quoteSetId": 0, "owner": 100,
+            "flags": 4 if order["leavesQty"] else 0, "lastLiquidity": 0,
+            "quoteSetId": 0, "owner": 100,
         }
         self.emit("ExecutionReport", session, order | plain | more)
 
@@ -173,7 +174,8 @@ class Aid:
         order["leavesQty"] -= quantity
         order["cumValue"] += quantity * price // 10**10
         status = "1" if order["leavesQty"] else "2"
-        self.report(session, order, "F", status, lastQty=quantity, lastPx=price, tradeId=1,
+        self.report(session, order, "F", status, lastQty=quantity, lastPx=price,
+                    tradeId=next(self.executions),
                     lastLiquidity=2)
 
     def _OrderCancelRequest(self, session: int, f: dict[str, Any]) -> None:

@@ -22,13 +22,8 @@ def order(party: Counterparty, identity: str, quantity: str = "1") -> None:
 def test_it_trades_loses_the_connection_and_gets_what_it_missed(
     stage: Stage, tmp_path: Path, begin: str
 ) -> None:
+    stage.aid.inbound[1] = stage.aid.outbound[1] = 1  # the client's store is empty, too
     with connected(stage.port, tmp_path, begin=begin, more="ResetOnLogon=N") as party:
-        start = stage.connect(begin=begin)  # both sides at 1, the client's store is empty
-        start.logon("141=Y")
-        start.send("5")
-        start.expect("5")
-        start.closed()
-        stage.aid.inbound[1] = stage.aid.outbound[1] = 1
         party.wait_until(True, 20)
         order(party, "Q1")
         order(party, "Q2", "0")

@@ -1,0 +1,168 @@
+"""The outgoing half of a FIX session: messages that wait for their number, and how they are spelt.
+
+The core numbers everything that leaves. A message made here waits in `pending` until the core's
+SessionNumbersAssigned says which number it has, and is sent with the time that event bears. So the
+order on the wire is the order of the event log, and any gateway could have written it.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from gateway.fix.actions import Action, Command, Send
+from gateway.fix.dictionary.fields import FIELDS
+from gateway.fix.dictionary.validate import Fault, routing
+from gateway.fix.message import Message, body, frame
+from gateway.fix.tables import Connection
+from gateway.fix.times import time_text
+
+Field = tuple[int, object]
+
+# Kept in memory for resends, the rest of what we make ourselves is gap-filled.
+KEPT = frozenset(("j",))
+KEPT_MAX = 1024
+
+
+# What a client may call its message, for BusinessRejectRefID (379).
+REFERENCES = (11, 262, 320, 324, 335, 584, 710, 909, 117)
+
+
+@dataclass(slots=True)
+class Pending:
+    """A message of ours that waits for its number."""
+
+    kind: str
+    head: bytes
+    body: bytes
+    last: bool = False  # the connection ends behind it
+    sent: Callable[[int], None] | None = None
+
+
+class Outbox:
+    """What a session has to say; `number` is the connection's own."""
+
+    def __init__(self, connection: Connection, number: int) -> None:
+        self.actions: list[Action] = []
+        self.connection = connection
+        self.number = number
+        self.version = ""
+        self.heartbeat = 0  # ns
+        self.last_number = 0  # newest outbound number that passed by
+        self.reason = ""  # why it ended
+        self.sent_messages: dict[int, Pending] = {}  # ours, by number, for resends
+        self._fields = connection.fields
+        self._pending: deque[Pending] = deque()
+        self._asked = 0  # how many of the pending have asked for a number
+        self._reference = 0
+        self._beat_due = 0
+        self._opened = False  # the core knows of the connection
+
+    def _end(self, reason: str) -> None:
+        """The connection is over."""
+        raise NotImplementedError
+
+    def take_actions(self) -> list[Action]:
+        """What is to be done, in order; asks for the numbers of what waits for some."""
+        new = len(self._pending) - self._asked
+        if new and self._opened:
+            first = self._reference
+            self._reference += new
+            self._asked += new
+            self._command("SessionNumbers", count=new, reference=self.number << 32 | first)
+        actions, self.actions = self.actions, []
+        return actions
+
+    def emit(
+        self, kind: str, fields: Iterable[Field], *, head: Iterable[Field] = (),
+        last: bool = False, sent: Callable[[int], None] | None = None,
+    ) -> None:
+        """Send a message of our own, as soon as the core has numbered it."""
+        self._pending.append(Pending(kind, body(head), body(fields), last, sent))
+
+    def numbered(self, reference: int, first: int, count: int, time: int, now: int) -> None:
+        """The core numbered our oldest waiting messages. Stale answers are left alone."""
+        if reference >> 32 != self.number:
+            return
+        for number in range(first, first + count):
+            if not self._pending:
+                return
+            message = self._pending.popleft()
+            self._asked -= 1
+            self._write(message, number, time, now)
+
+    def _write(self, message: Pending, number: int, time: int, now: int) -> None:
+        self.last_number = number
+        self.actions.append(Send(self.wire(message, number, time)))
+        self._beat_due = now + self.heartbeat
+        if message.kind in KEPT:
+            self.sent_messages[number] = message
+            if len(self.sent_messages) > KEPT_MAX:
+                del self.sent_messages[next(iter(self.sent_messages))]
+        if message.sent is not None:
+            message.sent(number)
+        if message.last:
+            self._end(self.reason)
+
+    def wire(self, message: Pending, number: int, time: int, again: int = 0) -> bytes:
+        """The whole message; `again`: the time of a resend, 0 for the first time."""
+        length = int(self._fields["prefix_length"])
+        start: list[Field] = [(34, number)]
+        if again:
+            start += [(43, "Y"), (52, time_text(again)), (122, time_text(time))]
+        else:
+            start.append((52, time_text(time)))
+        rest = b"35=%b\x01%b%b%b%b" % (
+            message.kind.encode(), bytes(self._fields["prefix"][:length]), body(start),
+            message.head, message.body,
+        )
+        return frame(self.version.encode(), rest)
+
+    def spell(
+        self, rendered: tuple[str, list[Field]], number: int, time: int, again: int
+    ) -> bytes:
+        """A message for an event the core has numbered already; again: 0, or the time."""
+        kind, fields = rendered
+        return self.wire(Pending(kind, b"", body(fields)), number, time, again)
+
+    def passed(self, number: int, now: int) -> None:
+        """A message for an event went out under this number."""
+        self.last_number = number
+        self._beat_due = now + self.heartbeat
+
+    def wrote(self, now: int) -> None:
+        """Compiled code sent reports of this session."""
+        self._beat_due = now + self.heartbeat
+
+    def command(self, name: str, fields: dict[str, object]) -> None:
+        """Send a command of this session."""
+        self.actions.append(Command(name, fields))
+
+    def _command(self, name: str, **fields: object) -> None:
+        self.actions.append(Command(name, fields))
+
+    def _reject(self, message: Message, number: int, fault: Fault, hide: bool = False) -> None:
+        fields: list[Field] = [(45, number)]
+        if fault.tag is not None and not hide:
+            fields.append((371, fault.tag))
+        fields += [(372, message.kind), (373, fault.reason), (58, _words(fault))]
+        self.emit("3", fields, head=routing(message))
+
+    def business_reject(
+        self, message: Message, number: int, reason: int, text: str, code: int | None = None
+    ) -> None:
+        """A message that is sound but can't be served."""
+        reference = next((message.get(t) for t in REFERENCES if message.get(t)), None)
+        fields: list[Field] = [(45, number), (372, message.kind)]
+        if reference is not None and reason != 3:
+            fields.append((379, reference))
+        fields += [(380, reason), (58, text)]
+        if code is not None:
+            fields.append((21020, code))
+        if self.version == "FIXT.1.1":
+            fields.append((1137, 9))
+        self.emit("j", fields, head=routing(message))
+
+
+def _words(fault: Fault) -> str:
+    field = FIELDS.get(fault.tag) if fault.tag is not None else None
+    return f"{fault.text} ({field.name})" if field else fault.text
