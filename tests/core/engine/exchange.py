@@ -17,9 +17,13 @@ import numpy as np
 from core.engine.check import check
 from core.engine.run import apply, bind_events
 from core.jit import jit
-from core.messages import decode, encode
+from core.messages import SCHEMA_DIRECTORY, decode, template
 from core.state import new_state
+from sbe.codec import Codec
 
+# Not strict: commands that the gateways would never let through must not harm the core either.
+CODECS = [Codec.load(SCHEMA_DIRECTORY / f"{name}.xml", strict=False)
+          for name in ("order_entry", "control")]
 EVENT_BYTES = 1 << 24
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -91,21 +95,21 @@ class Exchange:
             self.events.append((session, *decode(data[16:].tobytes())))
             position += length
 
-    def send(self, name: str, /, session: int = 0, producer: int = 1, **fields: Any) -> int:
+    def send(self, name: str, sender: int = 0, producer: int = 1, /, **fields: Any) -> int:
         """A command of an operator or sidecar; its reason (0 done)."""
         if name in ("Tick", "SessionOpen", "SessionClose", "SessionNumbers", "SessionReset",
                     "SessionInbound"):
-            self.apply(encode(name, fields), session, producer)
+            self.apply(encode(name, fields), sender, producer)
             return 0
         if "key" not in fields:
             self.keys[producer] = self.keys.get(producer, 0) + 1
             fields["key"] = self.keys[producer]
-        self.apply(encode(name, fields), session, producer)
+        self.apply(encode(name, fields), sender, producer)
         results = self.named("CommandResult")
         assert len(results) == 1
         return int(results[0]["reason"])
 
-    def request(self, name: str, /, session: int = 0, **fields: Any) -> None:
+    def request(self, name: str, session: int = 0, /, **fields: Any) -> None:
         """A client's message, with the session's next number."""
         number = 0
         if session:
@@ -140,7 +144,7 @@ class Exchange:
         assert first["reason"] == 0, first
         second = self.order(buyer, instrument, "buy", quantity, price)
         assert second["reason"] == 0, second
-        assert len([e for e in self.named("ExecutionReport") if e["execType"] == "F"]) == 2
+        assert len([e for e in self.named("ExecutionReport") if e["execType"] == ord("F")]) == 2
 
     def cancel(self, report: dict[str, Any]) -> None:
         """Cancel the order a report is about."""
@@ -150,7 +154,7 @@ class Exchange:
     def tick(self, times: int = 1) -> None:
         """Let time pass, and the jobs go on."""
         for _ in range(times):
-            self.send("Tick", producer=0)
+            self.send("Tick", 0, 0)
 
     def finish_jobs(self) -> list[tuple[int, str, dict[str, Any]]]:
         """Tick until no job is left; all events of those ticks."""
@@ -179,18 +183,18 @@ class Exchange:
 
     def mark(self, instrument: int, price: float) -> None:
         """Set a mark."""
-        assert self.send("SetMarkPrice", producer=6, instrument=instrument, rule=0,
+        assert self.send("SetMarkPrice", 0, 6, instrument=instrument, rule=0,
                          price=whole(price), index=0, premium=0) == 0
 
     def index(self, asset: int, price: float, state: int = 0) -> None:
         """Set an index."""
-        assert self.send("SetIndexPrice", producer=6, asset=asset, state=state, sources=3,
+        assert self.send("SetIndexPrice", 0, 6, asset=asset, state=state, sources=3,
                          price=whole(price)) == 0
 
     def deposit(self, account: int, amount: float, asset: int = USDC) -> None:
         """Deposit whole coins."""
         units = round(amount * int(self.s["assets"][asset]["unit"]))
-        assert self.send("Deposit", producer=4, account=account, asset=asset, amount=units) == 0
+        assert self.send("Deposit", 0, 4, account=account, asset=asset, amount=units) == 0
 
     # ---- genesis ------------------------------------------------------------------------------
 
@@ -245,6 +249,11 @@ class Exchange:
         self.index(ETH, 4_000)
         self.mark(PERP, 100_000)
         return self
+
+
+def encode(name: str, fields: dict[str, Any]) -> bytes:
+    """A whole message of either schema."""
+    return CODECS[template(name) >= 400].encode(name, fields)
 
 
 def whole(value: float) -> int:

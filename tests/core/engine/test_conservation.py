@@ -3,9 +3,25 @@
 import random
 
 import pytest
+
 from tests.core.engine.exchange import (
-    ABOVE, ALPHA, ANN, BETA, BOB, BTC, CAT, CUP, DAN, ETH, GAMMA, LONE, PERP, SPOT, USDC,
-    Exchange, whole,
+    ABOVE,
+    ALPHA,
+    ANN,
+    BETA,
+    BOB,
+    BTC,
+    CAT,
+    CUP,
+    DAN,
+    ETH,
+    GAMMA,
+    LONE,
+    PERP,
+    SPOT,
+    USDC,
+    Exchange,
+    whole,
 )
 
 ACCOUNTS = (ANN, BOB, CAT, DAN)
@@ -60,9 +76,9 @@ class Chance:
         """Settlement or funding starts, if none runs."""
         if self.draw.random() < 0.5:
             self.cycle += 1
-            self.house.send("SettlementStart", producer=4, cycle=self.cycle)
+            self.house.send("SettlementStart", 0, 4, cycle=self.cycle)
         else:
-            self.house.send("FundingStart", producer=4, instrument=PERP,
+            self.house.send("FundingStart", 0, 4, instrument=PERP,
                             rate=self.draw.randint(-10**6, 10**6))
 
     def interest(self) -> None:
@@ -72,7 +88,7 @@ class Chance:
         borrow += self.draw.randint(0, 10**8)
         lend += self.draw.randint(0, 10**7)
         self.index[asset] = [borrow, lend]
-        self.house.send("AccrueInterest", producer=5, asset=asset, borrowIndex=borrow,
+        self.house.send("AccrueInterest", 0, 5, asset=asset, borrowIndex=borrow,
                         lendIndex=lend)
 
     def money(self) -> None:
@@ -82,7 +98,7 @@ class Chance:
         amount = draw.randint(1, 10**8)
         what = draw.randint(0, 3)
         if what == 0:
-            self.house.send("Deposit", producer=4, account=account, asset=asset, amount=amount)
+            self.house.send("Deposit", 0, 4, account=account, asset=asset, amount=amount)
         elif what == 1:
             self.house.send("Transfer", fromAccount=account, toAccount=draw.choice(ACCOUNTS),
                             asset=asset, amount=amount)
@@ -90,7 +106,7 @@ class Chance:
             self.house.request("WithdrawalRequest", account=account, asset=asset, amount=amount,
                                requestId=1, echo=b"")
         else:
-            self.house.send("WithdrawalStep", producer=4, state=draw.randint(2, 4),
+            self.house.send("WithdrawalStep", 0, 4, state=draw.randint(2, 4),
                             withdrawalId=draw.randint(1, 1 + int(self.house.s["withdrawal_ids"])))
 
     def look(self) -> None:
@@ -99,7 +115,7 @@ class Chance:
         if what == 0:
             self.house.margin(self.draw.choice(ACCOUNTS))
         elif what == 1:
-            self.house.send("ReportBalances", producer=4, cycle=1)
+            self.house.send("ReportBalances", 0, 4, cycle=1)
         else:
             self.house.tick()
 
@@ -116,14 +132,14 @@ class Chance:
         """Everything is resolved, settled and closed; nothing is left open."""
         draw = self.draw
         payouts = draw.choice(((1, 0, 0), (0, 0, 0), (0.25, 0.5, 0.25)))
-        assert self.house.send("ResolveEvent", producer=6, event=CUP, evidenceHash=bytes(32),
+        assert self.house.send("ResolveEvent", 0, 6, event=CUP, evidenceHash=bytes(32),
                                payouts=[{"payout": whole(p)} for p in payouts]) == 0
         for instrument in (ABOVE, LONE):
-            assert self.house.send("ResolveInstrument", producer=6, instrument=instrument,
+            assert self.house.send("ResolveInstrument", 0, 6, instrument=instrument,
                                    payout=whole(draw.choice((0, 1, 0.5))), settlementPrice=0,
                                    evidenceHash=bytes(32)) == 0
         self.house.finish_jobs()
-        assert self.house.send("SettlementStart", producer=4, cycle=self.cycle + 1) == 0
+        assert self.house.send("SettlementStart", 0, 4, cycle=self.cycle + 1) == 0
         self.house.finish_jobs()
 
 
