@@ -162,6 +162,20 @@ class OracleSource(Section, frozen=True, kw_only=True):
     deviation_millionths: Share = 20_000
 
 
+class OracleSeries(Section, frozen=True, kw_only=True):
+    """A recurring prediction: each `period_seconds` (whole minutes, UTC) whether `asset` goes up.
+
+    Decided by the index averaged over the last `window_seconds` of the period against the same of
+    the period before.
+    """
+
+    asset: Symbol
+    period_seconds: Annotated[int, Meta(ge=60, le=86_400, multiple_of=60)]
+    window_seconds: PositiveInt = 30
+    tick: Fixed = Fixed(1_000_000)
+    lot: Fixed = Fixed(100_000_000)
+
+
 class Oracle(Section, frozen=True, kw_only=True):
     """Indices, marks and outcomes."""
 
@@ -171,6 +185,7 @@ class Oracle(Section, frozen=True, kw_only=True):
     premium_seconds: Seconds = 300.0
     premium_band_millionths: Share = 10_000
     source: tuple[OracleSource, ...] = ()
+    series: tuple[OracleSeries, ...] = ()
 
 
 class Settlement(Section, frozen=True, kw_only=True):

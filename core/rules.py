@@ -108,6 +108,11 @@ def _references(configuration: Configuration) -> None:
         )
         _demand(source.kind != "file" or bool(source.path), f"{path}.path", "a file needs a path")
         _demand(source.kind != "http" or bool(source.url), f"{path}.url", "a server needs a url")
+    for position, series in enumerate(configuration.oracle.series):
+        path = f"oracle.series[{position}]"
+        _demand(series.asset in assets, f"{path}.asset", f"no asset {series.asset}")
+        _demand(series.window_seconds <= series.period_seconds, f"{path}.window_seconds",
+                f"expected at most {series.period_seconds}, was {series.window_seconds}")
 
 
 def _instrument(configuration: Configuration, listed: Instrument, path: str) -> None:

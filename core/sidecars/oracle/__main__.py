@@ -11,6 +11,7 @@ from core.link import Event, EventFollower
 from core.sidecars.oracle.agent import Oracle
 from core.sidecars.oracle.index import Weighed
 from core.sidecars.oracle.outcomes import Rules, hash_of_rules
+from core.sidecars.oracle.series import Series
 from core.sidecars.oracle.sources import (
     FileSource,
     HttpSource,
@@ -102,6 +103,13 @@ def make(attached: Attached) -> Oracle:
             entry.asset: entry.volatility_millionths / 1e6 for entry in configured.source
         },
         rules=make_rules(configuration, since),
+        series=[
+            Series(
+                entry.asset, entry.period_seconds * SECOND, entry.window_seconds * SECOND,
+                entry.tick, entry.lot, configuration.limits.instruments_max - 1,
+            )
+            for entry in configured.series
+        ],
     )
     for entry in configured.source:
         if entry.kind == "book":

@@ -35,12 +35,13 @@ from core.sidecars.oracle.marks import (
     years_until,
 )
 from core.sidecars.oracle.outcomes import Outcomes, Rules
+from core.sidecars.oracle.series import Series
 from core.sidecars.oracle.sources import SECOND, BookSource
 
 OUTCOME = 3
 LINKED = (PRICE_ABOVE, PRICE_BELOW, PRICE_RANGE)
 OPEN_STATES = range(1, 6)  # PreOpen to Closed
-CLOSED = 5
+CLOSED, RESOLVED = 5, 7
 IMPACT_NOTIONAL = 10_000 * ONE * ONE  # USDC, exponent −16
 DUMP_NS = 60 * SECOND
 AVERAGING_NS = 30 * SECOND
@@ -80,6 +81,7 @@ class Oracle(Sidecar):
         averaging_ns: Mapping[str, int] | None = None,
         volatility: Mapping[str, float] | None = None,
         rules: Mapping[int, Rules] | None = None,
+        series: Sequence[Series] = (),
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
@@ -91,8 +93,10 @@ class Oracle(Sidecar):
         self._premium_seconds, self._premium_band = premium_seconds, premium_band
         self._averaging_ns = averaging_ns or {}
         self._volatility = volatility or {}
+        self._series = series
         self._premiums: dict[int, Premium] = {}
         self._sent_marks: dict[int, int] = {}
+        self._tried: set[str] = set()  # symbols of series asked for, listed or refused
         self._next = 0
         self._dump_at = 0
         self._load(since)
@@ -132,6 +136,7 @@ class Oracle(Sidecar):
                 self.command("SetIndexPrice", passing=True, asset=asset.number, state=price.state,
                              sources=price.sources, price=price.price)
                 work += 1 + self._mark_all(asset.number, asset.name, price, now)
+        work += sum(self._recur(series, now) for series in self._series)
         for instrument in self._open():
             if instrument.kind == OUTCOME:
                 last = self.depth.last.get(instrument.number)
@@ -206,7 +211,7 @@ class Oracle(Sidecar):
     def _resolve(self, instrument: Instrument, now: int) -> int:
         """An expiry has passed: the recorded index says which side of the strike it was."""
         assert instrument.expiry is not None
-        window = self._averaging_ns.get(instrument.symbol, AVERAGING_NS)
+        window = self._window(instrument.symbol)
         if self.outcomes.is_resolving(instrument.number):
             return 0
         found = history.settlement_average(
@@ -218,6 +223,37 @@ class Oracle(Sidecar):
             self.command("SetTradingState", instrument=instrument.number, state=CLOSED)
             return 1
         return 0
+
+    def _window(self, symbol: str) -> int:
+        """Over which time the index is averaged for an expiry."""
+        for series in self._series:
+            if series.has(symbol):
+                return series.window_ns
+        return self._averaging_ns.get(symbol, AVERAGING_NS)
+
+    def _recur(self, series: Series, now: int) -> int:
+        """List the market of this period, delist those that are paid."""
+        work = 0
+        reference = self.reference
+        for instrument in list(reference.instruments.values()):
+            paid = instrument.state == RESOLVED and series.has(instrument.symbol)
+            if paid and not self.waits_for("DelistInstrument"):
+                self.command("DelistInstrument", instrument=instrument.number)
+                work += 1
+        symbol = series.symbol(now - now % series.period_ns)
+        asset = reference.assets_by_name.get(series.asset)
+        if asset is None or symbol in reference.instruments_by_symbol:
+            return work
+        if self.waits_for("ListInstrument") or symbol in self._tried:
+            return work
+        listing = series.listing(
+            self.store.connection, asset.number, now, reference.instruments
+        )
+        if listing is None:
+            return work
+        self._tried.add(symbol)
+        self.command("ListInstrument", **listing)
+        return work + 1
 
     def answered(self, name: str, result: Result) -> None:
         """What became of a resolution."""

@@ -32,6 +32,7 @@ from core.sidecars.oracle.reports import (
     in_hull,
     void_payouts,
 )
+from core.sidecars.oracle.series import Series
 from core.sidecars.oracle.sources import ONE, SECOND, Quote
 from tests.core.sidecars.stage import ABOVE, Stage
 
@@ -47,8 +48,13 @@ RULES = Rules(
 class Scene:
     """An oracle on a stage whose core publishes what it is told."""
 
-    def __init__(self, stage: Stage, rules: Rules = RULES) -> None:
+    def __init__(
+        self, stage: Stage, rules: Rules = RULES, series: tuple[Series, ...] = (),
+        interval_ns: int = SECOND,
+    ) -> None:
         self.stage = stage
+        self.series = series
+        self.interval_ns = interval_ns
         self.price = 100_000 * ONE
         self.rules = rules
         stage.on_command = self._core
@@ -65,6 +71,15 @@ class Scene:
                 self.stage.emit("InstrumentResolved", instrument=3 + outcome, event=1,
                                 payout=entry["payout"], settlementPrice=None,
                                 evidenceHash=fields["evidenceHash"])
+        elif name == "ListInstrument":
+            self.stage.instrument(
+                fields["instrument"], fields["symbol"], ABOVE, base=fields["baseAsset"],
+                tick=fields["tickSize"], lot=fields["lotSize"],
+                lowerStrike=fields["lowerStrike"], expiry=fields["expiry"],
+            )
+        elif name == "DelistInstrument":
+            self.stage.emit("TradingStateChanged", instrument=fields["instrument"], state=8,
+                            auctionPrice=None, auctionQty=None)
         elif name == "ResolveInstrument":
             self.stage.emit("InstrumentResolved", event=0, **fields)
             self.stage.emit("TradingStateChanged", instrument=fields["instrument"], state=7,
@@ -85,6 +100,7 @@ class Scene:
             stage.store("oracle", Oracle.migrations), stage.follower(),
             stage.link(Producer.ORACLE), clock=stage.clock, sources={"BTC": sources},
             since=since, averaging_ns={"BTC-UP": 10 * SECOND}, rules={1: self.rules},
+            series=self.series, interval_ns=self.interval_ns,
         )
 
     def restart(self) -> None:

@@ -1,0 +1,115 @@
+"""Recurring predictions: they list, resolve and go by themselves, and agree with a real venue."""
+
+import csv
+import gzip
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from core.sidecars.oracle.series import Series
+from core.sidecars.oracle.sources import ONE, SECOND
+from tests.core.sidecars.stage import Stage
+from tests.core.sidecars.test_oracle import Scene, of
+
+DATA = Path(os.environ.get("ONEBOOK_DATA", Path(__file__).parents[4] / "shared" / "data"))
+RECORDED = DATA / "polymarket_updown"
+MINUTE = 60 * SECOND
+FIVE = Series("BTC", 5 * MINUTE, 30 * SECOND, ONE // 100, ONE, 255)
+
+
+def at(stage: Stage, text: str) -> None:
+    stage.now = int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * SECOND
+
+
+def test_one_after_the_other_each_at_the_price_that_settled_the_last(stage: Stage) -> None:
+    at(stage, "2026-03-01 11:58:00")
+    stage.venue()
+    scene = Scene(stage, series=(FIVE,), interval_ns=5 * SECOND)
+    taken = []
+    for step in range(12 * 17 + 2):
+        scene.price += ONE if step % 100 < 60 else -2 * ONE
+        taken += scene.run(5)
+        if step % 50 == 49:
+            scene.restart()
+    listed = of(taken, "ListInstrument")
+    assert [f["symbol"] for f in listed] == [
+        "BTC-UP5-2603011200", "BTC-UP5-2603011205", "BTC-UP5-2603011210", "BTC-UP5-2603011215"
+    ]
+    assert [f["instrument"] for f in listed] == [255, 254, 253, 252]
+    resolved = of(taken, "ResolveInstrument")
+    assert [f["instrument"] for f in resolved] == [255, 254, 253]
+    # The strike of each is what settled the one before.
+    assert [f["lowerStrike"] for f in listed[1:]] == [f["settlementPrice"] for f in resolved]
+    for market, outcome in zip(listed, resolved, strict=False):
+        above = outcome["settlementPrice"] > market["lowerStrike"]
+        assert outcome["payout"] == (ONE if above else 0)
+    assert [f["instrument"] for f in of(taken, "DelistInstrument")] == [255, 254, 253]
+    assert {f["payout"] for f in resolved} == {0, ONE}
+
+
+def test_no_market_without_a_live_index_nor_late_in_the_period(stage: Stage) -> None:
+    at(stage, "2026-03-01 12:03:00")
+    stage.venue()
+    scene = Scene(stage, series=(FIVE,), interval_ns=5 * SECOND)
+    taken = []
+    for _ in range(12 * 3):
+        taken += scene.run(5)
+    assert [f["symbol"] for f in of(taken, "ListInstrument")] == ["BTC-UP5-2603011205"]
+
+
+def _bars() -> dict[int, tuple[float, float]]:
+    with gzip.open(RECORDED / "binance_btc.csv.gz", "rt") as file:
+        return {
+            int(datetime.fromisoformat(row["open_time"]).replace(tzinfo=UTC).timestamp()):
+            (float(row["open"]), float(row["close"]))
+            for row in csv.DictReader(file)
+        }
+
+
+def _outcomes() -> Iterator[tuple[int, float]]:
+    with gzip.open(RECORDED / "polymarket_btc.csv.gz", "rt") as file:
+        for row in csv.DictReader(file):
+            yield int(row["slug"].rpartition("-")[2]), float(row["yes_price"])
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason=f"no recorded markets at {RECORDED}")
+@pytest.mark.timeout(300)
+def test_recorded_five_minute_markets_resolve_by_themselves(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Six hours of a venue's markets over recorded one-minute bars, the price straight between.
+
+    The venue settles on another source (an on-chain feed, at one instant) and we on an average of
+    half a minute of another exchange's prices: markets that end within a few dollars may differ.
+    """
+    bars, outcomes = _bars(), dict(_outcomes())
+    begin = min(outcomes)
+    stage.now = (begin - 120) * SECOND
+    stage.venue()
+    series = Series("BTC", 5 * MINUTE, 30 * SECOND, ONE // 100, ONE, 100_000)
+    scene = Scene(stage, series=(series,), interval_ns=10 * SECOND)
+    taken = []
+    for _ in range(6 * 360 + 13):
+        second = stage.now // SECOND + 10
+        opened, closed = bars[second - second % 60]
+        scene.price = round((opened + (closed - opened) * (second % 60) / 60) * ONE)
+        taken += scene.run(10)
+    listed = {f["instrument"]: f for f in of(taken, "ListInstrument")}
+    resolved = of(taken, "ResolveInstrument")
+    assert len(resolved) == 72
+    agree, apart = 0, []
+    for outcome in resolved:
+        market = listed[outcome["instrument"]]
+        recorded = outcomes[market["expiry"] // SECOND - 300]
+        same = (outcome["payout"] == ONE) == (recorded == 1.0)
+        agree += same
+        if not same:
+            apart.append(abs(outcome["settlementPrice"] - market["lowerStrike"]) / ONE)
+    with capsys.disabled():
+        print(f"\n{agree} of {len(resolved)} recorded markets agree; the others ended within "  # noqa: T201
+              f"{max(apart, default=0):.0f} USD of their strike")
+    assert agree / len(resolved) > 0.9
+    assert max(apart, default=0) < 40
