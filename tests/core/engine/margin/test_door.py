@@ -196,7 +196,7 @@ def test_a_prediction_costs_its_price_and_no_more(house: Exchange) -> None:
 
 
 def test_a_fully_paid_book_survives_every_mark(house: Exchange) -> None:
-    house.deposit(ANN, 100)
+    house.deposit(ANN, 120)
     house.deposit(BOB, 100)
     house.trade(ANN, BOB, ALPHA, 100, 0.50)
     house.trade(BOB, ANN, BETA, 50, 0.20)
