@@ -287,7 +287,11 @@ def explain_chain(pages: list[Attestation]) -> list[str]:
                 f"Asset {asset}: customers have {held}, owe {owed}; reserves are {there}. Covered."
             )
     count, amount = last.columns.get("bankrupt", 0), last.columns.get("shortfall", 0)
-    lines.append(f"Accounts below zero: {count}, together short of {amount} (units of USDC).")
+    below = last.columns.get("below", 0)
+    lines.append(
+        f"Accounts below their maintenance margin: {below}; below zero: {count}, together short of "
+        f"{amount} (units of USDC)."
+    )
     lines.append("Longs equal shorts in every instrument.")
     return lines
 

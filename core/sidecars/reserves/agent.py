@@ -8,8 +8,9 @@
               journal head         ┘        <data>/reserves/attestations/<n>.json, public
                                             <data>/reserves/leaves/<n>.npz, for proofs, private
 
-It sends no commands. While it is down nothing is attested, and the chain shows the gap by its
-times. What has been published is the memory of this process: a lost store loses no epoch.
+It asks the core for the margin of accounts (a question changes nothing) and sends no other command.
+While it is down nothing is attested, and the chain shows the gap by its times. What has been
+published is the memory of this process: a lost store loses no epoch.
 """
 
 import sqlite3
@@ -40,6 +41,8 @@ from core.sidecars.reserves.tree import Tree
 SECOND = 1_000_000_000
 CLEARING_WAIT_NS = 5 * SECOND
 CUSTODY_WAIT_NS = 30 * SECOND
+ANSWER_WAIT_NS = 3 * SECOND
+REQUEST = int.from_bytes(b"reserves", "big")  # marks the answers to our own questions
 SECRETS = "onebook reserves secrets 1"
 
 MIGRATION = """
@@ -74,6 +77,7 @@ MIGRATION = """
 """
 
 _margin = pick("MarginReport", "account", "maintenanceMargin")
+_end = pick("AccountReportEnd", "requestId", "account")
 
 
 class Reserves(Sidecar):
@@ -102,6 +106,7 @@ class Reserves(Sidecar):
         self.books = Books(self.reference, self._post)
         self._journal_head = journal_head
         self._maintenance: dict[int, int] = {}
+        self._asked: set[int] = set()  # accounts whose margin the core has not told yet
         self._changed: set[tuple[int, int]] = set()
         self._gross: dict[int, tuple[int, int]] = {}  # asset → held, owed, of clients
         self._ran_at = 0
@@ -111,6 +116,7 @@ class Reserves(Sidecar):
             self.handle_template(template, handler)
         self.handle_fields("IndicesAccrued", self._on_accrued)
         self.handle("MarginReport", self._on_margin)
+        self.handle("AccountReportEnd", self._on_answered)
 
     def _load(self) -> None:
         select = self.store.connection.execute
@@ -161,6 +167,11 @@ class Reserves(Sidecar):
             (pool.asset, pool.borrow_index, pool.lend_index),
         )
 
+    def _on_answered(self, event: Event) -> None:
+        end = _end(event.body)
+        if end.requestId == REQUEST:
+            self._asked.discard(end.account)
+
     def _on_margin(self, event: Event) -> None:
         report = _margin(event.body)
         self._maintenance[report.account] = report.maintenanceMargin
@@ -175,12 +186,34 @@ class Reserves(Sidecar):
             self._run(now)
             work = 1
         if self._is_wanted(now):
-            self._wanted_at = self._wanted_at or now
-            if self._is_quiet(now - self._wanted_at):
+            if self._wanted_at == 0:
+                self._wanted_at = now
+                work += self._ask()
+            waited = now - self._wanted_at
+            if (not self._asked or waited >= ANSWER_WAIT_NS) and self._is_quiet(waited):
                 self.attest(now)
                 self._wanted_at = 0
+                self._asked.clear()
                 work += 1
         return work
+
+    def _ask(self) -> int:
+        """Ask the core for the margin of everybody who has a position or a debt."""
+        accounts = {account for (account, _), p in self.books.positions.items() if p.quantity}
+        accounts.update(
+            account for (account, _), amount in self.books.balances.items()
+            if amount < 0 and account >= FIRST_CLIENT
+        )
+        self._maintenance.clear()
+        for account in sorted(accounts):
+            request = {
+                "header": {"sendingTime": 0, "msgSeqNum": 0}, "account": account,
+                "requestId": REQUEST, "echo": b"",
+            }
+            if not self.link.send_message(self.link.encode("AccountRequest", request)):
+                break
+            self._asked.add(account)
+        return len(self._asked)
 
     def _is_quiet(self, waited_ns: int) -> bool:
         """Whether this is an instant to attest: nothing being cleared, custody up to date.

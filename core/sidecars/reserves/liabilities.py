@@ -1,7 +1,8 @@
 """What every account has and owes at one instant, as the leaves of a tree.
 
     balance > 0, interest to date included  ─▶ held A         positions ─▶ long I, short I
-    balance < 0, interest to date included  ─▶ owed A         equity < 0 ─▶ bankrupt, shortfall
+    balance < 0, interest to date included  ─▶ owed A         equity < maintenance ─▶ below
+                                                              equity < 0 ─▶ bankrupt, shortfall
 
 Interest that the core has not posted yet (it does when a balance is next touched) is owed all the
 same: it is added here by the core's own rule, and taken from the pool's account.
@@ -17,7 +18,16 @@ import numpy as np
 from blake3 import blake3
 
 from core.reference import ReferenceData
-from core.sidecars.books import ONE, OUTSIDE, PERPETUAL, POOL, POWERS, TRANSIT, Books
+from core.sidecars.books import (
+    ONE,
+    OUTSIDE,
+    PERPETUAL,
+    POOL,
+    POWERS,
+    TRANSIT,
+    Books,
+    Position,
+)
 from core.sidecars.lending.pool import Pool
 from core.sidecars.reserves.tree import HASH_SIZE, Leaves, positions_digest
 
@@ -42,7 +52,7 @@ def columns_of(reference: ReferenceData) -> list[str]:
         if instrument.kind >= PERPETUAL
         for side in ("long", "short")
     ]
-    return [*names, "bankrupt", "shortfall"]
+    return [*names, "below", "bankrupt", "shortfall"]
 
 
 def with_interest(pool: Pool | None, account: int, balance: int) -> int:
@@ -74,30 +84,36 @@ def accounts_of(
     for asset, amount in posted.items():
         house[POOL, asset] = house.get((POOL, asset), 0) - amount
     quantities: dict[int, dict[int, int]] = {}
-    for (account, instrument), position in books.positions.items():
+    worth: dict[int, int] = {}
+    for (account, number), position in books.positions.items():
         if position.quantity:
-            quantities.setdefault(account, {})[instrument] = position.quantity
+            quantities.setdefault(account, {})[number] = position.quantity
+        if position.quantity or position.cost:
+            worth[account] = worth.get(account, 0) + _worth(books, number, position)
     accounts = {}
     for account in sorted(balances.keys() | quantities.keys()):
         held, positions = balances.get(account, {}), quantities.get(account, {})
-        accounts[account] = Account(held, positions, _equity(books, account, held))
+        equity = _value(books, held) + worth.get(account, 0)
+        accounts[account] = Account(held, positions, equity)
     return accounts, {key: amount for key, amount in house.items() if amount}
 
 
-def _equity(books: Books, account: int, balances: Mapping[int, int]) -> int:
-    reference = books.reference
+def _worth(books: Books, number: int, position: Position) -> int:
+    """What a position is worth at the mark; a perpetual above what it cost."""
+    instrument = books.reference.instruments[number]
+    if instrument.mark is None:
+        return 0
+    value = books.value_of(instrument, instrument.mark, position.quantity)
+    return value - position.cost if instrument.kind == PERPETUAL else value
+
+
+def _value(books: Books, balances: Mapping[int, int]) -> int:
+    """Balances at the index, in USDC; floor division rounds what is owed up."""
     total = 0
     for asset, amount in balances.items():
-        known = reference.assets[asset]
+        known = books.reference.assets[asset]
         price = ONE if asset == USDC else known.index or 0
-        # Floor division rounds what is held down and what is owed up.
         total += amount * price // POWERS[known.decimals + 2]
-    for instrument in reference.instruments.values():
-        position = books.positions.get((account, instrument.number))
-        if position is not None and instrument.mark is not None:
-            total += books.value_of(instrument, instrument.mark, position.quantity)
-            if instrument.kind == PERPETUAL:
-                total -= position.cost
     return total
 
 
@@ -108,12 +124,13 @@ def leaves_of(
     place = {name: number for number, name in enumerate(columns)}
     values = np.zeros((len(accounts), len(columns)), np.int64)
     digests = bytearray()
-    for row, account in enumerate(accounts.values()):
+    for row, (number, account) in enumerate(accounts.items()):
         for asset, amount in account.balances.items():
             values[row, place[f"{'held' if amount > 0 else 'owed'} {asset}"]] = abs(amount)
         for instrument, quantity in account.quantities.items():
             side = "long" if quantity > 0 else "short"
             values[row, place[f"{side} {instrument}"]] = abs(quantity)
+        values[row, place["below"]] = account.equity < maintenance.get(number, 0)
         if account.equity < 0:
             values[row, place["bankrupt"]] = 1
             values[row, place["shortfall"]] = -account.equity

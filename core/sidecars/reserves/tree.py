@@ -14,7 +14,8 @@ twice or made negative. All integers are little-endian, hashes and salts have 32
 
 The columns say what is owed, gross: `held A` and `owed A` for each asset (never netted against each
 other, in no leaf and between none), `long I` and `short I` for each instrument (exponent −8),
-`bankrupt` and `shortfall` for accounts whose equity is below zero.
+`below` counts accounts with less equity than maintenance margin, `bankrupt` and `shortfall` count
+and add up those below zero.
 
 Secrets come from one master key, so that a proof can be made for any epoch at any time:
 

@@ -1,6 +1,7 @@
 """Proof of reserves: an honest exchange is believed, every known cheat is not."""
 
 import copy
+import ctypes
 import json
 import random
 import shutil
@@ -14,6 +15,9 @@ import numpy as np
 import pytest
 
 from core.agent import run_until_quiet
+from core.link import CommandLink
+from core.memory import HEADER_SIZE
+from core.messages import decode
 from core.producers import Producer
 from core.sidecars.books import DEPOSIT, WITHDRAWAL, WITHDRAWALS
 from core.sidecars.custody import EmbeddedCustody
@@ -24,6 +28,7 @@ from core.sidecars.reserves.agent import SECOND, Reserves, master_of, running_le
 from core.sidecars.reserves.attestation import GENESIS, Attestation
 from core.sidecars.reserves.files import NoProof
 from core.sidecars.reserves.tree import Leaves, Tree, positions_digest
+from core.words import CONSUMED, PUBLISHED, load_word, store_word
 from tests.core.sidecars.stage import BTC, ONE, USDC, Stage
 from tools import verify_reserves as verifier
 from tools.verify_reserves import Broken
@@ -42,6 +47,7 @@ class Scene:
         self.custody = EmbeddedCustody(stage.directory / "custody.sqlite", clock=stage.clock)
         self.reserves = self.start()
         self.deposits: dict[tuple[int, int], int] = {}
+        self.margins: dict[int, int] = {}
 
     def start(self) -> Reserves:
         return Reserves(
@@ -57,8 +63,28 @@ class Scene:
         self.reserves = self.start()
 
     def run(self, seconds: float = 0) -> None:
+        """Let time pass; the core answers questions about margins."""
         self.stage.now += int(seconds * SECOND)
-        run_until_quiet([self.reserves])
+        for _ in range(3):
+            run_until_quiet([self.reserves])
+            self.answer()
+
+    def answer(self) -> None:
+        link = self.reserves.link
+        assert isinstance(link, CommandLink)
+        while (at := load_word(link.ring + CONSUMED)) < load_word(link.ring + PUBLISHED):
+            address = link.ring + HEADER_SIZE + (at & (link.capacity - 1))
+            length = int.from_bytes(ctypes.string_at(address, 4), "little")
+            name, fields = decode(ctypes.string_at(address + 32, length - 32))
+            assert name == "AccountRequest"
+            self.stage.next()
+            account, request = fields["account"], fields["requestId"]
+            self.stage.emit("MarginReport", requestId=request, account=account, equity=0,
+                            initialMargin=0, maintenanceMargin=self.margins.get(account, 0),
+                            level=0, echo=b"")
+            self.stage.emit("AccountReportEnd", requestId=request, account=account, reports=1,
+                            reason=0, echo=b"")
+            store_word(link.ring + CONSUMED, at + length)
 
     def deposit(self, account: int, asset: int, amount: int) -> None:
         self.stage.next()
@@ -154,6 +180,20 @@ def test_nothing_is_attested_while_a_settlement_is_half_done(scene: Scene) -> No
     scene.run(1)
     assert scene.reserves.files.epochs() == [1, 2]
     assert verifier.verify_chain(scene.public, set())
+
+
+def test_margins_are_those_the_core_tells(scene: Scene) -> None:
+    """101 has 18,998 USDC of equity; with more than that required it is below, not bankrupt."""
+    scene.margins = {101: 18_999 * M, 100: 5 * M}
+    scene.run(HOUR)
+    assert scene.proof(101)["maintenance"] == str(18_999 * M)
+    assert scene.proof(102)["maintenance"] == "0"
+    columns, values = scene.proof(101)["columns"], scene.proof(101)["values"]
+    assert values[columns.index("below")] == "1"
+    assert values[columns.index("bankrupt")] == "0"
+    assert any("maintenance margin: 1; below zero: 0" in line
+               for line in verifier.verify_chain(scene.public, set()))
+    assert "BELOW" in scene.check(scene.proof(101))[-2]
 
 
 def test_a_hole_is_waited_for_and_then_attested_as_one(scene: Scene) -> None:
