@@ -7,6 +7,7 @@ when nothing waits before it, and through the transport otherwise.
 
 import asyncio
 import os
+from abc import ABC, abstractmethod
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 RECEIVE_BYTES = 65_536
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection(asyncio.BufferedProtocol, ABC):
     """Subclasses say what `received`, `ended` and `too_slow` mean; `address` is of the buffer."""
 
     def __init__(self, send_bytes_max: int) -> None:
@@ -32,9 +33,9 @@ class Connection(asyncio.BufferedProtocol):
     def connected(self) -> None:
         """The connection stands; `peer` is the address of the other side."""
 
+    @abstractmethod
     def received(self) -> None:
         """There are `filled` bytes in the buffer; `consume` gives back those dealt with."""
-        raise NotImplementedError
 
     def ended(self) -> None:
         """The connection is gone; called once."""

@@ -24,7 +24,7 @@ from gateway.fix.warm import warm
 
 NAME = "fix"
 TICK_SECONDS = 0.05
-SPIN_NS = 60_000  # how long an order is waited for before the loop sleeps again
+WAIT_NS = 60_000  # how long an order is waited for before the loop sleeps again
 GOODBYE_SECONDS = 2.5
 GOODBYE_STEPS = 100
 
@@ -35,7 +35,7 @@ class Server(FixGateway):
     log: int
     row: StatusRow
     bell: Doorbell
-    spin_ns: int
+    wait_ns: int
     always: bool
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -53,8 +53,8 @@ class Server(FixGateway):
         awake(self.row.asleep_address)
         if published:
             self.ring_core()
-            if self.spin_ns:
-                await_events(self.log, self.position, self.spin_ns)
+            if self.wait_ns:
+                await_events(self.log, self.position, self.wait_ns)
         self.turn()
         self._sleep()
 
@@ -112,7 +112,7 @@ def build(process: Process) -> Server:
     server.log, server.row = segment.address, row
     server.bell = Doorbell(options.rundir, NAME)
     server.always = exchange.idle == "spin"
-    server.spin_ns = SPIN_NS if exchange.policy != "fsync" and not server.always else 0
+    server.wait_ns = WAIT_NS if exchange.policy != "fsync" and not server.always else 0
     return server
 
 

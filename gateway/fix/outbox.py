@@ -5,6 +5,7 @@ SessionNumbersAssigned says which number it has, and is sent with the time that 
 order on the wire is the order of the event log, and any gateway could have written it.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class Pending:
     sent: Callable[[int], None] | None = None
 
 
-class Outbox:
+class Outbox(ABC):
     """What a session has to say; `number` is the connection's own."""
 
     def __init__(self, connection: Connection, number: int) -> None:
@@ -57,9 +58,9 @@ class Outbox:
         self._beat_due = 0
         self._opened = False  # the core knows of the connection
 
+    @abstractmethod
     def _end(self, reason: str) -> None:
         """The connection is over."""
-        raise NotImplementedError
 
     def take_actions(self) -> list[Action]:
         """What is to be done, in order; asks for the numbers of what waits for some."""

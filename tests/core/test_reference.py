@@ -85,7 +85,7 @@ def test_states_raise_the_version_and_prices_do_not(reference: ReferenceData) ->
     assert reference.version == before + 1
 
 
-def test_a_definition_repeated_keeps_what_was_learned_since(reference: ReferenceData) -> None:
+def test_a_definition_repeated_keeps_what_was_learned(reference: ReferenceData) -> None:
     reference.apply(*body("AccountStateChanged", account=100, state=3))
     reference.apply(*body("AccountRegistered", account=100, owner=100, name="acme.main", autoLend=1))
     reference.apply(*body(

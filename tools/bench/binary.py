@@ -197,6 +197,7 @@ class Exchange:
                 words = dict(w.split("=", 1) for w in line.split() if "=" in w)
                 self.host, _, port = words["binary"].rpartition(":")
                 self.port = int(port)
+                self.fix_port = int(words["fix"].rpartition(":")[2])
                 return
         raise RuntimeError(f"the exchange did not start: {self.directory / 'log'}")
 
@@ -250,7 +251,8 @@ class Session:
             raise RuntimeError(f"the gateway refused: {answer}")
 
 
-def _echo_server(control: Any, spin: bool) -> None:
+def echo_server(control: Any, spin: bool) -> None:
+    """A bare uvloop server that sends back what came; tells its port through `control`."""
     import asyncio
 
     import uvloop
@@ -373,7 +375,7 @@ def _against_echo(
 ) -> tuple[dict[str, Any], Samples]:
     context = multiprocessing.get_context("spawn")
     control, far = context.Pipe()
-    process = context.Process(target=_echo_server, args=(far, spin), daemon=True)
+    process = context.Process(target=echo_server, args=(far, spin), daemon=True)
     process.start()
     try:
         with socket.create_connection(("127.0.0.1", control.recv())) as connection:

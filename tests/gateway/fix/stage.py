@@ -227,7 +227,7 @@ class Stage:
             self._bell.fileno(), LIMITS, structlog.get_logger(), next(_instances) * 1000)
         self.server.log, self.server.row = self.log.address, row
         self.server.bell = Doorbell(folder, "fix")
-        self.server.always, self.server.spin_ns = False, 0
+        self.server.always, self.server.wait_ns = False, 0
         self.server.catch_up()
         self.port = 0
         self._ready = threading.Event()

@@ -27,7 +27,7 @@ def test_every_field_used_is_defined(name: str) -> None:
     root = ET.fromstring(dictionary_xml(name))
     defined = {field.get("name") for field in root.iterfind("fields/field")}
     used = {e.get("name") for part in ("header", "messages", "trailer")
-            for e in root.find(part).iter() if e.tag in ("field", "group")}  # type: ignore[union-attr]
+            for e in root.iterfind(f"{part}//") if e.tag in ("field", "group")}
     assert used == defined
     assert len(root.findall("messages/message")) in (7, len(MESSAGES) - 7, len(MESSAGES))
 

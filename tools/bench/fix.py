@@ -1,0 +1,236 @@
+"""A new order through the FIX door and back: the gateway against a bare uvloop echo.
+
+The whole exchange runs as it always does (journal, core, gateways as processes of their own); this
+process is the client. Measured, each with the same bytes against both servers:
+
+    paced      one order at an offered rate; the time from when each was *due* to its report, so
+               that a stall is counted against every order it delayed (no coordinated omission)
+    full       a window of orders always under way: how many a second one session gets acknowledged
+
+Orders alternate: a passive limit order, then its cancel; both are acknowledged, the latencies are
+those of the new orders. The client is compiled and spins on its socket.
+"""
+
+import base64
+import hashlib
+import hmac
+import multiprocessing
+import os
+import socket
+import time
+from typing import Any
+
+import numpy as np
+
+from core.atomics import clock_monotonic_ns, pause
+from core.jit import compile_lock, jit
+from gateway.binary.system import EAGAIN, send
+from gateway.fix.frame import body_length, body_start
+from gateway.fix.message import body, frame, parse
+from gateway.fix.profile import signed_text
+from gateway.fix.times import time_text
+from sbe.raw import load_u8
+from tools.bench.binary import Exchange, Samples, bare_disk, echo_server, take
+from tools.bench.ring import summary
+
+SENDER, TARGET = b"DESK-NORTH", b"ONEBOOK"
+SECRET = b"desk-north: for trying out only"
+SYMBOL = "BTC-USDC"
+BUFFER = 1 << 20
+WAIT_NS = 10_000_000_000
+TRAILER = 7
+_REPORT, _ORDER, _CANCEL = ord("8"), ord("D"), ord("F")
+
+
+@jit
+def settle(buffer: Any, filled: int, state: Any, times: Any) -> int:
+    """Note when each answer came; state[0] counts them. What is left of `filled`."""
+    base = buffer.ctypes.data
+    now = clock_monotonic_ns()
+    begin = 0
+    while filled - begin > 24:
+        start = body_start(base + begin, filled - begin)
+        if start <= 0:
+            break
+        length = start + body_length(base + begin, start) + TRAILER
+        if length > filled - begin:
+            break
+        kind = load_u8(base + begin + start + 3)
+        if kind in (_REPORT, _ORDER, _CANCEL) and state[0] < times.shape[0]:
+            times[state[0]] = now
+            state[0] += 1
+        begin += length
+    for n in range(filled - begin):
+        buffer[n] = buffer[begin + n]
+    return filled - begin
+
+
+@jit
+def run_client(
+    descriptor: int, data: Any, offsets: Any, interval_ns: int, window: int, due: Any, times: Any
+) -> int:
+    """Send every message at its time, at most `window` under way; how many were answered."""
+    buffer = np.zeros(BUFFER, np.uint8)
+    state = np.zeros(1, np.int64)
+    base = data.ctypes.data
+    count = times.shape[0]
+    sent, filled, position = 0, 0, 0
+    start = clock_monotonic_ns()
+    last = start
+    while state[0] < count:
+        now = clock_monotonic_ns()
+        while sent < count and sent - state[0] < window and start + sent * interval_ns <= now:
+            due[sent] = start + sent * interval_ns if interval_ns else now
+            sent += 1
+        if position < offsets[sent]:
+            done = send(descriptor, base + position, offsets[sent] - position)
+            if done > 0:
+                position += done
+            elif done != -EAGAIN:
+                return int(state[0])
+        before = filled
+        filled = take(descriptor, buffer, filled)
+        if filled < 0:
+            return int(state[0])
+        if filled != before:
+            filled = settle(buffer, filled, state, times)
+            last = now
+        elif now - last > WAIT_NS:
+            return int(state[0])
+        else:
+            pause()
+    return int(state[0])
+
+
+def message(kind: str, number: int, fields: list[tuple[int, object]]) -> bytes:
+    """A whole message of the bench's session."""
+    head: list[tuple[int, object]] = [
+        (35, kind), (34, number), (49, SENDER), (52, time_text(time.time_ns())), (56, TARGET)]
+    return frame(b"FIX.4.4", body(head) + body(fields))
+
+
+def orders(count: int, first: int) -> tuple[Any, Any]:
+    """Alternating orders and cancels numbered from `first`; bytes, and their offsets."""
+    pieces, offsets = [], np.zeros(count + 1, np.int64)
+    stem, now = f"{time.time_ns():x}", time_text(time.time_ns())
+    for n in range(count):
+        if n % 2 == 0:
+            piece = message("D", first + n, [
+                (11, f"{stem}-{n}"), (21, 1), (55, SYMBOL), (54, 1), (38, "0.001"), (40, 2),
+                (44, 100), (59, 1), (18, 6), (60, now)])
+        else:
+            piece = message("F", first + n, [
+                (11, f"{stem}-{n}"), (41, f"{stem}-{n - 1}"), (55, SYMBOL), (54, 1), (60, now)])
+        pieces.append(piece)
+        offsets[n + 1] = offsets[n] + len(piece)
+    return np.frombuffer(b"".join(pieces), np.uint8).copy(), offsets
+
+
+class Session:
+    """A session that logged on, its numbers starting again."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.socket = socket.create_connection((host, port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        plain = parse(message("A", 1, []))
+        mac = base64.b64encode(hmac.digest(SECRET, signed_text(plain), hashlib.sha256))
+        rest = body([(35, "A"), (34, 1), (49, SENDER), (52, plain.text(52)), (56, TARGET),
+                     (98, 0), (108, 300), (95, len(mac)), (96, mac), (141, "Y")])
+        self.socket.sendall(frame(b"FIX.4.4", rest))
+        answer = self.socket.recv(4096)
+        if b"\x0135=A\x01" not in answer:
+            raise RuntimeError(f"the gateway refused: {answer!r}")
+
+    def probe(self) -> int:
+        """One order and its cancel; the next number. Raises RuntimeError if they are refused."""
+        data, _ = orders(2, 2)
+        self.socket.sendall(data.tobytes())
+        answer = b""
+        while answer.count(b"\x0110=") < 2:
+            answer += self.socket.recv(65536)
+        if answer.count(b"\x01150=0\x01") != 1 or answer.count(b"\x01150=4\x01") != 1:
+            raise RuntimeError(f"the exchange refused: {answer!r}")
+        self.socket.setblocking(False)
+        return 4
+
+
+def _measure(
+    descriptor: int, first: int, rate: int, seconds: float, window: int
+) -> tuple[dict[str, Any], Samples, int]:
+    """One paced or full run; its result, the latencies of the new orders, the messages sent."""
+    count = max(2, int(rate * seconds)) & ~1
+    data, offsets = orders(count, first)
+    due, times = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    interval = 0 if window else round(1e9 / rate)
+    begin = time.monotonic_ns()
+    done = run_client(descriptor, data, offsets, interval, window or count, due, times)
+    took = time.monotonic_ns() - begin
+    if done < count:
+        raise RuntimeError(f"only {done} of {count} messages were acknowledged")
+    delays = (times - due)[::2]
+    result: dict[str, Any] = {
+        "messages": count, "ops_per_second": count * 1e9 / took, "latency_ns": summary(delays)}
+    if not window:
+        reached = (count - 1) * 1e9 / max(int(times[-1] - due[0]), 1)
+        result |= {"offered_per_second": rate, "reached_per_second": reached,
+                   "rate_reached": reached >= 0.99 * rate}
+    return result, delays, count
+
+
+def measure(
+    rate: int = 2_000, seconds: float = 3.0, operations: int = 60_000, window: int = 512,
+    policy: str = "async", idle: str = "adaptive",
+) -> dict[str, Any]:
+    """Measure exchange and echo; see above.
+
+    `rate` and `seconds` are of the paced part, `operations` messages of the full one. If
+    `paced.rate_reached` is False its latencies are no result. `samples` are numpy arrays of ns,
+    all else is plain JSON.
+    """
+    with compile_lock():
+        empty = np.zeros(0, np.int64)
+        run_client(-1, np.zeros(1, np.uint8), np.zeros(1, np.int64), 0, 1, empty, empty)
+    baseline, echo_delays = _against_echo(rate, seconds, operations, window, idle == "spin")
+    exchange = Exchange(policy, idle)
+    try:
+        session = Session(exchange.host, exchange.fix_port)
+        number = session.probe()
+        descriptor = session.socket.fileno()
+        for offered, lasting, under_way in ((1000, 1.0, 0), (rate, seconds, 0)):
+            paced, delays, sent = _measure(descriptor, number, offered, lasting, under_way)
+            number += sent
+        full, _, _ = _measure(descriptor, number, operations, 1.0, window)
+        session.socket.close()
+    finally:
+        exchange.close()
+    disk = {"write_fdatasync": bare_disk(frames=500)} if policy == "fsync" else {}
+    return {
+        "name": "fix", "policy": policy, "idle": idle, "processors": os.cpu_count(),
+        "paced": paced, "full": full | {"window": window},
+        "baseline": {"name": "uvloop echo", **baseline, **disk},
+        "median_ratio": paced["latency_ns"]["p50"] / baseline["paced"]["latency_ns"]["p50"],
+        "samples": {"paced": delays, "baseline_paced": echo_delays},
+    }
+
+
+def _against_echo(
+    rate: int, seconds: float, operations: int, window: int, spin: bool
+) -> tuple[dict[str, Any], Samples]:
+    context = multiprocessing.get_context("spawn")
+    control, far = context.Pipe()
+    process = context.Process(target=echo_server, args=(far, spin), daemon=True)
+    process.start()
+    try:
+        with socket.create_connection(("127.0.0.1", control.recv())) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setblocking(False)
+            descriptor = connection.fileno()
+            _measure(descriptor, 1, 1000, 1.0, 0)
+            paced, delays, _ = _measure(descriptor, 1, rate, seconds, 0)
+            full, _, _ = _measure(descriptor, 1, operations, 1.0, window)
+    finally:
+        process.kill()
+        process.join()
+        control.close()
+        far.close()
+    return {"paced": paced, "full": full}, delays
