@@ -36,6 +36,7 @@ from gateway.fix.message import body
 from gateway.fix.outbound import Renderer
 from gateway.fix.profile import Profiles
 from gateway.fix.queries import Queries
+from gateway.fix.records import T_DIRTY_COUNT, T_INDEX_COUNT, T_ROWS_COUNT
 from gateway.fix.replay import PLAIN
 from gateway.fix.report import REPORT_BYTES_MAX, put_report
 from gateway.fix.resend import Resend, gap_message, locate, reference_kind
@@ -306,21 +307,21 @@ class FixGateway:
         return total
 
     def _walk(self, address: int, length: int) -> int:
-        context, fields = self.context, self.context.fields
+        context, words = self.context, self.context.words
         start = context.position
         used = int(walk(context.address, address, length, start))
         context.position = start + used
         self._flush()
-        rows = int(fields["rows_count"])
+        rows = words[T_ROWS_COUNT >> 3]
         if rows:
-            fields["rows_count"] = 0
+            words[T_ROWS_COUNT >> 3] = 0
             for position, session in context.rows[:rows].tolist():
                 self._row(address + position - start, session, position)
             for session in {session for _, session in context.rows[:rows].tolist()}:
                 client = self._by_session.get(session)
                 if client is not None:
                     client.record.fields["blocked"] = 0
-        if int(fields["index_count"]) >= len(context.index):
+        if words[T_INDEX_COUNT >> 3] >= len(context.index):
             grown = np.zeros((2 * len(context.index), context.index.shape[1]), np.int64)
             grown[: len(context.index)] = context.index
             context.use_index(grown)
@@ -328,10 +329,11 @@ class FixGateway:
 
     def _flush(self) -> None:
         """Send the reports that the walk formatted."""
-        count = int(self.context.fields["dirty_count"])
+        words = self.context.words
+        count = words[T_DIRTY_COUNT >> 3]
         if count:
             now = time.time_ns()
-            self.context.fields["dirty_count"] = 0
+            words[T_DIRTY_COUNT >> 3] = 0
             for session in self.context.dirty[:count].tolist():
                 client = self._by_session.get(session)
                 if client is not None:

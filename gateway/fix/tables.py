@@ -17,6 +17,7 @@ from gateway.fix.orders import VALUES_BYTES
 from gateway.fix.texts import cancel_texts
 
 ROWS_CAPACITY = 4096
+_POSITION, _SENT = records.T_POSITION >> 3, records.C_SENT >> 3  # in words
 SCRATCH_BYTES = max(VALUES_BYTES, 8192)
 
 
@@ -95,8 +96,8 @@ class Connection:
 
     def take_sent(self) -> bytes:
         """The bytes in the send buffer, which is empty afterwards."""
-        count = int(self.fields["sent"])
-        self.fields["sent"] = 0
+        count = int(self.words[_SENT])
+        self.words[_SENT] = 0
         return bytes(self.send_view[:count])
 
 
@@ -140,11 +141,11 @@ class Context:
     @property
     def position(self) -> int:
         """Of the next event to look at."""
-        return int(self.fields["position"])
+        return int(self.words[_POSITION])
 
     @position.setter
     def position(self, value: int) -> None:
-        self.fields["position"] = value
+        self.words[_POSITION] = value
 
     def use_index(self, index: "np.ndarray[Any, Any]") -> None:
         """Let the history write into this array from now on."""
