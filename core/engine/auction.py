@@ -2,19 +2,27 @@
 
 The price is the one at which most trades; among those the one that leaves least unfilled, then the
 one nearest to the reference (last, else mark), then the lowest. Orders trade in price-time
-priority, hidden quantity included, in slices between commands when there are many.
+priority, hidden quantity included, in slices between commands when there are many. When orders that
+made the price go without trading (self-trade prevention, nothing left to reduce) and others still
+cross without them, those have another round at a price of their own.
 """
 
 import sbe.generated.order_entry as oe
 from core.engine.book import dequeue, enqueue, reduce_visible
 from core.engine.emit import add_report_flag, report_trade
 from core.engine.fees import fill_fee
-from core.engine.matching import FILLS_MAX, first_in_line, is_self_trade, settle_fill
+from core.engine.matching import (
+    FILLS_MAX,
+    first_in_line,
+    is_self_trade,
+    reducible,
+    settle_fill,
+)
 from core.engine.orders import cancel_order, close_order
 from core.engine.price_levels import level_of, next_above, page_of
 from core.engine.units import value_of
 from core.jit import jit
-from core.state import DONE
+from core.state import DONE, REDUCE_ONLY
 
 
 @jit
@@ -74,6 +82,14 @@ def auction_tick(s, book):
 
 
 @jit
+def _tradable(s, slot, lots):
+    """How many of the lots an order can trade."""
+    order = s.orders[slot]
+    lots = min(lots, order.leaves)
+    return min(lots, reducible(s, order)) if order.flags & REDUCE_ONLY else lots
+
+
+@jit
 def uncross(s, instrument, tick):
     """Trade what crosses at the price, as far as one command may; lots traded."""
     book = s.instruments[instrument]
@@ -89,7 +105,11 @@ def uncross(s, instrument, tick):
             earlier = s.details[buy].entry_sequence < s.details[sell].entry_sequence
             cancel_order(s, sell if earlier else buy, oe.REASON_SELF_TRADE)
             continue
-        lots = min(s.orders[buy].leaves, s.orders[sell].leaves)
+        lots = _tradable(s, sell, _tradable(s, buy, s.orders[sell].leaves))
+        if lots == 0:
+            spent = buy if _tradable(s, buy, 1) == 0 else sell
+            cancel_order(s, spent, oe.REASON_REDUCE_ONLY_EXCEEDED)
+            continue
         _auction_trade(s, book, instrument, buy, sell, lots, tick)
         traded += lots
     if traded > 0:

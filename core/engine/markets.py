@@ -66,6 +66,7 @@ def _open(s, number):
     tick = auction_tick(s, book)
     if tick == 0:
         change_state(s, number, oe.TRADING_STATE_OPEN)
+        s.work.triggered = number  # Prices may have moved while its stops could not follow.
         return 0
     if s.auction_pending != 0:
         return refuse(s, oe.REASON_IN_PROGRESS, s.auction_pending, 0)

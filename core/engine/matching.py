@@ -186,6 +186,33 @@ def _decrement(s, taker, maker):
 
 
 @jit
+def _certain(s, maker):
+    """Lots of a reduce-only order that will be there when its turn comes.
+
+    That is what the other orders of its position leave to be reduced: those at better prices, those
+    before it in its queue, and at its price all that aren't reduce-only (icebergs come again).
+    """
+    order = s.orders[maker]
+    left = reducible(s, order)
+    slot = s.accounts[order.account].first_order
+    while slot != 0:
+        other = s.orders[slot]
+        competes = other.position == order.position and other.side == order.side
+        ahead = other.tick - order.tick if order.side == oe.SIDE_BUY else order.tick - other.tick
+        before = ahead > 0 or (ahead == 0 and not other.flags & REDUCE_ONLY)
+        if other.state == RESTING and competes and before:
+            left -= other.leaves
+        slot = s.details[slot].account_next
+    slot = order.previous
+    while slot != 0:
+        other = s.orders[slot]
+        if other.position == order.position and other.flags & REDUCE_ONLY:
+            left -= other.leaves
+        slot = other.previous
+    return min(order.leaves, max(0, left))
+
+
+@jit
 def fillable(s, slot):
     """Whether an order could be filled whole at once, its own owner's orders left alone."""
     order = s.orders[slot]
@@ -202,7 +229,7 @@ def fillable(s, slot):
                 if order.self_trade_prevention != oe.SELF_TRADE_PREVENTION_CANCEL_MAKER:
                     return False
             elif other.flags & REDUCE_ONLY:
-                wanted -= min(other.leaves, reducible(s, other))
+                wanted -= _certain(s, maker)
             else:
                 wanted -= other.leaves
             if wanted <= 0:

@@ -130,14 +130,18 @@ def impact_tick(book, side):
 
 @jit
 def execute(s, slot, exec_type):
-    """Match an admitted order, then rest or end what is left; reports as it goes."""
+    """Match an admitted order, then rest or end what is left; reports as it goes.
+
+    `exec_type` 0: how it came here has been reported.
+    """
     order = s.orders[slot]
     book = s.instruments[order.instrument]
     force = s.details[slot].time_in_force
     s.work.taker_report = 0
     reason = 0
     if book.state == oe.TRADING_STATE_OPEN and crosses(book, order.side - 1, order.tick):
-        report(s, slot, exec_type, 0)
+        if exec_type != 0:
+            report(s, slot, exec_type, 0)
         reason = match(s, slot)
         exec_type = 0
         if order.leaves == 0 and reason == 0:

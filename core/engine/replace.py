@@ -60,6 +60,9 @@ def _judge(s, slot, client_order_id, a):
     order = s.orders[slot]
     detail = s.details[slot]
     book = s.instruments[order.instrument]
+    state = s.accounts[order.account].state
+    if state > oe.ACCOUNT_STATE_REDUCE_ONLY:
+        return refuse(s, oe.REASON_ACCOUNT_STATE, state, 0)
     if book.state != oe.TRADING_STATE_OPEN and book.state != oe.TRADING_STATE_PRE_OPEN:
         return refuse(s, oe.REASON_INSTRUMENT_STATE, book.state, 0)
     if client_order_id != 0 and client_order_id != detail.client_order_id:
@@ -109,7 +112,7 @@ def _judge_quantity(s, slot, a):
         if shown < 1 or shown > terms[_LOTS]:
             whole = terms[_LOTS] * book.lot_size
             return refuse(s, oe.REASON_INVALID_DISPLAY_QUANTITY, display, whole)
-        terms[_DISPLAY] = shown
+        terms[_DISPLAY] = shown if shown < terms[_LOTS] else 0
     return 0
 
 
@@ -199,7 +202,8 @@ def _judge_again(s, slot, tick, leaves):
     if order.flags & POST_ONLY and taking:
         best = (book.best[2 - order.side] - 1) * book.tick_size
         return refuse(s, oe.REASON_POST_ONLY_WOULD_TRADE, tick * book.tick_size, best)
-    if order.flags & REDUCE_ONLY and reducible(s, order) < leaves:
+    only = s.accounts[order.account].state == oe.ACCOUNT_STATE_REDUCE_ONLY
+    if (order.flags & REDUCE_ONLY or only) and reducible(s, order) < leaves:
         most = reducible(s, order) * book.lot_size
         return refuse(s, oe.REASON_REDUCE_ONLY_WOULD_INCREASE, leaves * book.lot_size, most)
     return margin_admit(s, order.position, order.side, tick, leaves)

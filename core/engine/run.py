@@ -12,7 +12,7 @@ import numpy as np
 import sbe.generated.control as ct
 import sbe.generated.order_entry as oe
 from core.engine.account_reports import account_request
-from core.engine.auction import still_crosses, uncross
+from core.engine.auction import auction_tick, still_crosses, uncross
 from core.engine.cancels import cancel_request, mass_cancel, open_orders, order_status
 from core.engine.emit import business_reject, event_begin, mark_last_in_event
 from core.engine.fees import set_fees
@@ -283,17 +283,29 @@ def _follow_up(s):
         s.trigger_pending = 0
         run_triggers(s, pending)
     if s.auction_pending != 0:
-        instrument = s.auction_pending
-        tick = s.instruments[instrument].auction_tick
-        s.instruments[instrument].auction_lots += uncross(s, instrument, tick)
-        if not still_crosses(s, instrument, tick):
-            s.auction_pending = 0
-            open_market(s, instrument)
+        _continue_auction(s)
     run_timers(s)
     if s.jobs != 0:
         run_jobs(s, JOB_SLICE)
     if s.protection_pending != 0:
         run_protections(s)
+
+
+@jit
+def _continue_auction(s):
+    """Trade at the auction's price; when nothing crosses any more the market opens."""
+    number = s.auction_pending
+    book = s.instruments[number]
+    book.auction_lots += uncross(s, number, book.auction_tick)
+    if still_crosses(s, number, book.auction_tick):
+        return
+    again = auction_tick(s, book)
+    if again != 0:
+        book.auction_tick = again
+        return
+    s.auction_pending = 0
+    open_market(s, number)
+    run_triggers(s, number)
 
 
 @jit
