@@ -304,11 +304,13 @@ class Outcomes:
         self._connection.execute("UPDATE market SET key = ? WHERE key = ?", (new, old))
 
     def on_resolved(self, fields: dict[str, Any]) -> None:
-        """The core pays out: from here on nothing can change."""
+        """The core pays out: from here on nothing can change, whatever this store knew of it."""
         event = fields["event"]
         if event:
             self._connection.execute(
-                "UPDATE market SET state = ? WHERE event = ?", (RESOLVED, event)
+                "INSERT INTO market VALUES (?, ?, ?, ?, 0, 0)"
+                " ON CONFLICT (event) DO UPDATE SET state = excluded.state",
+                (event, RESOLVED, "[]", fields["evidenceHash"].hex()),
             )
 
 

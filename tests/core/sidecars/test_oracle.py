@@ -328,6 +328,44 @@ def test_a_dispute_goes_to_the_arbiter_and_then_it_is_over(scene: Scene) -> None
     ]
 
 
+def test_a_lost_store_does_not_open_a_market_again(scene: Scene) -> None:
+    scene.run()
+    for key in KEYS[:2]:
+        scene.hand_in(REPORT, key, ONE, 0)
+    scene.run()
+    scene.run(HOUR / SECOND)
+    assert scene.oracle.outcomes.state(1) == RESOLVED
+    scene.oracle.store.close()
+    scene.oracle.store.path.unlink()
+    scene.oracle = scene.start()
+    scene.run()
+    assert scene.oracle.outcomes.state(1) == RESOLVED
+    scene.hand_in(REPORT, KEYS[0], 0, ONE)
+    scene.run()
+    assert scene.refusals() == ["report: the market is resolved, not open"]
+    assert len(scene.resolutions()) == 1
+
+
+def test_an_old_store_catches_up_and_does_nothing_twice(scene: Scene) -> None:
+    """A copy from before the proposal became final is put back."""
+    scene.run()
+    for key in KEYS[:2]:
+        scene.hand_in(REPORT, key, ONE, 0)
+    scene.run()
+    scene.oracle.store.sync()
+    old = scene.oracle.store.path.read_bytes()
+    scene.run(HOUR / SECOND)
+    assert len(scene.resolutions()) == 1
+    scene.oracle.store.close()
+    scene.oracle.store.path.write_bytes(old)
+    scene.oracle = scene.start()
+    for _ in range(3):
+        scene.run()
+    assert scene.oracle.outcomes.state(1) == RESOLVED
+    assert len(scene.resolutions()) == 1
+    assert scene.oracle.alarms == 0
+
+
 def test_nobody_reported_by_the_cutoff(stage: Stage) -> None:
     stage.venue()
     scene = Scene(stage, RULES.__class__(
