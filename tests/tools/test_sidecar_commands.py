@@ -10,14 +10,16 @@ from core.agent import run_until_quiet
 from core.memory import unlink_all
 from core.producers import Producer
 from core.sidecars.books import DEPOSIT
-from core.sidecars.custody import EmbeddedCustody
+from core.sidecars.custody import EmbeddedCustody, custody_path
 from core.sidecars.lending.agent import Lending
 from core.sidecars.lending.curve import knots
 from core.sidecars.oracle.agent import Oracle
 from core.sidecars.oracle.outcomes import Rules, hash_of_rules
 from core.sidecars.reserves.__main__ import keys_of
 from core.sidecars.reserves.agent import Reserves
+from core.sidecars.settlement.agent import Settlement
 from tests.core.sidecars.stage import USDC, Stage
+from tools.commands import custody as custody_command
 from tools.commands import lending as lending_command
 from tools.commands import oracle as oracle_command
 from tools.commands import reserves as reserves_command
@@ -67,6 +69,32 @@ def test_lending_shows_pools_and_draws_the_curve(
         "stopped: 95.00 % is lent out, the ceiling is 90.00 %"
     )
     assert lending_command.state_text(asset, 899_999) == "open"
+
+
+def test_assets_arrive_once(
+    stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert custody_command.holdings(data=tmp_path) == 1
+    settlement = Settlement(
+        stage.store("settlement", Settlement.migrations), stage.follower(),
+        stage.link(Producer.SETTLEMENT), clock=stage.clock,
+        custody=EmbeddedCustody(custody_path(tmp_path), clock=stage.clock),
+    )
+    run_until_quiet([settlement])
+    stage.take(settlement.link)
+    for said in ("received: tx", "nothing new: tx"):
+        assert custody_command.receive("desk-100", "USDC", "12.5", transaction="tx",
+                                       data=tmp_path) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == said
+    assert custody_command.receive("desk-100", "GOLD", "1", data=tmp_path) == 1
+    assert custody_command.receive("nobody", "USDC", "1", data=tmp_path) == 1
+    stage.now += SECOND
+    run_until_quiet([settlement])
+    deposits = [f for _, name, f in stage.take(settlement.link) if name == "Deposit"]
+    assert [(f["account"], f["amount"]) for f in deposits] == [(100, 12_500_000)]
+    assert custody_command.holdings(data=tmp_path) == 0
+    assert "12.500000" in capsys.readouterr().out
+    assert custody_command.fail_withdrawal(3, data=tmp_path) == 0
 
 
 def test_a_report_is_signed_handed_in_and_shown(

@@ -1,0 +1,94 @@
+"""The embedded custody: what it holds, what came in, and an outside world to try it with.
+
+    onebook custody holdings                               what is held, and what has departed
+    onebook custody receive ACCOUNT ASSET AMOUNT           assets arrive; settlement credits them
+    onebook custody fail WITHDRAWAL                        the world refuses a payment under way
+"""
+
+import time
+from pathlib import Path
+
+from cyclopts import App
+from rich.console import Console
+from rich.table import Table
+
+from core.config import fixed
+from core.errors import CoreError
+from core.sidecars.custody import EmbeddedCustody, custody_path
+from tools.stores import amount_text, data_directory, fail, read_store, reference_of
+
+custody = App(name="custody", help=(__doc__ or "").partition("\n")[0])
+
+
+def _open(instance: str, data: Path | None) -> EmbeddedCustody:
+    path = custody_path(data_directory(instance, data))
+    if not path.exists():
+        raise CoreError(f"{path} does not exist: settlement never ran on this data directory")
+    return EmbeddedCustody(path)
+
+
+@custody.command
+def holdings(*, instance: str = "onebook", data: Path | None = None) -> int:
+    """Show what custody holds, asset by asset, and what left that is not booked yet."""
+    try:
+        held = _open(instance, data)
+        with read_store(instance, data, "settlement") as connection:
+            reference = reference_of(connection)
+    except CoreError as error:
+        return fail(error)
+    table = Table("asset", "holds", "departed, not booked")
+    amounts, departed = held.holdings(), held.departed()
+    for asset in sorted(reference.assets.values(), key=lambda a: a.number):
+        row = [
+            amount_text(found.get(asset.number, 0), asset.decimals)
+            for found in (amounts, departed)
+        ]
+        table.add_row(asset.name, *row)
+    Console().print(table)
+    return 0
+
+
+@custody.command
+def receive(
+    account: str, asset: str, amount: str, *, transaction: str | None = None,
+    instance: str = "onebook", data: Path | None = None,
+) -> int:
+    """Let assets arrive for an account.
+
+    Parameters
+    ----------
+    account
+        Its name.
+    asset
+        The asset's name.
+    amount
+        A decimal.
+    transaction
+        The transaction's id; the same one twice is one receipt.
+    """
+    try:
+        held = _open(instance, data)
+        with read_store(instance, data, "settlement") as connection:
+            reference = reference_of(connection)
+        known, owner = reference.assets_by_name.get(asset), reference.accounts_by_name.get(account)
+        if known is None or owner is None:
+            return fail(f"no account {account}" if owner is None else f"no asset {asset}")
+        units = fixed(amount) // 10 ** (8 - known.decimals)
+        transaction = transaction or f"by hand {time.time_ns()}"
+        new = units > 0 and held.receive(transaction, owner.number, known.number, units)
+    except (CoreError, ValueError) as error:
+        return fail(error)
+    print(f"{'received' if new else 'nothing new'}: {transaction}")
+    return 0
+
+
+@custody.command(name="fail")
+def fail_withdrawal(
+    withdrawal: int, *, instance: str = "onebook", data: Path | None = None
+) -> int:
+    """Let a payment that is under way fail; it is returned to its account."""
+    try:
+        _open(instance, data).fail(withdrawal)
+    except CoreError as error:
+        return fail(error)
+    return 0
