@@ -201,6 +201,7 @@ class FeedGateway:
     # ---- time ----------------------------------------------------------------------------------
 
     def _timers(self, now: int) -> None:
+        self._row.position = int(self._f["position"])
         if now >= self._next_snapshot and self.reference.instruments:
             listed = list(self.reference.instruments.values())
             cycle = int(self._settings.snapshot_seconds * 1e9)
@@ -211,7 +212,6 @@ class FeedGateway:
             put_open_interest(self._feed, time.time_ns())
             put_heartbeats(self._feed, self._channels, HEARTBEAT_NS)
             self._row.beat()
-            self._row.position = int(self._f["position"])
 
     def _snapshot(self, instrument: Instrument) -> None:
         """Definition, book and statistics of one instrument, on its class' snapshot channel."""

@@ -1,0 +1,205 @@
+"""What a desk certifies: scenarios of steps, each with the one answer that lets it pass.
+
+`{symbol}`, `{quantity}` and `{price}` are the desk's choice; the price must rest in the book.
+"""
+
+from dataclasses import dataclass, field
+
+from tools.clients.fix_desk import FixDesk, Unexpected, run_step
+
+_ORDER = "11={+id}|55={symbol}|54=1|38={quantity}|40=2|44={price}|59=1|60={time}"
+_NEW = f"""
+    > D {_ORDER}
+    < 8 11={{id}}|150=0|39=0|38={{quantity}}|151={{quantity}}|14=0|37={{order}}
+"""
+_CANCEL = """
+    > F 11={+other}|41={id}|55={symbol}|54=1|60={time}
+    < 8 11={other}|41={id}|37={order}|150=4|39=4|151=0
+"""
+_ON, _OFF = "logon 141=Y", "logout"
+
+SCENARIOS: dict[str, tuple[str, str]] = {
+    "logon": ("Log on with numbers starting again, and log out", f"{_ON}\n{_OFF}"),
+    "heartbeat": (
+        "A TestRequest is answered at once, with its id",
+        f"{_ON}\n> 1 112=CERTIFY\n< 0 112=CERTIFY|34=2\n{_OFF}"),
+    "gap": (
+        "A gap is asked for once, and closed by a gap fill",
+        f"""{_ON}
+        seq out=5
+        > 1 112=ABOVE
+        < 2 7=2|16=0
+        silence
+        seq out=2
+        > 4 123=Y|36=5
+        < 0 112=ABOVE
+        seq out=6
+        {_OFF}"""),
+    "too-low": (
+        "A number below the expected one ends the session, naming both",
+        f"{_ON}\n> 0\nseq out=2\n> 0\n< 5 58=~expecting 3 but received 2\nend"),
+    "new-order": ("A limit order is acknowledged and rests", f"{_ON}{_NEW}{_CANCEL}{_OFF}"),
+    "resend": (
+        "Reports come again, admin messages as gap fills",
+        f"""{_ON}
+        {_NEW}
+        > 1 112=BEAT
+        < 0 112=BEAT|34=3
+        > 2 7=1|16=3
+        < 4 34=1|43=Y|123=Y|36=2
+        < 8 34=2|43=Y|11={{id}}|37={{order}}
+        < 4 34=3|43=Y|123=Y|36=4
+        {_CANCEL}
+        {_OFF}"""),
+    "reconnect": (
+        "After a lost connection the numbers go on, and what was missed can be asked for",
+        f"""{_ON}
+        {_NEW}
+        drop
+        wait 0.3
+        logon resume
+        > 2 7=2|16=2
+        < 8 34=2|43=Y|11={{id}}
+        {_CANCEL}
+        {_OFF}"""),
+    "replace": (
+        "Less quantity by replace: same order, new id",
+        f"""{_ON}
+        {_NEW}
+        > G 11={{+newer}}|41={{id}}|55={{symbol}}|54=1|38={{less}}|40=2|44={{price}}|60={{time}}
+        < 8 11={{newer}}|41={{id}}|37={{order}}|150=5|38={{less}}|151={{less}}
+        > F 11={{+other}}|41={{newer}}|55={{symbol}}|54=1|60={{time}}
+        < 8 11={{other}}|150=4|39=4
+        {_OFF}"""),
+    "cancel-unknown": (
+        "A cancel of an order there isn't is rejected as unknown",
+        f"""{_ON}
+        > F 11={{+id}}|41=never-sent|55={{symbol}}|54=1|60={{time}}
+        < 9 11={{id}}|41=never-sent|39=8|434=1|102=1
+        {_OFF}"""),
+    "mass-cancel": (
+        "Two orders are cancelled by one request",
+        f"""{_ON}
+        {_NEW}
+        > D {_ORDER}
+        < 8 11={{id}}|150=0
+        > q 11={{+mass}}|530=6|60={{time}}
+        < 8 150=4
+        < 8 150=4
+        < r 11={{mass}}|531=6|533=2
+        {_OFF}"""),
+    "status": (
+        "The status of an open order, then of one there isn't",
+        f"""{_ON}
+        {_NEW}
+        > H 11={{id}}|55={{symbol}}|54=1
+        < 8 150=I|39=0|11={{id}}|37={{order}}
+        {_CANCEL}
+        > H 11=never-sent|55={{symbol}}|54=1|790=Q
+        < 8 150=I|39=8|11=never-sent|790=Q
+        {_OFF}"""),
+    "rejects": (
+        "What is wrong is named: tag, value, rule",
+        f"""{_ON}
+        > D 11={{+id}}|55={{symbol}}|54=1|38={{quantity}}|40=2|44={{price}}
+        < 3 371=60|372=D|373=1
+        > D {_ORDER}|40=2
+        < 3 371=40|373=13
+        > D 11={{+id}}|55={{symbol}}|54=7|38=1|40=2|44={{price}}|60={{time}}
+        < 3 371=54|373=5
+        > D 11={{+id}}|55=NO-SUCH|54=1|38=1|40=2|44={{price}}|60={{time}}
+        < 8 11={{id}}|150=8|39=8|103=1
+        > D 11={{+id}}|55={{symbol}}|54=1|38=0|40=2|44={{price}}|60={{time}}
+        < 8 11={{id}}|150=8|39=8|103=13|21020=21
+        > E 66=LIST
+        < j 372=E|380=3
+        {_OFF}"""),
+    "possible-duplicate": (
+        "An order sent again under its old number is not entered again",
+        f"""{_ON}
+        {_NEW}
+        seq out=2
+        > D 43=Y|122={{time}}|{_ORDER.replace("+id", "id")}
+        silence
+        seq out=3
+        > 1 112=ALIVE
+        < 0 112=ALIVE
+        {_CANCEL}
+        {_OFF}"""),
+    "garbage": (
+        "Garbled bytes are skipped and cost no number",
+        f"{_ON}\nraw 8=FIX.4.4|9=12|35=0|10=000|\nraw noise\n> 1 112=ON\n< 0 112=ON|34=2\n{_OFF}"),
+    "securities": (
+        "The list of what can be traded holds the instrument",
+        f"""{_ON}
+        > x 320={{+list}}|558=0|55={{symbol}}
+        < y 320={{list}}|560=0|55={{symbol}}
+        {_OFF}"""),
+    "market-data": (
+        "A snapshot of the book",
+        f"""{_ON}
+        > V 262={{+data}}|263=0|264=1|267=2|269=0|269=1|146=1|55={{symbol}}
+        < W 262={{data}}|55={{symbol}}
+        {_OFF}"""),
+}
+
+
+@dataclass
+class Step:
+    """One step and how it went: passed, failed, or not reached."""
+
+    text: str
+    status: str = "not reached"
+    log: list[str] = field(default_factory=list)
+    reason: str = ""
+
+
+@dataclass
+class Case:
+    """One scenario."""
+
+    name: str
+    title: str
+    steps: list[Step]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every step came out as it had to."""
+        return all(step.status == "passed" for step in self.steps)
+
+
+def certify(desk: FixDesk, name: str, choices: dict[str, str]) -> Case:
+    """Run one scenario on a connection of its own; never raises for what the exchange does."""
+    title, text = SCENARIOS[name]
+    case = Case(name, title, [Step(line.strip()) for line in text.splitlines() if line.strip()])
+    desk.names = dict(choices)
+    for step in case.steps:
+        begin = len(desk.transcript)
+        # An answer's names are learnt afresh: the order of this scenario, not of the last.
+        if step.text.startswith("< 8") and "{order}" in step.text and "150=0" in step.text:
+            desk.names.pop("order", None)
+        try:
+            run_step(desk, step.text)
+            step.status = "passed"
+        except Unexpected as error:
+            step.status, step.reason = "failed", str(error)
+        step.log = desk.transcript[begin:]
+        if step.status == "failed":
+            break
+    desk.drop()
+    return case
+
+
+def markdown(cases: list[Case]) -> str:
+    """A report for people."""
+    passed = sum(case.passed for case in cases)
+    lines = [f"# FIX certification: {passed} of {len(cases)} scenarios passed", ""]
+    lines += ["| scenario | | |", "|---|---|---|"]
+    lines += [f"| {c.name} | {'passed' if c.passed else '**failed**'} | {c.title} |" for c in cases]
+    for case in cases:
+        lines += ["", f"## {case.name}", "", case.title, ""]
+        for number, step in enumerate(case.steps, 1):
+            lines.append(f"{number}. `{step.text}`: {step.status}"
+                         + (f" ({step.reason})" if step.reason else ""))
+            lines += [f"   - `{entry}`" for entry in step.log]
+    return "\n".join(lines) + "\n"
