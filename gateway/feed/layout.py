@@ -42,7 +42,7 @@ SNAPSHOT = 100  # added to an incremental channel's number
 INCREMENTAL = (SPOT, PERPETUAL, PREDICTION)
 CHANNELS = (*INCREMENTAL, PRICES, *(SNAPSHOT + channel for channel in INCREMENTAL))
 
-LAPPED, BLOCKED, CUT_OFF, GONE, FREED = range(1, 6)
+LAPPED, BLOCKED, CUT_OFF, GONE = range(1, 5)
 
 RECEIVER = np.dtype(
     [

@@ -9,7 +9,6 @@ from gateway.binary.system import EAGAIN, send
 from gateway.feed.layout import (
     BLOCKED,
     CUT_OFF,
-    FREED,
     GONE,
     PACKET_HEADER,
     PACKET_MAX,
@@ -144,11 +143,12 @@ def send_stream(f: Any) -> int:
         r = f.receivers[number]
         if r.descriptor < 0:
             continue
+        # One whose socket is full is left alone until epoll says that it takes more.
         if f.end - r.position > f.stream_size:
             _row(f, CUT_OFF, number)
             r.descriptor = -2
             continue
-        while r.descriptor >= 0:
+        while r.descriptor >= 0 and not r.blocked:
             stop = r.again_at if r.again_length > 0 else f.end
             if r.position == stop:
                 if r.again_length == 0 or not _send_again(f, number):
@@ -160,9 +160,6 @@ def send_stream(f: Any) -> int:
                 break
             r.position += count
             given += count
-        if r.blocked and r.position == f.end and r.again_length == 0:
-            r.blocked = 0
-            _row(f, FREED, number)
     return given
 
 

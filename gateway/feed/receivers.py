@@ -73,8 +73,13 @@ class Receivers:
         for descriptor, what in ready:
             if descriptor == self._listener.fileno():
                 self._accept()
-            elif descriptor in self._numbers and what & ~select.EPOLLOUT:
-                self._read(self._numbers[descriptor])
+            elif descriptor in self._numbers:
+                number = self._numbers[descriptor]
+                if what & select.EPOLLOUT:
+                    self._f["receivers"][number]["blocked"] = 0
+                    self._epoll.modify(descriptor, select.EPOLLIN)
+                if what & ~select.EPOLLOUT:
+                    self._read(number)
         return len(ready)
 
     def _accept(self) -> None:
@@ -172,8 +177,8 @@ class Receivers:
         if kind in (layout.CUT_OFF, layout.GONE):
             self._free(number)
         else:
-            out = select.EPOLLOUT if kind == layout.BLOCKED else 0
-            self._epoll.modify(self._sockets[number].fileno(), select.EPOLLIN | out)
+            wanted = select.EPOLLIN | select.EPOLLOUT
+            self._epoll.modify(self._sockets[number].fileno(), wanted)
 
     def _free(self, number: int) -> None:
         connection = self._sockets.pop(number)

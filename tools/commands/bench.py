@@ -5,6 +5,7 @@
     journal   appends under both policies, beside bare write + fdatasync
     fix       an order through the FIX door and back, beside a bare uvloop echo
     binary    the same through the binary door
+    feed      book events to a hundred receivers
     sbe       encoding and decoding, beside struct
 
 Latencies are measured at an offered rate, from when each message was due. A rate that was not
@@ -31,7 +32,7 @@ EXIT_RATE_MISSED = 3
 _HIGHEST_NS = 60_000_000_000
 _DIGITS = 3
 
-Subject = Literal["engine", "ring", "journal", "fix", "binary", "sbe"]
+Subject = Literal["engine", "ring", "journal", "fix", "binary", "feed", "sbe"]
 
 
 def bench(
