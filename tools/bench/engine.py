@@ -142,6 +142,8 @@ class _Core:
         self.events = Segment.create(self.instance, "events", configuration.rings.events_bytes, True)
         self.ring = Ring.create(self.instance, "commands.tools", RING_BYTES)
         self.state = make_state(limits)
+        memory = self.state.view(np.uint8).reshape(-1)
+        memory[::4096] = memory[::4096]  # As in the core's segment, every page is there already.
         bind_events(self.state, *event_memory(self.events.address))
         self.rings = np.zeros(PRODUCERS, np.int64)
         self.rings[PRODUCER] = self.ring.address
