@@ -78,11 +78,11 @@ def margin_changed(s, number):
 
 
 @jit
-def _free(s, account, initial_needed):
-    """E − IM of an account whose linear sums are those of now, less what else is needed."""
+def _free(s, account, besides):
+    """E − IM of an account whose linear sums are those of now, less what is needed besides."""
     holder = s.accounts[account]
     value, required = collateral(s, account, True)
-    return value - required + holder.profit - holder.initial + holder.floor - initial_needed
+    return value - required + holder.profit - holder.initial + holder.floor - besides
 
 
 @jit
@@ -110,15 +110,34 @@ def margin_admit(s, number, side, tick, lots):
     value = tick * lots * book.value_per_tick_lot
     fee = max(0, fill_fee(s, account, position.instrument, value, False))
     before = s.accounts[account].initial - s.accounts[account].floor
+    unnetted = _own_loss(position, book, side, lots, value)
     _shift(s, position, side, lots, value)
     _refresh(s, position)
-    raised = s.accounts[account].initial - s.accounts[account].floor - before
-    reason = _judge(s, number, side, lots, raised, fee)
+    raised = s.accounts[account].initial - s.accounts[account].floor - before + unnetted
+    reason = _judge(s, number, side, raised, unnetted, fee)
     _shift(s, position, side, -lots, -value)
     _refresh(s, position)
     if reason == oe.REASON_INSUFFICIENT_MARGIN and reduces_risk(s, number, side, tick, lots):
         return 0
     return reason
+
+
+@jit
+def _own_loss(position, book, side, lots, value):
+    """What the requirement leaves out of an order's own loss against a perpetual's mark.
+
+    It nets the orders of a side; a new one must be covered without the help of others that lie on
+    the good side of the mark.
+    """
+    if book.kind != oe.INSTRUMENT_KIND_PERPETUAL:
+        return 0
+    if side == oe.SIDE_BUY:
+        others = position.open_buy_value - position.open_buy * book.mark_value
+        own = value - lots * book.mark_value
+    else:
+        others = position.open_sell * book.mark_value - position.open_sell_value
+        own = lots * book.mark_value - value
+    return max(0, own) - (max(0, others + own) - max(0, others))
 
 
 @jit
@@ -136,14 +155,17 @@ def _over_limit(s, position, book, side, lots):
 
 
 @jit
-def _judge(s, number, side, lots, raised, fee):
-    """Judge the account as it stands with the order counted; 0 or the reason against it."""
+def _judge(s, number, side, raised, unnetted, fee):
+    """Judge the account as it stands with the order counted; 0 or the reason against it.
+
+    The order needs `raised`, of which the account's sums leave out `unnetted`, and its fee.
+    """
     position = s.positions[number]
     account = position.account
     book = s.instruments[position.instrument]
     perpetual = book.kind == oe.INSTRUMENT_KIND_PERPETUAL
     if raised > 0 or not perpetual:
-        free = _free(s, account, fee)
+        free = _free(s, account, unnetted + fee)
         if free < 0 and (raised > 0 or _debt_grows(s, position, book, side)):
             s.work.detail = max(raised, 0) + fee
             s.work.limit = free + s.work.detail

@@ -18,10 +18,10 @@ from core.engine.money import (
     value_up,
 )
 from core.jit import jit
-from core.state import _asset
+from core.state import ASSET
 
 LARGE = st.integers(0, (1 << 62) - 1)
-ASSET = np.zeros(1, _asset())
+RECORD = np.zeros(1, ASSET)
 
 
 @given(LARGE, LARGE, st.integers(1, (1 << 62) - 1))
@@ -54,7 +54,7 @@ def _worth(state: np.ndarray, unit: int, price: int, amount: int) -> tuple[int, 
 def test_values_at_the_index_are_exact(amount: int, decimals: int, price: int) -> None:
     divisor = 100 * 10**decimals
     assume(amount * price // divisor < 1 << 62)
-    down, up = _worth(ASSET, 10**decimals, price, amount)
+    down, up = _worth(RECORD, 10**decimals, price, amount)
     assert down == amount * price // divisor
     assert up == -(-amount * price // divisor)
 

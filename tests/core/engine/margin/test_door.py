@@ -52,6 +52,16 @@ def test_an_order_worse_than_the_mark_needs_what_it_would_lose(house: Exchange) 
     assert house.margin(ANN)[1] == (1_000 + 50) * MICRO
 
 
+def test_orders_far_from_the_mark_do_not_pay_for_one_that_gives_money_away(
+    house: Exchange,
+) -> None:
+    house.deposit(ANN, 10_000)
+    assert house.order(ANN, PERP, "sell", 0.1, 200_000)["reason"] == 0
+    refused = house.order(ANN, PERP, "sell", 0.2, 50_000)  # Would lose 10,000 at once.
+    assert refused["reason"] == oe.REASON_INSUFFICIENT_MARGIN
+    assert (refused["detail"], refused["limit"]) == (12_000 * MICRO, 9_000 * MICRO)
+
+
 def test_cancelling_gives_the_margin_back(house: Exchange) -> None:
     house.deposit(ANN, 1_000)
     for price in (99_000, 99_500, 100_000):
