@@ -7,6 +7,7 @@
     binary    the same through the binary door
     feed      book events to a hundred receivers
     sbe       encoding and decoding, beside struct
+    sidecars  attestations and proofs, the ledger, beside BLAKE3 and SQLite alone
 
 Latencies are measured at an offered rate, from when each message was due. A rate that was not
 reached is an error, not a result: exit code 3.
@@ -32,7 +33,7 @@ EXIT_RATE_MISSED = 3
 _HIGHEST_NS = 60_000_000_000
 _DIGITS = 3
 
-Subject = Literal["engine", "ring", "journal", "fix", "binary", "feed", "sbe"]
+Subject = Literal["engine", "ring", "journal", "fix", "binary", "feed", "sbe", "sidecars"]
 
 
 def bench(

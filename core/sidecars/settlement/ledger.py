@@ -62,7 +62,7 @@ MIGRATION = """
     ) STRICT;
 """
 
-_INSERT = "INSERT INTO posting VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT = "INSERT INTO posting VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 # A reference may be an unsigned 64-bit request of a client; SQLite's integers are signed.
 _SIGN = 1 << 63
 
@@ -139,7 +139,7 @@ class Ledger:
         """Write what changed since the last call."""
         execute, books = self._connection.executemany, self.books
         if self._rows:
-            execute(_INSERT, self._rows)
+            execute(INSERT, self._rows)
             self._rows.clear()
         execute(
             "INSERT OR REPLACE INTO balance VALUES (?, ?, ?)",

@@ -1,0 +1,183 @@
+"""What the sidecars keep pace with: attestations, proofs, and the ledger.
+
+    attestation   a tree of so many leaves and eight assets, from values to root
+                  beside BLAKE3 alone over rows of the same sizes and number
+    proof         a customer's check of one leaf against the root, by the stand-alone verifier
+    ledger        trade reports posted to the double-entry ledger in batches, saved each time
+                  beside the same number of bare rows into the same kind of SQLite file
+
+Processor time of one process, no numba; the ledger writes to a file in the temporary directory.
+"""
+
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from blake3 import blake3
+
+from core.link import Event
+from core.messages import encode, template
+from core.reference import ReferenceData
+from core.sidecars.reserves.tree import Leaves, Tree, customer_secret
+from core.sidecars.settlement import ledger
+from core.sidecars.settlement.ledger import Ledger
+from tools import verify_reserves
+
+LEAVES = 1_000_000
+ASSETS = 8
+MASTER = bytes(32)
+PROOFS = 200
+REPORTS = 100_000
+BATCH = 20_000
+ONE = 10**8
+HEADER = {"transactTime": 1, "msgSeqNum": 0, "lastAppliedSeqNo": 0}
+
+
+def measure(operations: int = LEAVES) -> dict[str, Any]:
+    """Time the three; `operations` is the number of leaves. Plain JSON."""
+    tree, attestation = _attestation(operations)
+    return {
+        "leaves": operations,
+        "assets": ASSETS,
+        "attestation": attestation,
+        "proof": _proofs(tree),
+        "ledger": _ledger(),
+    }
+
+
+def _timed(action: Callable[[], Any]) -> tuple[Any, float, float]:
+    wall, processor = time.perf_counter(), time.process_time()
+    result = action()
+    return result, time.perf_counter() - wall, time.process_time() - processor
+
+
+def _attestation(count: int) -> tuple[Tree, dict[str, Any]]:
+    random = np.random.default_rng(1)
+    values = random.integers(0, 10**12, (count, 2 * ASSETS))
+    numbers = np.arange(100, 100 + count)
+    leaves = Leaves(numbers, values, numbers, numbers, np.zeros((count, 32), np.uint8))
+    tree, wall, processor = _timed(lambda: Tree(leaves, 1, MASTER))
+    rows = [bytes(150 + 16 * values.shape[1])] * tree.size + [
+        bytes(80 + 32 * values.shape[1])
+    ] * (tree.size - 1)
+    _, _, bare = _timed(lambda: [blake3(row).digest() for row in rows])
+    return tree, {
+        "seconds": wall,
+        "processor_seconds": processor,
+        "blake3_alone_seconds": bare,
+        "ops_per_second": count / processor,
+    }
+
+
+def _proofs(tree: Tree) -> dict[str, Any]:
+    columns = [f"held {n}" for n in range(2 * ASSETS)]
+    page = verify_reserves.Attestation(
+        1, b"", {}, leaves=tree.size, root=tree.root,
+        columns=dict(zip(columns, tree.totals, strict=True)),
+    )
+    proofs: list[dict[str, Any]] = []
+    for row in np.linspace(0, len(tree.leaves.accounts) - 1, PROOFS).astype(int).tolist():
+        index, account = int(tree.places[row]), int(tree.leaves.accounts[row])
+        proofs.append({
+            "epoch": 1, "columns": columns, "index": index, "account": account,
+            "secret": customer_secret(MASTER, account).hex(), "salt": tree.salt(index).hex(),
+            "values": [str(value) for value in tree.leaves.values[row]],
+            "equity": str(account), "maintenance": str(account), "positions": bytes(32).hex(),
+            "path": [
+                {"hash": step.hash.hex(), "values": [str(value) for value in step.values]}
+                for step in tree.path(index)
+            ],
+        })
+
+    def check() -> None:
+        for proof in proofs:
+            verify_reserves.check_proof(proof, page)
+
+    _, _, processor = _timed(check)
+    return {"milliseconds": 1000 * processor / PROOFS, "steps": len(proofs[0]["path"])}
+
+
+def _ledger() -> dict[str, Any]:
+    reference = ReferenceData()
+    for name, fields in _venue():
+        reference.apply(template(name), encode(name, {"header": HEADER, **fields})[8:])
+    body = memoryview(encode("ExecutionReport", _trade())[8:])
+    events = [Event(0, 0, n, template("ExecutionReport"), body, body) for n in range(REPORTS)]
+    with tempfile.TemporaryDirectory() as directory:
+        connection = _database(Path(directory) / "ledger.sqlite")
+        books = Ledger(connection, reference)
+
+        def post() -> None:
+            for begin in range(0, REPORTS, BATCH):
+                connection.execute("BEGIN")
+                for event in events[begin : begin + BATCH]:
+                    books.books.apply(event)
+                books.save()
+                connection.execute("COMMIT")
+
+        _, wall, processor = _timed(post)
+        (rows,) = connection.execute("SELECT count(*) FROM posting").fetchone()
+        bare = _database(Path(directory) / "bare.sqlite")
+        row = (1, 1, 100, 3, 0, 5, 11, 1, 1)
+
+        def insert() -> None:
+            for _ in range(0, rows, BATCH):
+                bare.execute("BEGIN")
+                bare.executemany(ledger.INSERT, [row] * BATCH)
+                bare.execute("COMMIT")
+
+        _, _, alone = _timed(insert)
+        connection.close()
+        bare.close()
+    return {
+        "reports": REPORTS,
+        "postings": rows,
+        "seconds": wall,
+        "processor_seconds": processor,
+        "sqlite_alone_seconds": alone,
+        "ops_per_second": REPORTS / processor,
+    }
+
+
+def _database(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.executescript(ledger.MIGRATION)
+    return connection
+
+
+def _venue() -> list[tuple[str, dict[str, Any]]]:
+    assets = [
+        ("AssetRegistered", {
+            "asset": number, "decimals": decimals, "lendable": 1, "borrowable": 1, "name": name,
+            "haircutInitial": 0, "haircutMaintenance": 0, "utilisationCeiling": 0,
+            "reserveShare": 0,
+        })
+        for number, name, decimals in ((0, "USDC", 6), (1, "BTC", 8))
+    ]
+    return [*assets, ("InstrumentListed", {
+        "instrument": 1, "symbol": "BTC-USDC", "kind": 1, "state": 2, "baseAsset": 1,
+        "quoteAsset": 0, "event": 0, "outcome": 0, "tickSize": 10**6, "lotSize": 10**4,
+        "minimumQty": 10**4, "maximumQty": ONE, "maximumPrice": ONE, "lowerStrike": None,
+        "upperStrike": None, "expiry": None, "valuePerTickLot": 1, "rulesHash": bytes(32),
+        "title": "",
+    })]
+
+
+def _trade() -> dict[str, Any]:
+    return {
+        "header": HEADER, "orderId": 1, "clOrdId": 1, "execId": 1, "account": 100,
+        "instrument": 1, "price": 50_000 * ONE, "orderQty": 10**4, "cumQty": 10**4,
+        "leavesQty": 0, "cumValue": 0, "side": "Buy", "ordType": "Limit",
+        "timeInForce": "GoodTillCancel", "execInst": 0, "execType": "Trade",
+        "ordStatus": "Filled", "reason": 0, "lastPx": 50_000 * ONE, "lastQty": 10**4,
+        "tradeId": 1, "fee": 2, "stopPx": None, "visibleQty": 0, "expireTime": None,
+        "origClOrdId": 0, "detail": 0, "limit": 0, "displayQty": None, "tag": 0, "flags": 0,
+        "lastLiquidity": 2, "outcomeSide": 0, "selfTradePrevention": 0, "triggerType": 0,
+        "quoteSetId": 0, "owner": 100, "echo": b"",
+    }
