@@ -85,6 +85,7 @@ class BinaryGateway:
         self._by_token: dict[int, Connection] = {}
         self._unsent: deque[tuple[str, dict[str, Any], int]] = deque()
         self._jobs: list[Connection] = []  # those with a retransmission
+        self._live = False  # False while the archived events are read
         self._next_timer = 0
         for place, number in enumerate(self._configured):
             if place >= SESSIONS_MAX:
@@ -131,6 +132,7 @@ class BinaryGateway:
         """
         while self._replay():
             self._handle_rows()
+        self._live = True
         for number, place in self._places.items():
             token = int(self._g["sessions"][place]["connection"])
             if token:
@@ -268,6 +270,10 @@ class BinaryGateway:
     def _opened(self, fields: dict[str, Any]) -> None:
         connection = self._by_token.get(fields["connection"])
         if connection is None:
+            if self._live and fields["reason"] == oe.REASON_NONE:
+                # Asked for by a gateway that died, or for a client that has gone meanwhile.
+                closed = {"connection": fields["connection"], "logout": 0}
+                self._command("SessionClose", closed, fields["session"])
             return
         answer = Opened(
             fields["reason"], fields["versionId"], fields["nextInbound"], fields["nextOutbound"]

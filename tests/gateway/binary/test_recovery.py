@@ -107,18 +107,15 @@ def test_a_new_gateway_tells_the_core_that_its_clients_are_gone(exchange, client
 
 
 def test_an_answer_meant_for_a_dead_gateway_closes_what_it_opened(exchange, client):
-    client.negotiate()
-    client.signed(
-        "Establish", sessionId=SESSION, versionId=client.version, keepaliveInterval=1000,
-        nextSeqNo=1, cancelOnDisconnectWindow=0, cancelOnDisconnect=0,
-    )
-    opens = len(exchange.core.sessions[SESSION].opens)
+    fields = {"sessionId": SESSION, "versionId": 5, "keyId": f"key-{SESSION}", "nonce": 1}
+    client.signed("Negotiate", **fields)
     ring = exchange.core.ring
-    while ring.published == ring.consumed:
+    while ring.published == ring.consumed:  # The core has not seen it yet.
         exchange.gateway.poll()
     exchange.restart()
-    exchange.until(lambda: len(exchange.core.sessions[SESSION].opens) > opens)
-    exchange.until(lambda: not exchange.core.sessions[SESSION].connection)
+    exchange.until(lambda: SESSION in exchange.core.sessions)
+    exchange.until(lambda: exchange.core.sessions[SESSION].closes)
+    assert not exchange.core.sessions[SESSION].connection
 
 
 def test_numbers_begin_anew_with_a_new_version(exchange, client):
