@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 RECEIVE_BYTES = 65_536
+LINGER_SECONDS = 1.0
 
 
 class Connection(asyncio.BufferedProtocol, ABC):
@@ -27,6 +28,7 @@ class Connection(asyncio.BufferedProtocol, ABC):
         self._send_bytes_max = send_bytes_max
         self._transport: asyncio.Transport | None = None
         self._descriptor = -1
+        self._finishing = False
 
     # ---- for subclasses ------------------------------------------------------------------------
 
@@ -48,7 +50,8 @@ class Connection(asyncio.BufferedProtocol, ABC):
     @property
     def is_open(self) -> bool:
         """Whether bytes may still be written."""
-        return self._transport is not None and not self._transport.is_closing()
+        transport = self._transport
+        return transport is not None and not transport.is_closing() and not self._finishing
 
     @property
     def waiting(self) -> int:
@@ -69,7 +72,7 @@ class Connection(asyncio.BufferedProtocol, ABC):
     def write(self, data: bytes | memoryview) -> bool:
         """Send; False (and the connection is cut) if too much waits already."""
         transport = self._transport
-        if transport is None or transport.is_closing():
+        if transport is None or transport.is_closing() or self._finishing:
             return False
         waiting = transport.get_write_buffer_size()
         if waiting == 0 and self._descriptor >= 0:
@@ -91,9 +94,20 @@ class Connection(asyncio.BufferedProtocol, ABC):
         return True
 
     def finish(self) -> None:
-        """Close once everything written is sent."""
-        if self._transport is not None:
-            self._transport.close()
+        """Close once everything written is sent; what the peer still says is dropped.
+
+        The end is announced first and the socket closed a little later: closing one with bytes
+        unread would make the kernel take back what was written last.
+        """
+        transport = self._transport
+        if transport is None or self._finishing:
+            return
+        self._finishing = True
+        if transport.is_closing() or not transport.can_write_eof():
+            transport.close()
+            return
+        transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, transport.close)
 
     def abort(self) -> None:
         """Close now."""
@@ -117,6 +131,8 @@ class Connection(asyncio.BufferedProtocol, ABC):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Called by the event loop: bytes came."""
+        if self._finishing:
+            return
         self.filled += nbytes
         self.received()
         if self.filled == RECEIVE_BYTES:  # No message is that long: `received` must have consumed.

@@ -165,7 +165,9 @@ class FixGateway:
         return session
 
     def farewell(self, client: Client) -> None:
-        """The connection is gone."""
+        """The connection is over: its session is free for the next one."""
+        if self.clients.pop(client.number, None) is None:
+            return
         session = client.session
         session.disconnected()
         self._queries.forget(session)
@@ -178,7 +180,6 @@ class FixGateway:
             self.context.attach(session.id, None)
             self._logger.info("disconnected", session=session.id, reason=session.reason)
             self._copies.refresh()
-        self.clients.pop(client.number, None)
 
     def carry_out(self, client: Client) -> None:
         """Do what a session asks for."""
@@ -194,6 +195,7 @@ class FixGateway:
                 self._start_resend(client, action)
             elif isinstance(action, Close):
                 client.finish()
+                self.farewell(client)
 
     def _attach(self, client: Client) -> None:
         """The Logon proved who it is: events of the session go to this connection from now on."""
