@@ -68,16 +68,19 @@ class Stage:
         data = encode(message, {"header": header, **fields})
         length = (16 + len(data) + 31) & ~31
         frame = EVENT_HEADER.pack(length, session, self.sequence, 0, 0, 0, 0)[:16] + data
-        frame = frame.ljust(length, b"\0")
+        self.publish(frame.ljust(length, b"\0"))
+
+    def publish(self, frames: bytes) -> None:
+        """Whole event frames, into the log and the archive."""
         base = self.log.address
-        end = self.position + length
+        end = self.position + len(frames)
         claimed = (end + 4095) & ~4095
         words.store_word(base + words.CLAIMED, max(claimed, words.load_word(base + words.CLAIMED)))
         address = base + HEADER_SIZE + (self.position & (self.log.size - 1))
-        ctypes.memmove(address, frame, length)
+        ctypes.memmove(address, frames, len(frames))
         words.store_word(base + words.PUBLISHED, end)
         self.position = end
-        self.archive.append(frame)
+        self.archive.append(frames)
 
     def next(self) -> None:
         """The next command begins."""
