@@ -155,6 +155,7 @@ async def compare(exchange: Exchange, desks: list[Desk]) -> None:
         # Who was neither accepted nor told was passed over: its number is not in the events.
         assert set(desk.numbers.values()) >= set(desk.accepted)
     receiver = FeedReceiver()
+    await asyncio.to_thread(exchange.wait_running, "feed", seconds=PATIENCE)
     connection = await listen_tcp(receiver, *exchange.address("feed"))
     async with asyncio.timeout(PATIENCE):
         while not all_live(receiver):  # noqa: ASYNC110
