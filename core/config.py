@@ -98,14 +98,16 @@ class Journal(Section, frozen=True, kw_only=True):
 
 
 class FixGateway(Section, frozen=True, kw_only=True):
-    """The FIX 4.4 acceptor; `session` lists the counterparties."""
+    """The FIX acceptor; `session` lists the counterparties. With a certificate it speaks TLS."""
 
     host: str = "127.0.0.1"
     port: Port = 7001
     session: tuple[FixSession, ...] = ()
-    logon_seconds: Seconds = 10.0
+    logon_seconds: Seconds = 8.0
     connections_max: PositiveInt = 256
     send_buffer_bytes: PositiveInt = 1 << 22  # a client further behind than this is cut off
+    tls_certificate: str = ""  # files in PEM
+    tls_key: str = ""
 
 
 class BinaryGateway(Section, frozen=True, kw_only=True):

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import ssl
 import sys
 import time
 
 import uvloop
 
+from core.config import FixGateway as FixGatewaySettings
 from core.doorbell import Doorbell
 from core.idle import TIMEOUT_SECONDS
 from core.jit import compile_lock
@@ -116,6 +118,18 @@ def build(process: Process) -> Server:
     return server
 
 
+def tls(settings: FixGatewaySettings) -> ssl.SSLContext | None:
+    """What TLS needs, or None where it isn't configured. Raises Refused."""
+    if not settings.tls_certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key or None)
+    except (OSError, ssl.SSLError) as error:
+        raise Refused(f"fix.tls_certificate: {error}") from error
+    return context
+
+
 async def serve(process: Process, server: Server) -> None:
     """Listen until asked to stop, then log everybody out."""
     loop = asyncio.get_running_loop()
@@ -123,7 +137,8 @@ async def serve(process: Process, server: Server) -> None:
     stop = asyncio.Event()
     process.on_stop(server.bell.ring)
     try:
-        listener = await loop.create_server(server.accept, settings.host, settings.port)
+        listener = await loop.create_server(
+            server.accept, settings.host, settings.port, ssl=tls(settings))
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise Refused(f"cannot listen on {where}: {error.strerror}") from error

@@ -70,6 +70,7 @@ class FixGateway:
         self._by_session: dict[int, Client] = {}
         self._grants: dict[int, dict[str, int]] = {}
         self._version = -1
+        self._open: dict[int, int] = {}  # session: the connection the core believes in
         self._unsent: deque[tuple[Command, int]] = deque()
         self._ready = False
         self._scratch = np.zeros(REPORT_BYTES_MAX + 4096, np.uint8)
@@ -88,7 +89,7 @@ class FixGateway:
         self._session_events = {
             template("SessionOpened"): self._session_opened,
             template("SessionWasReset"): self._session_reset,
-            template("SessionClosed"): self._copies.session_closed,
+            template("SessionClosed"): self._session_closed,
         }
         self._state_changed = template("TradingStateChanged")
 
@@ -286,6 +287,11 @@ class FixGateway:
             if self._walk(int(array.ctypes.data), len(data)) == 0:
                 break
         self._refresh()
+        for session, connection in self._open.items():
+            # It died with the last gateway; cancel-on-disconnect hangs on the core knowing.
+            if session in self.profiles.by_number:
+                self.command("SessionClose", {"connection": connection, "logout": 0}, session)
+        self.ring_core()
 
     def turn(self) -> int:
         """Deal with the events released since the last time; how many bytes of them."""
@@ -386,6 +392,7 @@ class FixGateway:
             self._carry_out_all()
 
     def _session_opened(self, fields: dict[str, Any], position: int) -> None:
+        self._open[fields["session"]] = fields["connection"]
         client = self.clients.get(fields["connection"])
         if client is not None and client.session.id == fields["session"]:
             entry = client.session.entry
@@ -394,6 +401,10 @@ class FixGateway:
             self.carry_out(client)
             if fresh and entry is not None:
                 self._copies.redeliver(fields["session"], position)
+
+    def _session_closed(self, fields: dict[str, Any], position: int) -> None:
+        self._open.pop(fields["session"], None)
+        self._copies.session_closed(fields, position)
 
     def _session_reset(self, fields: dict[str, Any], _position: int) -> None:
         client = self.clients.get(fields["reference"])

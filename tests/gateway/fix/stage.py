@@ -31,7 +31,7 @@ from core.ring import Ring, ring_address
 from core.status import StatusTable
 from core.stream import EventStream
 from core.venue import FixSession
-from gateway.fix.__main__ import Server
+from gateway.fix.__main__ import Server, tls
 from gateway.fix.message import Message, frame, parse
 from gateway.fix.profile import Profiles
 from gateway.fix.times import time_text
@@ -258,7 +258,8 @@ class Stage:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        listener = await loop.create_server(self.server.accept, "127.0.0.1", 0)
+        listener = await loop.create_server(
+            self.server.accept, "127.0.0.1", 0, ssl=tls(self._settings))
         self.port = listener.sockets[0].getsockname()[1]
         self.server.start(loop)
         self._ready.set()
