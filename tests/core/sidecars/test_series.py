@@ -3,6 +3,7 @@
 import csv
 import gzip
 import os
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,7 +110,9 @@ def test_recorded_five_minute_markets_resolve_by_themselves(
         if not same:
             apart.append(abs(outcome["settlementPrice"] - market["lowerStrike"]) / ONE)
     with capsys.disabled():
-        print(f"\n{agree} of {len(resolved)} recorded markets agree; the others ended within "  # noqa: T201
-              f"{max(apart, default=0):.0f} USD of their strike")
+        sys.stdout.write(
+            f"\n{agree} of {len(resolved)} recorded markets agree; the others ended within "
+            f"{max(apart, default=0):.0f} USD of their strike\n"
+        )
     assert agree / len(resolved) > 0.9
     assert max(apart, default=0) < 40

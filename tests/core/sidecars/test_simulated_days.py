@@ -37,7 +37,7 @@ from tools import verify_reserves
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
-DAYS = float(os.environ.get("ONEBOOK_SIMULATED_DAYS", "1"))
+DAYS = float(os.environ.get("ONEBOOK_SIMULATED_DAYS", "0.5"))
 MINUTE, HOUR = 60 * SECOND, 3600 * SECOND
 STEP = 5 * MINUTE
 ACCOUNTS = range(FIRST_CLIENT, FIRST_CLIENT + 40)
@@ -253,6 +253,8 @@ def test_days(stage: Stage, seed: int, capsys: pytest.CaptureFixture[str]) -> No
     resolved = [instrument for instrument in listed if instrument.payout is not None]
     assert len(resolved) >= steps * STEP // HOUR - 2
     with capsys.disabled():
-        print(f"\n{DAYS:g} days: {engine.sequence:,} commands, {cycles} cycles, {postings:,} "  # noqa: T201
-              f"postings, {len(resolved)} predictions resolved; {pages[0]}")
+        sys.stdout.write(
+            f"\n{DAYS:g} days: {engine.sequence:,} commands, {cycles} cycles, {postings:,} "
+            f"postings, {len(resolved)} predictions resolved; {pages[0]}\n"
+        )
 
