@@ -16,7 +16,7 @@ from gateway.fix.times import time_of
 
 SECOND = 1_000_000_000
 SCOPES = {"S": 1, "A": 2, "N": 0}
-SCOPE_NAMES = {"none": 0, "session": 1, "account": 2}
+SCOPE_NAMES = {"none": 0, "session": 1, "accounts": 2}
 NOT_ALLOWED = 7
 
 

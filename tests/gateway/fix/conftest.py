@@ -16,7 +16,8 @@ SESSIONS = (
     FixSession(session=3, sender_comp_id="WORD", authentication="password", password="pass",
                **COMMON),
     FixSession(session=4, sender_comp_id="COPY", authentication="open", drop_copy=True, **COMMON),
-    FixSession(session=5, sender_comp_id="SLOW", authentication="open", throttle=3, **COMMON),
+    FixSession(session=5, sender_comp_id="SLOW", authentication="open", throttle=3,
+               cancel_on_disconnect="accounts", cancel_window_milliseconds=250, **COMMON),
     FixSession(session=6, sender_comp_id="FRESH", authentication="open", reset_on_logon=True,
                possible_resend="ignore", **COMMON),
 )

@@ -200,3 +200,13 @@ def test_15_a_second_logon_inside_ends_the_session(desk: Desk) -> None:
     desk.send("A", "98=0|108=30")
     assert "inside a session" in desk.expect("5").text(58)
     desk.closed()
+
+
+@pytest.mark.parametrize(("text", "scope"), [("", 2), ("|8013=S", 1), ("|8013=N", 0)])
+def test_cancel_on_disconnect_is_the_sessions_unless_the_logon_says(
+    stage: Stage, text: str, scope: int
+) -> None:
+    client = stage.connect(sender="SLOW")
+    client.logon(f"141=Y{text}")
+    opened = [f for _, name, f in stage.aid.commands if name == "SessionOpen"][-1]
+    assert (opened["cancelOnDisconnect"], opened["cancelWindow"]) == (scope, 250)
