@@ -8,6 +8,7 @@ lenders were paid never exceeds what borrowers owe. `ONEBOOK_SIMULATED_DAYS=30` 
 import ctypes
 import os
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
