@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import hmac
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -51,7 +52,7 @@ MARKETS = (
 )
 
 
-class Party:
+class Party(ABC):
     """What both kinds share: the pace, and the book of what was sent and what came of it.
 
     sent: of each order's identity, the number of the connection it went out on. refused: those the
@@ -70,26 +71,26 @@ class Party:
         self.over = False
 
     @property
+    @abstractmethod
     def connected(self) -> bool:
         """Whether orders may be sent."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def last_number(self) -> int:
         """The last event's number that arrived, all before it being there, too."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def connect(self) -> None:
         """Go on with the session. Raises ConnectionError, OSError, TimeoutError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def act(self) -> None:
         """Send one thing."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def leave(self) -> None:
         """End the session in order."""
-        raise NotImplementedError
 
     async def run(self) -> None:
         """Trade until told otherwise; stay connected until it is over."""
