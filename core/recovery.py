@@ -42,7 +42,7 @@ def layout_of(limits: Limits) -> bytes:
 
 def state_bytes(state: NDArray[Any]) -> memoryview:
     """The part of a state that is a function of the journal, as bytes."""
-    return memoryview(state.view(np.uint8).reshape(-1))[: durable_size(state.dtype)]
+    return state.view(np.uint8).reshape(-1).data[: durable_size(state.dtype)]
 
 
 def digest_of(state: NDArray[Any]) -> str:

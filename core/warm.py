@@ -7,6 +7,7 @@ those of the configured limits, because the state's shape is part of its type.
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numba
 import numpy as np
@@ -23,9 +24,11 @@ def compile_core(limits: Limits, say: Callable[[str], None]) -> float:
     rings = numba.typeof(np.zeros(1, np.int64))
     bells = numba.typeof(np.zeros((1, 2), np.int64))
     word = numba.int64
-    steps = (
-        ("the engine and its sequencer", sequence_commands, (state, rings, word, word, bells, word)),
-        ("the replay of a journal", replay_commands, (state, word, word, word)),
+    sequencing = (state, rings, word, word, bells, word)
+    replaying = (state, word, word, word)
+    steps: tuple[tuple[str, Any, Any], ...] = (  # A compiled function is more than a callable.
+        ("the engine and its sequencer", sequence_commands, sequencing),
+        ("the replay of a journal", replay_commands, replaying),
     )
     for title, function, signature in steps:
         if signature not in function.signatures:

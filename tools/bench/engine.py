@@ -116,7 +116,7 @@ def _encode_cancels(
 
 
 @jit
-def feed(ring, frames, first, last):
+def feed(ring: int, frames: Frames, first: int, last: int) -> int:
     """Put frames into the producer's ring; how many found room."""
     base = frames.ctypes.data
     for number in range(first, last):
@@ -136,10 +136,9 @@ class _Core:
         self.instance = f"bench{os.getpid()}"
         limits = configuration.limits
         self.status = StatusTable.attach_or_create(self.instance)
-        self.sequenced = Segment.create(
-            self.instance, "sequenced", configuration.rings.sequenced_bytes, True
-        )
-        self.events = Segment.create(self.instance, "events", configuration.rings.events_bytes, True)
+        rings = configuration.rings
+        self.sequenced = Segment.create(self.instance, "sequenced", rings.sequenced_bytes, True)
+        self.events = Segment.create(self.instance, "events", rings.events_bytes, True)
         self.ring = Ring.create(self.instance, "commands.tools", RING_BYTES)
         self.state = make_state(limits)
         memory = self.state.view(np.uint8).reshape(-1)

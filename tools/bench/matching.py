@@ -67,7 +67,7 @@ def _choose_targets(columns: dict[str, Numbers], crossing: Any, dice: Any) -> No
 
 
 @jit
-def make_books(state, books):
+def make_books(state: NDArray[Any], books: int) -> None:
     """Empty books 1 … `books`, of 4096 ticks each."""
     s = state[0]
     for number in range(1, books + 1):
@@ -78,10 +78,11 @@ def make_books(state, books):
 
 
 @jit
-def _slot(s):
+def _slot(s: Any) -> int:
     if s.free_count == 0:
         s.orders_used += 1
-        return s.orders_used
+        slot: int = s.orders_used
+        return slot
     slot = s.free_orders[s.free_first]
     s.free_first = (s.free_first + 1) & (len(s.free_orders) - 1)
     s.free_count -= 1
@@ -89,14 +90,14 @@ def _slot(s):
 
 
 @jit
-def _done(s, slot):
+def _done(s: Any, slot: int) -> None:
     s.orders[slot].state = DONE
     s.free_orders[(s.free_first + s.free_count) & (len(s.free_orders) - 1)] = slot
     s.free_count += 1
 
 
 @jit
-def _match(s, book, order):
+def _match(s: Any, book: Any, order: Any) -> int:
     trades = 0
     side = order.side - 1
     while order.leaves > 0 and crosses(book, side, order.tick):
@@ -115,7 +116,10 @@ def _match(s, book, order):
 
 
 @jit
-def run_matching(state, kind, book, side, tick, lots, target, slots):
+def run_matching(
+    state: NDArray[Any], kind: Numbers, book: Numbers, side: Numbers, tick: Numbers, lots: Numbers,
+    target: Numbers, slots: Numbers,
+) -> int:
     """Do the operations; the number of trades. `slots` remembers each passive order's slot."""
     s = state[0]
     orders = s.orders.ctypes.data
@@ -125,10 +129,9 @@ def run_matching(state, kind, book, side, tick, lots, target, slots):
             prefetch(orders + slots[target[place + _AHEAD]] * _ORDER_BYTES)
         if kind[place] == CANCEL:
             slot = slots[target[place]]
-            if slot != 0 and s.orders[slot].state == RESTING and s.orders[slot].order_id == target[
-                place
-            ]:
-                dequeue(s, s.instruments[s.orders[slot].instrument], slot)
+            found = s.orders[slot]
+            if slot != 0 and found.state == RESTING and found.order_id == target[place]:
+                dequeue(s, s.instruments[found.instrument], slot)
                 _done(s, slot)
             continue
         slot = _slot(s)
@@ -150,7 +153,7 @@ def run_matching(state, kind, book, side, tick, lots, target, slots):
 
 
 @jit
-def run_baseline(state, place):
+def run_baseline(state: NDArray[Any], place: Numbers) -> None:
     """Write one order record for each operation, at the given places."""
     s = state[0]
     for i in range(len(place)):

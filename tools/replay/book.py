@@ -94,7 +94,7 @@ def put_cancel(a: int, number: int) -> None:
 
 
 @jit
-def read_levels(state, out):
+def read_levels(state: NDArray[Any], out: NDArray[np.int64]) -> None:
     """The best levels of both sides into out[level, side] = (tick, lots, orders); 0s beyond."""
     s = state[0]
     book = s.instruments[INSTRUMENT]
@@ -153,7 +153,7 @@ class ReplayBook:
         stream.add("SetIndexPrice", asset=1, state=0, sources=3, price=self.tick)
         stream.add("SetMarkPrice", instrument=INSTRUMENT, rule=0, price=self.tick,
                    index=self.tick, premium=0)
-        self._replayer.apply(memoryview(stream.take()))
+        self._replayer.apply(stream.take().data)
         self._events()
 
     @property
