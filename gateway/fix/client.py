@@ -25,6 +25,7 @@ class Client(Connection):
         self.number = number
         self.record = Record(REPORT_BUFFER_BYTES)
         self.resends: list[Resend] = []
+        self.resending = False  # the next slice is due soon
         self.session: Session
         self._gateway = gateway
         self._words = self.record.words

@@ -8,6 +8,7 @@ It holds nothing that isn't in the event stream: started again, it walks the str
 and knows what is listed, which numbers each session has used and where they are.
 """
 
+import asyncio
 import ctypes
 import time
 from collections import deque
@@ -48,6 +49,7 @@ from sbe.generated import order_entry as oe
 
 READ_BYTES = 1 << 20
 RESEND_WAITING_MAX = 1 << 18  # bytes a client has not taken before its resend goes on
+RESEND_PAUSE_SECONDS = 0.001  # between two slices
 EVENT_HEADER = 24
 
 
@@ -226,24 +228,25 @@ class FixGateway:
             action.begin, action.end,
             lambda frame, number, now: self.word(client, frame, number, now),
             session.sent_messages, session.wire))
-        self._go_on(client)
+        if not client.resending:
+            self._go_on(client)
 
-    def _go_on(self, client: Client) -> bool:
-        """The next slices of a client's resends, as far as it reads; whether any was sent."""
-        moved = False
-        while client.resends and client.is_open and client.waiting < RESEND_WAITING_MAX:
-            resend = client.resends[0]
+    def _go_on(self, client: Client) -> None:
+        """The next slice of a client's resends, if it reads; others get their turn in between."""
+        client.resending = False
+        if not client.resends or not client.is_open:
+            return
+        if client.waiting < RESEND_WAITING_MAX:
             now = time.time_ns()
-            data = resend.step(now)
+            data = client.resends[0].step(now)
             if data:
                 client.write(data)
                 client.session.wrote(now)
-            if resend.done:
+            if client.resends[0].done:
                 client.resends.pop(0)
-            moved = True
-            if not resend.done and len(data) >= RESEND_WAITING_MAX:
-                break
-        return moved
+        if client.resends:
+            client.resending = True
+            asyncio.get_running_loop().call_later(RESEND_PAUSE_SECONDS, self._go_on, client)
 
     def word(self, client: Client, frame: bytes, number: int, again: int) -> bytes | None:
         """The message for an event as bytes, or None where FIX has none. again: 0 or the time."""
@@ -455,8 +458,6 @@ class FixGateway:
         self.market_data.tick(now)
         for client in list(self.clients.values()):
             client.session.tick(now)
-            if client.resends:
-                self._go_on(client)
             self.carry_out(client)
 
     def close(self, text: str) -> None:
