@@ -194,6 +194,15 @@ class Aid:
         if order is not None:
             self.report(session, order, "I", "0")
 
+    def _MassQuote(self, session: int, f: dict[str, Any]) -> None:
+        quotes = [flat(quote) for quote in f["quotes"]]
+        self.emit("MassQuoteAck", session, {
+            "quoteId": f["quoteId"], "account": f["account"], "quoteSetId": f["quoteSetId"],
+            "reason": 0, "quotes": [{
+                "instrument": quote["instrument"], "offerReason": 0,
+                "bidReason": 21 if quote["bidSize"] == 0 else 0,
+                "bidOrderId": None, "offerOrderId": None} for quote in quotes]})
+
     def _AccountRequest(self, session: int, f: dict[str, Any]) -> None:
         asked = {"requestId": f["requestId"], "account": f["account"], "echo": f["echo"]}
         self.emit("PositionReport", session, asked | {
