@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.gateway.fix.kit import flat
 from tests.gateway.fix.stage import Desk, Stage
 
 ONE_SET = ("117=Q1|296=1|302=S1|295=2|299=E1|55=BTC-USDC|132=99|133=101|134=1|135=2"
@@ -15,10 +16,10 @@ def test_each_quote_is_acknowledged_by_its_own_name(desk: Desk, stage: Stage) ->
     assert entries == [(299, "E1"), (55, "BTC-USDC"), (299, "E2"), (55, "BTC-PERP"), (300, "99"),
                        (21020, "21")]
     _, _, sent = [c for c in stage.aid.commands if c[1] == "MassQuote"][-1]
-    first = {k: v["mantissa"] if isinstance(v, dict) else v for k, v in sent["quotes"][0].items()}
+    first, second = (flat(quote) for quote in sent["quotes"])
     assert first == {"instrument": 1, "bidPx": 99 * 10**8, "bidSize": 10**8,
                      "offerPx": 101 * 10**8, "offerSize": 2 * 10**8}
-    assert sent["quotes"][1]["offerPx"]["mantissa"] is None, "no offer"
+    assert second["offerPx"] is None, "no offer"
 
 
 def test_two_sets_are_two_commands_and_one_number(desk: Desk, stage: Stage) -> None:
