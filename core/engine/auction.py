@@ -70,15 +70,29 @@ def auction_tick(s, book):
     tick = _next_tick(s, book, first - 1, last)
     while tick <= last:
         supply += _leaves_at(s, book, 1, tick)
-        volume = min(demand, supply)
-        surplus = abs(demand - supply)
-        nearer = abs(tick - reference) < abs(best - reference)
-        equal = volume == most and surplus == least and nearer
-        if volume > most or (volume == most and surplus < least) or equal:
-            best, most, least = tick, volume, surplus
+        if _better(tick, demand, supply, reference, best, most, least):
+            best, most, least = tick, min(demand, supply), abs(demand - supply)
         demand -= _leaves_at(s, book, 0, tick)
-        tick = _next_tick(s, book, tick, last)
+        following = _next_tick(s, book, tick, last)
+        # Between two ticks with orders all prices trade the same: the nearest is as good as any.
+        between = max(tick + 1, min(following - 1, reference))
+        inside = tick < between < following <= last
+        if inside and _better(between, demand, supply, reference, best, most, least):
+            best, most, least = between, min(demand, supply), abs(demand - supply)
+        tick = following
     return best
+
+
+@jit
+def _better(tick, demand, supply, reference, best, most, least):
+    """Whether a tick is a better price than the best so far, which is lower."""
+    volume = min(demand, supply)
+    surplus = abs(demand - supply)
+    if volume != most:
+        return volume > most
+    if surplus != least:
+        return surplus < least
+    return abs(tick - reference) < abs(best - reference)
 
 
 @jit

@@ -147,7 +147,9 @@ def execute(s, slot, exec_type):
         if order.leaves == 0 and reason == 0:
             finish(s, slot)
             return
-    at_once = force == oe.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL or force == oe.TIME_IN_FORCE_FILL_OR_KILL
+    at_once = (
+        force == oe.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL or force == oe.TIME_IN_FORCE_FILL_OR_KILL
+    )
     if reason == 0 and (at_once or s.details[slot].limit_tick < 0):
         reason = oe.REASON_IMMEDIATE_OR_CANCEL
     if reason == 0:
@@ -186,9 +188,7 @@ def finish(s, slot):
 @jit
 def trigger(s, slot):
     """A stop's price has come: it is reported, admitted and executed, or cancelled."""
-    order = s.orders[slot]
-    detail = s.details[slot]
-    order.state = 0
+    s.orders[slot].state = 0
     reason = admit(s, slot)
     report(s, slot, oe.EXEC_TYPE_TRIGGERED, 0)
     if reason == 0:

@@ -153,7 +153,9 @@ def _judge_choices(s, slot):
     kind = detail.order_type
     force = detail.time_in_force
     preopen = s.instruments[order.instrument].state == oe.TRADING_STATE_PRE_OPEN
-    at_once = force == oe.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL or force == oe.TIME_IN_FORCE_FILL_OR_KILL
+    at_once = (
+        force == oe.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL or force == oe.TIME_IN_FORCE_FILL_OR_KILL
+    )
     if order.side != oe.SIDE_BUY and order.side != oe.SIDE_SELL:
         return refuse(s, oe.REASON_INVALID_SIDE, order.side, 2)
     if kind < oe.ORD_TYPE_MARKET or kind > oe.ORD_TYPE_STOP_LIMIT:
@@ -238,19 +240,22 @@ def _judge_prices(s, slot, a):
     book = s.instruments[order.instrument]
     price = oe.new_order_single_price(a)
     limited = detail.order_type == oe.ORD_TYPE_LIMIT or detail.order_type == oe.ORD_TYPE_STOP_LIMIT
+    stop_price = oe.new_order_single_stop_px(a)
+    waits = detail.trigger_type != oe.TRIGGER_TYPE_NONE
+    if limited and price == oe.NEW_ORDER_SINGLE_PRICE_NULL:
+        return refuse(s, oe.REASON_PRICE_REQUIRED, 0, 0)
+    if not limited and price != oe.NEW_ORDER_SINGLE_PRICE_NULL:
+        return refuse(s, oe.REASON_PRICE_NOT_ALLOWED, price, 0)
+    if not waits and stop_price != oe.NEW_ORDER_SINGLE_STOP_PX_NULL:
+        return refuse(s, oe.REASON_PRICE_NOT_ALLOWED, stop_price, 0)
     if limited:
-        if price == oe.NEW_ORDER_SINGLE_PRICE_NULL:
-            return refuse(s, oe.REASON_PRICE_REQUIRED, 0, 0)
         tick = price_to_tick(s, book, order.flags, price,
                              oe.REASON_PRICE_NOT_ON_TICK, oe.REASON_PRICE_OUT_OF_RANGE)
         if tick < 0:
             return -tick
         detail.limit_tick = tick
         order.tick = tick
-    elif price != oe.NEW_ORDER_SINGLE_PRICE_NULL:
-        return refuse(s, oe.REASON_PRICE_NOT_ALLOWED, price, 0)
-    stop_price = oe.new_order_single_stop_px(a)
-    if detail.trigger_type != oe.TRIGGER_TYPE_NONE:
+    if waits:
         if stop_price == oe.NEW_ORDER_SINGLE_STOP_PX_NULL:
             return refuse(s, oe.REASON_STOP_PRICE_REQUIRED, 0, 0)
         tick = price_to_tick(s, book, order.flags, stop_price,
@@ -258,8 +263,6 @@ def _judge_prices(s, slot, a):
         if tick < 0:
             return -tick
         detail.stop_tick = tick
-    elif stop_price != oe.NEW_ORDER_SINGLE_STOP_PX_NULL:
-        return refuse(s, oe.REASON_PRICE_NOT_ALLOWED, stop_price, 0)
     return 0
 
 

@@ -15,7 +15,7 @@ NOT_A_MULTIPLE = -1
 
 
 def division_constants(divisor: int) -> tuple[int, int, int]:
-    """(inverse as int64, shift, greatest quotient) for `exact_quotient`; plain Python, at listing."""
+    """(inverse as int64, shift, greatest quotient) for `exact_quotient`; plain Python."""
     assert divisor > 0, "Invariant: a tick and a lot are positive."
     shift = (divisor & -divisor).bit_length() - 1
     inverse = pow(divisor >> shift, -1, 1 << 64)
@@ -24,7 +24,7 @@ def division_constants(divisor: int) -> tuple[int, int, int]:
 
 @jit
 def inverse_of_odd(odd):
-    """The inverse of an odd number modulo 2^64, by Newton's iteration (each step doubles the bits)."""
+    """The inverse of an odd number modulo 2^64: Newton's iteration, each step doubles the bits."""
     inverse = odd * 3 ^ 2  # Right in the low 5 bits.
     for _ in range(4):
         inverse *= 2 - odd * inverse

@@ -29,14 +29,13 @@ def auction_tick(book: Instrument) -> int:
     if bid is None or offer is None or bid < offer:
         return 0
     reference = book.mark // book.tick_size if book.last_tick is None else book.last_tick
-    ticks = {tick for side in (BUY, SELL) for tick in book.levels[side] if offer <= tick <= bid}
 
     def merit(tick: int) -> tuple[int, int, int, int]:
         demand = _lots(book, BUY, [t for t in book.levels[BUY] if t >= tick])
         supply = _lots(book, SELL, [t for t in book.levels[SELL] if t <= tick])
         return -min(demand, supply), abs(demand - supply), abs(tick - reference), tick
 
-    return min(ticks, key=merit)
+    return min(range(offer, bid + 1), key=merit)
 
 
 def _lots(book: Instrument, side: int, ticks: list[int]) -> int:

@@ -34,9 +34,9 @@ VOCABULARY = frozenset(
 Picture = dict[str, dict[Any, Any]]
 
 
-def frame(command: Command, sequence: int) -> bytes:
-    """A command as the journal holds it."""
-    body = encode(command.name, command.fields)
+def frame(command: Command, sequence: int, body: bytes | None = None) -> bytes:
+    """A command as the journal holds it; `body` if the message is to be other than its fields."""
+    body = encode(command.name, command.fields) if body is None else body
     length = (COMMAND_HEADER_SIZE + len(body) + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT
     head = bytearray(COMMAND_HEADER.pack(length, command.producer, 0, command.session, 0))
     head[16:24] = sequence.to_bytes(8, "little")
@@ -57,10 +57,10 @@ class Engine:
         address, size = event_memory(log)
         self._bytes += ctypes.string_at(address + (start & (size - 1)), end - start)
 
-    def apply(self, command: Command) -> list[Said]:
+    def apply(self, command: Command, body: bytes | None = None) -> list[Said]:
         """Apply a command; its events that are in the vocabulary."""
         self._bytes = b""
-        self._replayer.apply(memoryview(frame(command, self._replayer.sequence + 1)))
+        self._replayer.apply(memoryview(frame(command, self._replayer.sequence + 1, body)))
         broken = _check(self.state)
         assert broken == 0, f"invariant {broken} of core.engine.check is broken"
         return list(read_events(self._bytes))

@@ -148,15 +148,18 @@ STOP_PRICE = {
 
 def _judge_prices(x: "Exchange", order: Order, c: dict[str, Any]) -> int:
     book = x.instruments[order.instrument]
-    if order.order_type in (LIMIT, STOP_LIMIT):
-        if c["price"] is None:
-            return x.refuse(oe.REASON_PRICE_REQUIRED, 0, 0)
+    limited = order.order_type in (LIMIT, STOP_LIMIT)
+    if limited and c["price"] is None:
+        return x.refuse(oe.REASON_PRICE_REQUIRED, 0, 0)
+    if not limited and c["price"] is not None:
+        return x.refuse(oe.REASON_PRICE_NOT_ALLOWED, c["price"], 0)
+    if not order.trigger and c["stopPx"] is not None:
+        return x.refuse(oe.REASON_PRICE_NOT_ALLOWED, c["stopPx"], 0)
+    if limited:
         tick = to_tick(x, book, order.no_terms, c["price"])
         if isinstance(tick, str):
             return PRICE[tick]
         order.limit_tick = order.tick = tick
-    elif c["price"] is not None:
-        return x.refuse(oe.REASON_PRICE_NOT_ALLOWED, c["price"], 0)
     if order.trigger:
         if c["stopPx"] is None:
             return x.refuse(oe.REASON_STOP_PRICE_REQUIRED, 0, 0)
@@ -164,8 +167,6 @@ def _judge_prices(x: "Exchange", order: Order, c: dict[str, Any]) -> int:
         if isinstance(tick, str):
             return STOP_PRICE[tick]
         order.stop_tick = tick
-    elif c["stopPx"] is not None:
-        return x.refuse(oe.REASON_PRICE_NOT_ALLOWED, c["stopPx"], 0)
     return 0
 
 

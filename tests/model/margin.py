@@ -81,13 +81,25 @@ def perpetual(
     held = position.quantity if position is not None else 0
     buys = sum(lots for _, side, _, lots in orders if side == BUY)
     sells = sum(lots for _, side, _, lots in orders if side == SELL)
-    loss = {
-        side: sum(book.value(tick, lots) - lots * book.mark_value
-                  for _, other, tick, lots in orders if other == side)
-        for side in (BUY, SELL)
-    }
     notional = max(abs(held + buys), abs(held - sells)) * book.mark_value
-    return up(notional * base, MILLION) + max(0, loss[BUY]) + max(0, -loss[SELL])
+    losses = sum(loss_of_side(book, orders, side) for side in (BUY, SELL))
+    return up(notional * base, MILLION) + losses
+
+
+def loss_of_side(book: Instrument, orders: list[Wanted], side: int) -> int:
+    """What a side's orders lose together against the mark, if they do."""
+    paid = sum(book.value(tick, lots) - lots * book.mark_value
+               for number, other, tick, lots in orders if (number, other) == (book.number, side))
+    return max(0, paid if side == BUY else -paid)
+
+
+def unnetted(book: Instrument, before: list[Wanted], after: list[Wanted], wanted: Wanted) -> int:
+    """What a new order of a perpetual loses that the others of its side hide."""
+    if not book.is_perpetual:
+        return 0
+    side = wanted[1]
+    grown = loss_of_side(book, after, side) - loss_of_side(book, before, side)
+    return loss_of_side(book, [wanted], side) - grown
 
 
 def spot(x: "Exchange", book: Instrument, orders: list[Wanted], initial: bool) -> int:
@@ -207,11 +219,13 @@ def admit(x: "Exchange", account: Account, wanted: Wanted) -> int:
     charge = max(0, fee(x, account.number, book, book.value(tick, lots), False))
     raised = linear(x, account, after, True) - linear(x, account, before, True)
     raised += floor(x, account, before) - floor(x, account, after)
+    hidden = unnetted(book, before, after, wanted)
+    raised += hidden
     given = book.quote if side == BUY else book.base
     pays = not book.is_perpetual and (side == BUY or book.is_spot)
     taken = reserved(x, after)[given]
     debt = taken - account.balances.get(given, 0) if pays else 0
-    left = free(x, account, after) - charge
+    left = free(x, account, after) - hidden - charge
     if left < 0 and (raised > 0 or debt > 0):
         needed = max(raised, 0) + charge
         x.refuse(0, needed, left + needed)

@@ -21,6 +21,7 @@ START_NS = 1_700_000_000 * 10**9
 SECOND_NS = 10**9
 USDC, BTC, ETH = 0, 1, 2
 ACCOUNTS = {100: 100, 101: 101, 102: 102, 103: 103, 104: 104, 105: 100, 106: 101, 107: 104}
+CROWD = {108 + number: 100 + number % 5 for number in range(36)}
 PREVENTION = {100: 1, 101: 2, 102: 3, 103: 4, 104: 5}  # 104 is an omnibus owner
 MONEY = {USDC: (30 * 10**6, 10**15), BTC: (ONE // 50, 10**13), ETH: (ONE // 10, 10**13)}
 INDEX = {BTC: 1000 * ONE, ETH: 200 * ONE}
@@ -59,6 +60,8 @@ class Stream:
         self.cycle = 0
         self.last_day = START_NS
         self.theme = THEMES[seed % len(THEMES)]
+        # More positions than one slice of a settlement visits.
+        self.accounts = ACCOUNTS | CROWD if seed % 5 == 4 else ACCOUNTS
         self.poor = seed // len(THEMES) % 2 == 1
         self.choices = self._choices()
         weights = np.array([weight for weight, _ in self.choices], float)
@@ -106,7 +109,7 @@ class Stream:
         for owner, mode in PREVENTION.items():
             yield self.keyed("RegisterOwner", owner=owner, name=f"owner {owner}",
                              feeTier=owner % 2, selfTradePrevention=mode)
-        for account, owner in ACCOUNTS.items():
+        for account, owner in self.accounts.items():
             yield self.keyed("RegisterAccount", account=account, owner=owner,
                              name=f"account {account}", autoLend=int(account != 103),
                              autoBorrow=int(account != 102))
@@ -137,7 +140,7 @@ class Stream:
                 yield self.mark(number)
 
     def _found_money(self) -> Iterator[Command]:
-        for account in ACCOUNTS:
+        for account in self.accounts:
             for asset, (poor, rich) in MONEY.items():
                 yield self.keyed("Deposit", account=account, asset=asset,
                                  amount=poor if self.poor else rich)
@@ -167,7 +170,7 @@ class Stream:
 
     def client(self, name: str, account: int, /, **fields: Any) -> Command:
         """A client's message: of the account's session, or of no session."""
-        owner = ACCOUNTS[account]
+        owner = self.accounts[account]
         session = 0 if self.chance(0.25) else owner - 99
         if self.chance(0.01):
             session = 1 + self.below(len(PREVENTION))
@@ -227,7 +230,7 @@ class Stream:
             price, stop = ONE - price, ONE - stop
         expire = self.time + self.below(600) * SECOND_NS if force == 6 else None
         return self.client(
-            "NewOrderSingle", self.pick(ACCOUNTS), clOrdId=self.new_id(),
+            "NewOrderSingle", self.pick(self.accounts), clOrdId=self.new_id(),
             price=price if limited else None, orderQty=quantity,
             instrument=book.number if not self.chance(0.003) else 30, side=side, ordType=kind,
             timeInForce=force, execInst=instructions,
@@ -245,9 +248,9 @@ class Stream:
 
     def naming(self, name: str, order: Order | None, **fields: Any) -> Command:
         """A client's message about an order, named by either side's number."""
-        account = order.account if order is not None else self.pick(ACCOUNTS)
+        account = order.account if order is not None else self.pick(self.accounts)
         if self.chance(0.01):
-            account = self.pick(ACCOUNTS)
+            account = self.pick(self.accounts)
         command = self.client(name, account, **fields)
         own = order is not None and order.client_id > 0 and command.session == order.session
         by_client = own and self.chance(0.7)
@@ -297,7 +300,7 @@ class Stream:
         """OrderMassCancelRequest."""
         scope = 1 + self.below(5)
         return self.client(
-            "OrderMassCancelRequest", self.pick(ACCOUNTS), clOrdId=self.new_id(),
+            "OrderMassCancelRequest", self.pick(self.accounts), clOrdId=self.new_id(),
             instrument=self.instrument().number, underlying=self.below(3), scope=scope,
             kind=1 + self.below(4), side=self.below(3), echo=b"m")
 
@@ -337,12 +340,12 @@ class Stream:
 
     def cancel_timer(self) -> Command:
         """SetCancelTimer."""
-        return self.client("SetCancelTimer", self.pick(ACCOUNTS),
+        return self.client("SetCancelTimer", self.pick(self.accounts),
                            milliseconds=self.pick([0, 1000, 5000]))
 
     def account_request(self) -> Command:
         """AccountRequest; without a session, for what it answers besides isn't modelled."""
-        command = self.client("AccountRequest", self.pick(ACCOUNTS), requestId=7, echo=b"a")
+        command = self.client("AccountRequest", self.pick(self.accounts), requestId=7, echo=b"a")
         command.session = 0
         command.fields["account"] = command.fields["account"] or 100
         command.fields["header"]["msgSeqNum"] = 0
@@ -350,15 +353,16 @@ class Stream:
 
     def transfer(self) -> Command:
         """TransferRequest."""
-        account = self.pick(ACCOUNTS)
-        mine = [other for other, owner in ACCOUNTS.items() if owner == ACCOUNTS[account]]
+        account = self.pick(self.accounts)
+        owner = self.accounts[account]
+        mine = [other for other, its in self.accounts.items() if its == owner]
         return self.client("TransferRequest", account, requestId=self.below(99), echo=b"",
-                           toAccount=self.pick(mine if self.chance(0.9) else ACCOUNTS),
+                           toAccount=self.pick(mine if self.chance(0.9) else self.accounts),
                            asset=self.below(3), amount=self.below(10**8) - 100)
 
     def withdrawal(self) -> Command:
         """WithdrawalRequest."""
-        return self.client("WithdrawalRequest", self.pick(ACCOUNTS), asset=self.below(3),
+        return self.client("WithdrawalRequest", self.pick(self.accounts), asset=self.below(3),
                            amount=self.below(10**8), requestId=self.below(99), echo=b"w")
 
     def withdrawal_step(self) -> Command:
@@ -368,7 +372,7 @@ class Stream:
 
     def deposit(self) -> Command:
         """Deposit."""
-        return self.keyed("Deposit", account=self.pick(ACCOUNTS), asset=self.below(3),
+        return self.keyed("Deposit", account=self.pick(self.accounts), asset=self.below(3),
                           amount=self.below(10**7))
 
     def mark(self, number: int) -> Command:
@@ -415,7 +419,7 @@ class Stream:
     def account_state(self) -> Command:
         """SetAccountState, mostly back to active."""
         restricted = [n for n, a in self.x.accounts.items() if a.state != 1]
-        number = self.pick(restricted) if restricted else self.pick(ACCOUNTS)
+        number = self.pick(restricted) if restricted else self.pick(self.accounts)
         return self.keyed("SetAccountState", account=number,
                           state=1 if restricted and self.chance(0.8) else 1 + self.below(4))
 
