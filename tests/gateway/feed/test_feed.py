@@ -110,8 +110,9 @@ def test_a_receiver_that_talks_nonsense_is_cut_off_alone(venue, garbage):
     assert venue.feed._receivers.count == 1
 
 
-def test_a_receiver_that_does_not_read_is_cut_off_and_slows_nobody(make):
-    venue = make(stream_bytes=1 << 19, snapshot_seconds=0.05)
+def test_a_receiver_that_does_not_read_is_cut_off_and_slows_nobody(make, monkeypatch):
+    monkeypatch.setattr("gateway.feed.receivers.SEND_BUFFER", 1 << 14)
+    venue = make(stream_bytes=1 << 18, snapshot_seconds=0.05)
     slow = socket.socket()
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     slow.connect(("127.0.0.1", venue.port))
