@@ -8,11 +8,9 @@ process is the client. Measured, each with the same frames against both servers:
     full       a window of orders always under way: how many a second one session gets acknowledged
 
 Orders alternate: a passive limit order, then its cancel; both are acknowledged, the latencies are
-those of the new orders. The client is compiled and spins on its socket. The echo server is a
-uvloop BufferedProtocol that sends back what came: it does nothing else, and nobody could do less.
+those of the new orders. The client is compiled and spins on its socket.
 """
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -25,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.atomics import clock_monotonic_ns, pause
 from core.jit import compile_lock, jit
@@ -35,7 +32,8 @@ from gateway.binary.signing import sign
 from gateway.binary.system import EAGAIN, receive, send
 from sbe.generated import order_entry as oe
 from sbe.raw import load_u32, load_u32_be
-from tools.bench.ring import summary
+from tools.bench.baseline import bare_disk, echo_connection
+from tools.bench.ring import Samples, summary
 from tools.clients.binary_codec import write_cancel, write_new_order
 
 SESSION, KEY_ID = 101, "maker-one"
@@ -46,8 +44,6 @@ BUFFER = 1 << 20
 HEADER = oe.HEADER_SIZE
 APPLIED_AT = HEADER + oe.EXECUTION_REPORT_HEADER_LAST_APPLIED_SEQ_NO_OFFSET
 WAIT_NS = 10_000_000_000
-
-Samples = NDArray[np.int64]
 
 CONFIGURATION = """
 [exchange]
@@ -251,40 +247,6 @@ class Session:
             raise RuntimeError(f"the gateway refused: {answer}")
 
 
-def echo_server(control: Any, spin: bool) -> None:
-    """A bare uvloop server that sends back what came; tells its port through `control`."""
-    import asyncio
-
-    import uvloop
-
-    class Echo(asyncio.BufferedProtocol):
-        def __init__(self) -> None:
-            self.buffer = bytearray(1 << 18)
-
-        def connection_made(self, transport: Any) -> None:
-            self.transport = transport
-
-        def get_buffer(self, sizehint: int) -> bytearray:
-            return self.buffer
-
-        def buffer_updated(self, nbytes: int) -> None:
-            self.transport.write(bytes(memoryview(self.buffer)[:nbytes]))
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(Echo, "127.0.0.1", 0)
-        control.send(server.sockets[0].getsockname()[1])
-
-        def again() -> None:
-            loop.call_soon(again)
-
-        if spin:
-            again()
-        await server.serve_forever()
-
-    uvloop.run(main())
-
-
 def _measure(
     descriptor: int, first: int, rate: int, seconds: float, window: int, price: int, echo: bool
 ) -> tuple[dict[str, Any], Samples, int]:
@@ -358,36 +320,11 @@ def measure(
     }
 
 
-def bare_disk(frames: int) -> dict[str, Any]:
-    """Write 256 bytes and fdatasync, again and again: what an acknowledgement under fsync adds."""
-    took = np.zeros(frames, np.int64)
-    with tempfile.TemporaryFile() as file:
-        for number in range(frames):
-            begin = time.monotonic_ns()
-            os.write(file.fileno(), bytes(256))
-            os.fdatasync(file.fileno())
-            took[number] = time.monotonic_ns() - begin
-    return {"latency_ns": summary(took)}
-
-
 def _against_echo(
     rate: int, seconds: float, operations: int, window: int, spin: bool
 ) -> tuple[dict[str, Any], Samples]:
-    context = multiprocessing.get_context("spawn")
-    control, far = context.Pipe()
-    process = context.Process(target=echo_server, args=(far, spin), daemon=True)
-    process.start()
-    try:
-        with socket.create_connection(("127.0.0.1", control.recv())) as connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.setblocking(False)
-            descriptor = connection.fileno()
-            _measure(descriptor, 1, 1000, 1.0, 0, ONE, True)
-            paced, delays, _ = _measure(descriptor, 1, rate, seconds, 0, ONE, True)
-            full, _, _ = _measure(descriptor, 1, operations, 1.0, window, ONE, True)
-    finally:
-        process.kill()
-        process.join()
-        control.close()
-        far.close()
+    with echo_connection(spin) as descriptor:
+        _measure(descriptor, 1, 1000, 1.0, 0, ONE, True)
+        paced, delays, _ = _measure(descriptor, 1, rate, seconds, 0, ONE, True)
+        full, _, _ = _measure(descriptor, 1, operations, 1.0, window, ONE, True)
     return {"paced": paced, "full": full}, delays

@@ -14,7 +14,6 @@ those of the new orders. The client is compiled and spins on its socket.
 import base64
 import hashlib
 import hmac
-import multiprocessing
 import os
 import socket
 import time
@@ -30,8 +29,9 @@ from gateway.fix.message import body, frame, parse
 from gateway.fix.profile import signed_text
 from gateway.fix.times import time_text
 from sbe.raw import load_u8
-from tools.bench.binary import Exchange, Samples, bare_disk, echo_server, take
-from tools.bench.ring import summary
+from tools.bench.baseline import bare_disk, echo_connection
+from tools.bench.binary import Exchange, take
+from tools.bench.ring import Samples, summary
 
 SENDER, TARGET = b"DESK-NORTH", b"ONEBOOK"
 SECRET = b"desk-north: for trying out only"
@@ -216,21 +216,8 @@ def measure(
 def _against_echo(
     rate: int, seconds: float, operations: int, window: int, spin: bool
 ) -> tuple[dict[str, Any], Samples]:
-    context = multiprocessing.get_context("spawn")
-    control, far = context.Pipe()
-    process = context.Process(target=echo_server, args=(far, spin), daemon=True)
-    process.start()
-    try:
-        with socket.create_connection(("127.0.0.1", control.recv())) as connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.setblocking(False)
-            descriptor = connection.fileno()
-            _measure(descriptor, 1, 1000, 1.0, 0)
-            paced, delays, _ = _measure(descriptor, 1, rate, seconds, 0)
-            full, _, _ = _measure(descriptor, 1, operations, 1.0, window)
-    finally:
-        process.kill()
-        process.join()
-        control.close()
-        far.close()
+    with echo_connection(spin) as descriptor:
+        _measure(descriptor, 1, 1000, 1.0, 0)
+        paced, delays, _ = _measure(descriptor, 1, rate, seconds, 0)
+        full, _, _ = _measure(descriptor, 1, operations, 1.0, window)
     return {"paced": paced, "full": full}, delays
