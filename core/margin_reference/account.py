@@ -1,0 +1,113 @@
+"""An account's three numbers with all their components, as a case file's `expected` has them.
+
+    E   = usdc + Σ b P + Σ q (M − last settled) + Σ q m
+    R_k = Σ units + Σ events + beta_usdc × debt + [initial] STRICT
+"""
+
+from fractions import Fraction
+from math import ceil, floor
+from typing import Any
+
+from core.margin_reference import group, unit
+from core.margin_reference.case import Case, Model, Underlying, read_file
+from core.margin_reference.unit import ZERO, Unit, decimal
+
+CENT = 100
+
+
+def compute(content: dict[str, Any]) -> dict[str, Any]:
+    """A decoded case file with `expected` filled in for each case. Raises CaseError."""
+    model, cases = read_file(content)
+    filled = [
+        {**entry, "expected": expected(case, model)}
+        for entry, case in zip(content.get("cases", []), cases, strict=True)
+    ]
+    return {**content, "cases": filled}
+
+
+def equity(case: Case) -> Fraction:
+    """What the account is worth, in USDC."""
+    worth = case.usdc
+    for u in case.underlyings:
+        worth += u.balance * u.index + u.quantity * (u.mark - u.last_settle)
+        worth += sum((d.quantity * d.mark for d in u.digitals), ZERO)
+    for g in case.groups:
+        worth += sum((o.quantity * o.mark for o in g.outcomes), ZERO)
+    return worth
+
+
+def strict(underlying: Underlying) -> Fraction:
+    """What counting at the worse of index and stable price costs."""
+    index, stable, balance = underlying.index, underlying.stable, underlying.balance
+    held = max(ZERO, balance) * (index - min(index, stable))
+    return held + max(ZERO, -balance) * (max(index, stable) - index)
+
+
+def expected(case: Case, model: Model) -> dict[str, Any]:
+    """Everything `expected` says of a case: amounts to the cent, components on 1e-6."""
+    worth = floor(equity(case) * CENT)
+    initial, initial_parts = _requirement(case, model, "im")
+    maintenance, maintenance_parts = _requirement(case, model, "mm")
+    im, mm = ceil(initial * CENT), ceil(maintenance * CENT)
+    return {
+        "equity": _cents(worth), "im": _cents(im), "mm": _cents(mm),
+        "free_im": _cents(worth - im), "excess_mm": _cents(worth - mm),
+        "can_open": worth >= im, "liquidatable": worth < mm,
+        "im_parts": initial_parts, "mm_parts": maintenance_parts,
+        "risk_arrays": {
+            d.name: risk_array(d, u, model) for u in case.underlyings for d in u.digitals
+        },
+    }
+
+
+def _requirement(case: Case, model: Model, kind: str) -> tuple[Fraction, dict[str, Any]]:
+    total = ZERO
+    parts: dict[str, Any] = {}
+    for underlying in case.underlyings:
+        required = unit.requirement(underlying, model, kind)
+        total += required.total
+        parts[f"unit:{underlying.name}"] = _unit_parts(required)
+    for event in case.groups:
+        loss = group.requirement(event)
+        total += loss
+        parts[f"group:{event.name}"] = {
+            "max_loss": decimal(loss), "credit": "0", "total": decimal(loss)
+        }
+    debt = model.values[f"beta_usdc_{kind}"] * max(ZERO, -case.usdc)
+    total += debt
+    parts["usdc_borrow"] = decimal(debt)
+    if kind == "im":
+        at_worse = sum((strict(u) for u in case.underlyings), ZERO)
+        total += at_worse
+        parts["strict"] = decimal(at_worse)
+    return total, parts
+
+
+def _unit_parts(required: Unit) -> dict[str, str]:
+    return {
+        "scan": decimal(required.scan), "stand": decimal(required.stand),
+        "size": decimal(required.size), "spot": decimal(required.spot),
+        "hedge": decimal(required.hedge), "borrow": decimal(required.borrow),
+        "cap": "inf" if required.cap is None else decimal(required.cap),
+        "floor": decimal(required.floor), "core_after_cap_floor": decimal(required.core),
+        "total": decimal(required.total), "worst_node": required.worst,
+    }
+
+
+def risk_array(digital: Any, underlying: Underlying, model: Model) -> list[list[Any]]:
+    """Its values at every node and column: [move, side, level, volatility, value]."""
+    return [
+        [decimal(node.move), node.side, _plain(column.level), column.volatility,
+         decimal(unit.link_value(digital, underlying, model, node, column))]
+        for node in unit.nodes(underlying, model, "im")
+        for column in unit.columns(underlying, model)
+    ]
+
+
+def _plain(level: Fraction) -> int | str:
+    return int(level) if level.denominator == 1 else decimal(level)
+
+
+def _cents(cents: int) -> str:
+    whole, rest = divmod(abs(cents), CENT)
+    return f"{'-' if cents < 0 else ''}{whole}.{rest:02d}"

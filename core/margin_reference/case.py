@@ -1,0 +1,339 @@
+"""Case files: accounts written down in JSON, read into plain records, every field judged.
+
+    {"global": {…}, "underlying_params": {"BTC": {…}}, "cases": [{"id": …, "usdc": "1000",
+     "underlyings": [{"name", "params", "index", "balance", "stable", "perp_qty", "perp_mark",
+                      "perp_last_settle", "digitals": [{"name", "type": "above|below|range", "qty",
+                      "mark", "tau_s", "strike" | "low", "high"}]}],
+     "groups": [{"name", "kind": "exclusive|exhaustive|nested|explicit", "vertices": [[…]],
+                 "outcomes": [{"name", "qty", "mark"}]}],
+     "orders": [{"kind": "spot|perp|digital|event", "underlying" | "group", "ref", "side", "qty",
+                 "price"}]}]}
+
+Numbers are decimal strings (whole numbers will do) and become fractions, so nothing is ever rounded
+on the way in. Whatever is wrong is a CaseError that names the field.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+GLOBAL = {
+    "kappa0": "0.10", "tau_roll_s": 3600, "horizon_s": 86400, "vol_lo": "0.7", "vol_hi": "1.3",
+    "gamma": "0", "theta": "0.5", "beta_usdc_im": "0.01", "beta_usdc_mm": "0.005",
+}
+EXTREMES = ("-0.66", "-0.33", "0.50", "1.00", "2.00")
+PARAMETERS = (
+    "sigma_im", "sigma_mm", "f_im", "f_mm", "ch_im", "ch_mm", "w0", "wb", "pen", "beta_im",
+    "beta_mm", "vol",
+)
+GREATEST, FINEST = 10**15, 10**18
+KINDS = ("exclusive", "exhaustive", "nested", "explicit")
+
+
+class CaseError(ValueError):
+    """A case file is wrong; the text names the field and the rule."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """n at a price p, both above zero."""
+
+    buy: bool
+    quantity: Fraction
+    price: Fraction
+
+
+@dataclass(frozen=True)
+class Digital:
+    """A price link: above pays from `low` on, below under `high`, a range from `low` to `high`."""
+
+    name: str
+    low: Fraction | None
+    high: Fraction | None
+    quantity: Fraction
+    mark: Fraction
+    seconds: Fraction  # to the expiry
+    orders: tuple[Order, ...] = ()
+
+
+@dataclass(frozen=True)
+class Underlying:
+    """What an account has in one underlying; prices in USDC."""
+
+    name: str
+    parameters: Mapping[str, Fraction]
+    index: Fraction
+    stable: Fraction
+    balance: Fraction
+    quantity: Fraction  # of the perpetual
+    mark: Fraction
+    last_settle: Fraction
+    digitals: tuple[Digital, ...]
+    spot_orders: tuple[Order, ...]
+    perpetual_orders: tuple[Order, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One outcome of an event."""
+
+    name: str
+    quantity: Fraction
+    mark: Fraction
+    orders: tuple[Order, ...] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """An event and the points its outcomes can pay."""
+
+    name: str
+    outcomes: tuple[Outcome, ...]
+    vertices: tuple[tuple[Fraction, ...], ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One account."""
+
+    id: str
+    usdc: Fraction
+    underlyings: tuple[Underlying, ...]
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """The parameters that all accounts share."""
+
+    values: Mapping[str, Fraction]
+    extremes: tuple[Fraction, ...]
+
+
+@dataclass
+class _At:
+    """A JSON object and where it stands in the file; keys asked for are ticked off."""
+
+    values: Mapping[str, Any]
+    path: str
+    asked: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, Mapping):
+            raise CaseError(f"{self.path}: expected an object")
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return self.values.get(name, default)
+
+    def text(self, name: str) -> str:
+        value = self.get(name)
+        if not isinstance(value, str) or not value:
+            raise CaseError(f"{self.path}.{name}: expected a text, was {value!r}")
+        return value
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        value = self.get(name)
+        if value not in choices:
+            expected = ", ".join(choices)
+            raise CaseError(f"{self.path}.{name}: expected one of {expected}, was {value!r}")
+        return str(value)
+
+    def number(
+        self, name: str, default: Any = None, least: Any = None, most: Any = None,
+        above: Any = None,
+    ) -> Fraction:
+        value = self.get(name, default)
+        return number(value, f"{self.path}.{name}", least, most, above)
+
+    def list(self, name: str) -> list["_At"]:
+        entries = self.get(name, [])
+        if not isinstance(entries, list):
+            raise CaseError(f"{self.path}.{name}: expected a list")
+        return [_At(entry, f"{self.path}.{name}[{i}]") for i, entry in enumerate(entries)]
+
+    def done(self) -> None:
+        for name in self.values:
+            if name not in self.asked:
+                raise CaseError(f"{self.path}.{name}: there is no such field")
+
+
+def number(
+    value: Any, path: str, least: Any = None, most: Any = None, above: Any = None
+) -> Fraction:
+    """A decimal as an exact fraction, within its bounds. Raises CaseError."""
+    wrong = isinstance(value, bool) or not isinstance(value, str | int)
+    try:
+        exact = Fraction(value) if not wrong and "/" not in str(value) else None
+    except ValueError:
+        exact = None
+    if exact is None:
+        raise CaseError(f"{path}: expected a decimal in quotes, was {value!r}")
+    if abs(exact) > GREATEST or exact.denominator > FINEST:
+        raise CaseError(f"{path}: expected at most 15 digits and 18 decimals, was {value!r}")
+    if least is not None and exact < least:
+        raise CaseError(f"{path}: expected at least {least}, was {value}")
+    if most is not None and exact > most:
+        raise CaseError(f"{path}: expected at most {most}, was {value}")
+    if above is not None and exact <= above:
+        raise CaseError(f"{path}: expected more than {above}, was {value}")
+    return exact
+
+
+def read_file(content: Any) -> tuple[Model, list[Case]]:
+    """The model and the accounts of a decoded case file. Raises CaseError."""
+    at = _At(content, "file")
+    shared = _At(at.get("global", {}), "global")
+    model = Model(
+        {name: shared.number(name, default, **_bounds(name)) for name, default in GLOBAL.items()},
+        _extremes(shared.get("extremes", list(EXTREMES))),
+    )
+    shared.done()
+    parameters = {}
+    for name, values in _At(at.get("underlying_params", {}), "underlying_params").values.items():
+        entry = _At(values, f"underlying_params.{name}")
+        parameters[name] = {key: entry.number(key, **_bounds(key)) for key in PARAMETERS}
+        entry.done()
+    return model, [_case(entry, parameters) for entry in at.list("cases")]
+
+
+def _bounds(name: str) -> dict[str, Any]:
+    """What a parameter may be: divisors are above zero, a range ends before all is lost."""
+    if name in ("vol", "vol_lo", "vol_hi", "tau_roll_s"):
+        return {"above": 0}
+    return {"least": 0, "most": Fraction(99, 100) if name.startswith("sigma") else None}
+
+
+def _extremes(listed: Any) -> tuple[Fraction, ...]:
+    if not isinstance(listed, list):
+        raise CaseError("global.extremes: expected a list")
+    moves = []
+    for i, entry in enumerate(listed):
+        moves.append(number(entry, f"global.extremes[{i}]", above=-1))
+        if moves[-1] == 0:
+            raise CaseError(f"global.extremes[{i}]: expected a move, was 0")
+    return tuple(moves)
+
+
+def _case(at: _At, parameters: Mapping[str, Mapping[str, Fraction]]) -> Case:
+    for free in ("title", "anchor", "expected"):
+        at.get(free)
+    orders = at.list("orders")
+    taken: set[int] = set()
+
+    def of(**place: str) -> tuple[Order, ...]:
+        found = []
+        for i, order in enumerate(orders):
+            if all(order.get(name) == value for name, value in place.items()):
+                taken.add(i)
+                found.append(_order(order))
+        return tuple(found)
+
+    case = Case(
+        at.text("id"),
+        at.number("usdc", "0"),
+        tuple(_underlying(entry, parameters, of) for entry in at.list("underlyings")),
+        tuple(_group(entry, of) for entry in at.list("groups")),
+    )
+    for entries in (case.underlyings, case.groups, *(u.digitals for u in case.underlyings)):
+        names = [entry.name for entry in entries]  # type: ignore[attr-defined]
+        if len(set(names)) < len(names):
+            raise CaseError(f"{at.path}: a name is there twice among {', '.join(names)}")
+    for i, order in enumerate(orders):
+        order.choice("kind", ("spot", "perp", "digital", "event"))
+        if i not in taken:
+            raise CaseError(f"{order.path}: nothing in the case is what it refers to")
+        order.done()
+    at.done()
+    return case
+
+
+def _order(at: _At) -> Order:
+    most = 1 if at.get("kind") in ("digital", "event") else None
+    return Order(
+        at.choice("side", ("buy", "sell")) == "buy",
+        at.number("qty", above=0),
+        at.number("price", least=0, most=most),
+    )
+
+
+def _underlying(
+    at: _At, parameters: Mapping[str, Mapping[str, Fraction]], of: Callable[..., tuple[Order, ...]]
+) -> Underlying:
+    name, chosen = at.text("name"), at.text("params")
+    if chosen not in parameters:
+        raise CaseError(f"{at.path}.params: there are no parameters {chosen!r}")
+    index = at.number("index", above=0)
+    mark = at.number("perp_mark", at.get("index"), above=0)
+    underlying = Underlying(
+        name, parameters[chosen], index,
+        at.number("stable", at.get("index"), above=0),
+        at.number("balance", "0"),
+        at.number("perp_qty", "0"),
+        mark,
+        at.number("perp_last_settle", at.get("perp_mark", at.get("index")), above=0),
+        tuple(_digital(entry, name, of) for entry in at.list("digitals")),
+        of(kind="spot", underlying=name),
+        of(kind="perp", underlying=name),
+    )
+    at.done()
+    return underlying
+
+
+def _digital(at: _At, underlying: str, of: Callable[..., tuple[Order, ...]]) -> Digital:
+    kind = at.choice("type", ("above", "below", "range"))
+    low, high = None, None
+    if kind == "range":
+        low = at.number("low", above=0)
+        high = at.number("high", above=low)
+    elif kind == "above":
+        low = at.number("strike", above=0)
+    else:
+        high = at.number("strike", above=0)
+    name = at.text("name")
+    digital = Digital(
+        name, low, high, at.number("qty"), at.number("mark", least=0, most=1),
+        at.number("tau_s", above=0), of(kind="digital", underlying=underlying, ref=name),
+    )
+    at.done()
+    return digital
+
+
+def _group(at: _At, of: Callable[..., tuple[Order, ...]]) -> Group:
+    name, kind = at.text("name"), at.choice("kind", KINDS)
+    outcomes = []
+    for entry in at.list("outcomes"):
+        outcome = entry.text("name")
+        outcomes.append(Outcome(
+            outcome, entry.number("qty"), entry.number("mark", least=0, most=1),
+            of(kind="event", group=name, ref=outcome),
+        ))
+        entry.done()
+    if not outcomes:
+        raise CaseError(f"{at.path}.outcomes: expected at least one")
+    group = Group(name, tuple(outcomes), _vertices(at, kind, len(outcomes)))
+    at.done()
+    return group
+
+
+def _vertices(at: _At, kind: str, count: int) -> tuple[tuple[Fraction, ...], ...]:
+    zero, one = Fraction(0), Fraction(1)
+    units = [tuple(one if i == j else zero for j in range(count)) for i in range(count)]
+    if kind == "exclusive":
+        return ((zero,) * count, *units)
+    if kind == "exhaustive":
+        return tuple(units)
+    if kind == "nested":
+        return tuple(tuple(one if j < i else zero for j in range(count)) for i in range(count + 1))
+    listed = at.get("vertices")
+    if not isinstance(listed, list) or not listed:
+        raise CaseError(f"{at.path}.vertices: expected a list of points")
+    points = []
+    for i, point in enumerate(listed):
+        if not isinstance(point, list) or len(point) != count:
+            raise CaseError(f"{at.path}.vertices[{i}]: expected {count} payoffs")
+        points.append(tuple(
+            number(value, f"{at.path}.vertices[{i}][{j}]", 0, 1) for j, value in enumerate(point)
+        ))
+    return tuple(points)
