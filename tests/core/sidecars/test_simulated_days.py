@@ -16,8 +16,9 @@ from types import SimpleNamespace
 import pytest
 
 from core import words
+from core.engine.run import bind_events
 from core.link import COMMAND_HEADER, CommandLink, EventFollower
-from core.memory import HEADER_SIZE, unlink_all
+from core.memory import HEADER_SIZE, Segment, unlink_all
 from core.producers import SIDECARS, Producer
 from core.sidecars.books import POOL
 from core.sidecars.custody import EmbeddedCustody
@@ -58,7 +59,10 @@ class Engine(Exchange):
     def __init__(self, stage: Stage) -> None:
         super().__init__(LIMITS, checked=False)
         self.stage = stage
-        self.refused: list[tuple[int, str]] = []
+        # Days of events go round the memory many times: it must be mirrored, as the core's is.
+        self.segment = Segment.create(stage.instance, "engine", EVENT_BYTES, True)
+        bind_events(self.state, self.segment.data_address, EVENT_BYTES)
+        self._memory = self.segment.array("u1", 2 * EVENT_BYTES)
 
     def apply(self, message: bytes, session: int = 0, producer: int = 1) -> None:
         self.time = self.stage.now
@@ -68,9 +72,7 @@ class Engine(Exchange):
         self.stage.sequence = self.sequence
         end = int(self.s["event_position"])
         first = position & (EVENT_BYTES - 1)
-        data = self._memory[first : first + end - position].tobytes()
-        data += self._memory[: end - position - len(data)].tobytes()
-        self.stage.publish(data)
+        self.stage.publish(self._memory[first : first + end - position].tobytes())
         super()._collect(position)
 
 
