@@ -386,3 +386,20 @@ def test_everyone_is_told_when_the_gateway_stops(exchange, client):
     client.connect()
     exchange.gateway.stop()
     assert client.receive()[1]["code"] == oe.TERMINATION_CODE_SHUTDOWN
+
+
+def test_a_client_that_reads_late_gets_everything(make):
+    exchange = make()
+    client = exchange.client()
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(keepaliveInterval=60_000)
+    count = 20_000  # some 5 MB of reports: more than the sockets hold
+    for _ in range(count // 1000):
+        client.write(b"".join(client.order() for _ in range(1000)))
+        exchange.settle()
+    c = exchange.gateway._g["connections"][0]
+    assert c["blocked"]
+    assert c["filled"] > c["sent"]
+    numbers = [client.receive(30.0)[1]["header"]["msgSeqNum"] for _ in range(count)]
+    assert numbers == list(range(1, count + 1))
+    assert not c["blocked"]
