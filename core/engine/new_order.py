@@ -21,7 +21,8 @@ from sbe.raw import store_i64
 
 IMPACT_PARTS = 100  # A market order goes 1/100 of the best price into the book,
 PREDICTION_PARTS = 20  # a prediction's 1/20 of its payout.
-TRIGGERS_MAX = 64  # Stops executed after one command.
+TRIGGERS_MAX = 64  # Stops of one instrument executed at a time.
+EVERYWHERE = -1  # Several instruments have stops left over.
 
 
 @jit
@@ -220,6 +221,8 @@ def run_triggers(s, instrument):
             return
         if s.work.fills >= FILLS_MAX:
             break
+        s.work.fills += 1  # It is reported as a trade is, and bounded with them.
         remove_stop(s, slot)
         trigger(s, slot)
-    s.trigger_pending = instrument
+    others = s.trigger_pending != 0 and s.trigger_pending != instrument
+    s.trigger_pending = EVERYWHERE if others else instrument

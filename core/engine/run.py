@@ -25,7 +25,7 @@ from core.engine.markets import (
     set_mark_price,
     set_trading_state,
 )
-from core.engine.new_order import new_order, run_triggers
+from core.engine.new_order import EVERYWHERE, new_order, run_triggers
 from core.engine.protection import protection_reset, protection_set
 from core.engine.quotes import mass_quote, quote_cancel, run_protections
 from core.engine.registry import (
@@ -281,7 +281,7 @@ def _follow_up(s):
     pending = s.trigger_pending
     if pending != 0 and pending != s.work.triggered:
         s.trigger_pending = 0
-        run_triggers(s, pending)
+        _trigger_left_over(s, pending)
     if s.auction_pending != 0:
         _continue_auction(s)
     run_timers(s)
@@ -289,6 +289,16 @@ def _follow_up(s):
         run_jobs(s, JOB_SLICE)
     if s.protection_pending != 0:
         run_protections(s)
+
+
+@jit
+def _trigger_left_over(s, pending):
+    """Execute the stops for which there was no room in the command that triggered them."""
+    if pending != EVERYWHERE:
+        run_triggers(s, pending)
+        return
+    for number in range(1, s.instruments_listed + 1):
+        run_triggers(s, number)
 
 
 @jit

@@ -371,6 +371,7 @@ def run_triggers(x: "Exchange", number: int) -> None:
             return
         if x.fills >= FILLS_MAX:
             break
+        x.fills += 1
         book.take_stop(order)
         trigger(x, order)
-    x.trigger_pending = number
+    x.triggers_left.add(number)

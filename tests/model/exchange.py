@@ -10,7 +10,7 @@ cache, so that it can be wrong only where the rules are.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -73,7 +73,7 @@ class Job:
 
     kind: str
     subject: int
-    steps: Iterator[int] = field(repr=False)
+    steps: jobs.Steps = field(repr=False)
 
 
 Handler = Callable[["Exchange", dict[str, Any]], int | None]
@@ -102,7 +102,8 @@ class Exchange:
         self.settled = [0, 0, 0]  # positions, debits, credits
         self.withdrawals: dict[int, money.Withdrawal] = {}
         self.withdrawal_ids = self.exec_id = self.trades = self.order_ids = self.cycle = 0
-        self.auction_pending = self.trigger_pending = 0
+        self.auction_pending = 0
+        self.triggers_left: set[int] = set()  # instruments
         self.sequence = self.time = self.session = self.producer = 0
         self._begin()
 
@@ -174,7 +175,7 @@ class Exchange:
             return order if mine else None
         return self.client_ids.get((self.session, client_id)) if client_id else None
 
-    def start(self, kind: str, subject: int, steps: Iterator[int]) -> None:
+    def start(self, kind: str, subject: int, steps: jobs.Steps) -> None:
         """Queue a job."""
         self.jobs.append(Job(kind, subject, steps))
 
@@ -230,10 +231,11 @@ class Exchange:
         changes.run_protections(self)
         if self.triggered:
             entry.run_triggers(self, self.triggered)
-        pending = self.trigger_pending
-        if pending and pending != self.triggered:
-            self.trigger_pending = 0
-            entry.run_triggers(self, pending)
+        left = sorted(self.triggers_left)
+        if left and left != [self.triggered]:
+            self.triggers_left.clear()
+            for number in left if len(left) == 1 else sorted(self.instruments):
+                entry.run_triggers(self, number)
         if self.auction_pending:
             self._auction(self.instruments[self.auction_pending])
         self._run_timers()
@@ -286,11 +288,11 @@ class Exchange:
     def _run_jobs(self) -> None:
         budget = JOB_SLICE
         while budget > 0 and self.jobs:
-            cost = next(self.jobs[0].steps, None)
-            if cost is None:
+            try:
+                budget -= next(self.jobs[0].steps)
+            except StopIteration as ended:
+                budget = max(0, budget - (ended.value or 0))
                 self.jobs.pop(0)
-            else:
-                budget -= cost
 
 
 CLIENT: dict[str, Handler] = {

@@ -1,6 +1,6 @@
 """Long work of the model: generators that say what each step costs; the exchange pays in slices."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import sbe.generated.order_entry as oe
@@ -22,8 +22,10 @@ from tests.model.records import Event, Instrument, Position
 if TYPE_CHECKING:
     from tests.model.exchange import Exchange
 
+Steps = Generator[int, None, int | None]  # what each step costs, at the end what the last one did
 
-def settlement(x: "Exchange") -> Iterator[int]:
+
+def settlement(x: "Exchange") -> Steps:
     """Every perpetual's holders: first those who owe, then those who are owed."""
     for phase in (0, 1):
         for number in sorted(x.instruments):
@@ -56,7 +58,7 @@ def start_settlement(x: "Exchange", c: dict[str, Any]) -> int:
     return 0
 
 
-def funding_job(x: "Exchange", book: Instrument, holders: list[Position]) -> Iterator[int]:
+def funding_job(x: "Exchange", book: Instrument, holders: list[Position]) -> Steps:
     """The holders of one perpetual, payers first."""
     for phase in (0, 1):
         for position in holders:
@@ -93,7 +95,7 @@ def start_funding(x: "Exchange", c: dict[str, Any]) -> int:
     return 0
 
 
-def cancel_all(x: "Exchange", account: int, number: int, reason: int) -> Iterator[int]:
+def cancel_all(x: "Exchange", account: int, number: int, reason: int) -> Steps:
     """An account's orders in an instrument, newest first; the last one costs two."""
     while True:
         mine = [o for o in x.accounts[account].orders if o.instrument == number]
@@ -104,17 +106,19 @@ def cancel_all(x: "Exchange", account: int, number: int, reason: int) -> Iterato
             return
 
 
-def closing(x: "Exchange", book: Instrument, holders: list[Position]) -> Iterator[int]:
-    """A market that closes gives its orders back. What the last step costs is nobody's."""
-    owed = 0
+def closing(x: "Exchange", book: Instrument, holders: list[Position]) -> Steps:
+    """A market that closes gives its orders back; it ends with its last step."""
     for position in holders:
-        if owed:
-            yield owed
-        steps = list(cancel_all(x, position.account, book.number, oe.REASON_MARKET_CLOSED))
-        owed = sum(steps)
+        account = x.accounts[position.account]
+        for cost in cancel_all(x, account.number, book.number, oe.REASON_MARKET_CLOSED):
+            more = any(order.instrument == book.number for order in account.orders)
+            if position is holders[-1] and not more:
+                return cost
+            yield cost
+    return 0
 
 
-def resolution(x: "Exchange", numbers: list[int], event: Event | None) -> Iterator[int]:
+def resolution(x: "Exchange", numbers: list[int], event: Event | None) -> Steps:
     """Orders go, those who owe pay, those who are owed are paid, positions are forgotten."""
     for number in numbers:
         yield 1

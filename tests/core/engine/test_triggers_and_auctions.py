@@ -5,7 +5,7 @@
 
 import pytest
 
-from tests.core.engine.table import play
+from tests.core.engine.table import Table, play
 
 pytestmark = pytest.mark.timeout(900)  # The first one compiles the engine.
 
@@ -216,3 +216,15 @@ def test_reduce_only_holds_in_the_auction() -> None:
                                             | b3 canceled: ReduceOnlyExceeded
                                             | perp open, 5 @ 99
     """)
+
+
+def test_stops_left_over_on_several_instruments_all_follow() -> None:
+    table = Table()
+    for book in ("perp", "kilo"):
+        for number in range(70):
+            said = table.say(f"bob {book}{number} buy 1 @ 90 stop 103 in {book} by index")
+            assert said == [f"{book}{number} new, waits"]
+    said = [event for line in ("index 103", "wait 1", "wait 1") for event in table.say(line)]
+    table.engine.close()
+    triggered = [event for event in said if event.endswith("triggered")]
+    assert len(set(triggered)) == len(triggered) == 140
