@@ -43,6 +43,7 @@ class Maker:
         self._observer = observer
         self._account = observer.account(name)
         self._spread = spread
+        self._dice = random.Random(session)
         self._sent: dict[int, int] = {}
         self._standing: dict[int, tuple[int | None, ...]] = {}
         self._client = BinaryClient(
@@ -98,7 +99,8 @@ class Maker:
             size, half = PREDICTION_SIZE, max(tick, ONE // 100)
         else:
             size = SIZES[asset.name] if asset is not None else ONE
-            half = max(tick, mark * self._spread // MILLIONTHS)
+            wide = self._spread + self._dice.randrange(20)  # A quote that moves is one that works.
+            half = max(tick, mark * wide // MILLIONTHS)
         bid = (mark - half) // tick * tick
         offer = -(-(mark + half) // tick) * tick
         predicts = instrument.kind >= oe.INSTRUMENT_KIND_OUTCOME

@@ -2,6 +2,7 @@
 
     desk-north  sells a price prediction, then hedges it with the perpetual: its requirement falls
     both desks  profit and loss settles into USDC after 10 s; who won spends it
+    desk-south  buys a market that ends soon, fully paid
     desk-south  buys more bitcoin than it has USDC: the balance goes below zero and borrows
     the core    is killed with SIGKILL and comes back; trading goes on
     a market    on the price of bitcoin ends, resolves by itself and pays
@@ -60,6 +61,7 @@ class Story:
         begin = time.monotonic()
         scenes: tuple[tuple[float, Callable[[], Awaitable[None]]], ...] = (
             (0.05, self.hedge),
+            (0.15, self.bet),
             (0.30, self.spend_profit),
             (0.45, self.borrow),
             (0.55, self.kill_the_core),
@@ -96,6 +98,12 @@ class Story:
         before, after = bare["initialMargin"], hedged["initialMargin"]
         fact.held = sold in ("2", "4") and bought in ("2", "4") and after < before
         fact.detail = f"{usdc(bare)} USDC alone, {usdc(hedged)} with 0.5 {HEDGE}"
+
+    async def bet(self) -> None:
+        """Buy the market that ends soon."""
+        await self.south.fill(SOON, "1", "5000")
+        held = self.observer.position(self.south.account, self.observer.instrument(SOON))
+        self.say(f"desk-south bought {held // ONE:,} {SOON}, fully paid")
 
     async def spend_profit(self) -> None:
         """Wait for a settlement that paid a desk, and spend what it paid."""
@@ -168,10 +176,9 @@ class Story:
         while time.monotonic() < deadline:
             found = [r for r in self.observer.resolved if r["instrument"] == number]
             paid = [p for p in self.observer.payouts if p["instrument"] == number]
-            if found and (paid or not self._holders(number)):
+            if found and paid and not self._holders(number):
                 total = sum(p["amount"] for p in paid if p["amount"] > 0)
-                balanced = sum(p["amount"] for p in paid) == 0
-                fact.held = balanced
+                fact.held = sum(p["amount"] for p in paid) == 0
                 fact.detail = (f"{SOON} pays {found[0]['payout'] / ONE:.2f}; "
                                f"{total / USDC:,.2f} USDC to {len(paid)} holders")
                 self.say(fact.detail)
