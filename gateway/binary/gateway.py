@@ -409,16 +409,33 @@ class BinaryGateway:
         self._row.position = int(self._g["position"])
 
     def _step(self, connection: Connection) -> int:
-        """Work on a retransmission; once all of it was found, send it in one piece."""
+        """Work on a retransmission; once all of it was found, send it as the client reads."""
         job = connection.retransmission
         assert job is not None, "Invariant: who is on the list has a retransmission."
-        try:
-            if not job.step():
+        if not job.message:
+            try:
+                if not job.step():
+                    return 1
+            except EventsLost as error:
+                self._log.warning("retransmission", session=job.session, error=str(error))
+                self._retransmit_failed(connection, job.request_timestamp)
                 return 1
-        except EventsLost as error:
-            self._log.warning("retransmission", session=job.session, error=str(error))
-            self._retransmit_failed(connection, job.request_timestamp)
-            return 1
+            job.message = memoryview(self._retransmission(job))
+        # It may be larger than the send buffer, of which live events keep a half for themselves.
+        c = self._g["connections"][connection.slot]
+        capacity, waiting = int(c["send_capacity"]), int(c["filled"] - c["sent"])
+        room = capacity // 2 - waiting
+        taken = job.take(room, room if waiting else capacity)
+        if not taken:
+            return 0
+        self._sockets.put(connection.slot, taken)
+        if not job.message:
+            self._retransmit_over(connection)
+        self._flush()
+        return 1
+
+    def _retransmission(self, job: Retransmission) -> bytes:
+        """The events that were found, between what announces them and what ends them."""
         head = {
             "requestTimestamp": job.request_timestamp,
             "nextSeqNo": job.first,
@@ -431,10 +448,4 @@ class BinaryGateway:
             "lapsed": 0,
         }
         begin, end = framed(encode("Retransmission", head)), framed(encode("Sequence", tail))
-        # Without room now it is sent later: a client that reads makes some.
-        if self._sockets.room(connection.slot) < len(begin) + len(job.frames) + len(end):
-            return 0
-        self._sockets.put(connection.slot, begin + bytes(job.frames) + end)
-        self._retransmit_over(connection)
-        self._flush()
-        return 1
+        return begin + bytes(job.frames) + end

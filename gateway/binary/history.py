@@ -4,7 +4,7 @@ A retransmission starts at the mark before its first number (gateway/binary/conn
 reads forward in slices, so that a request for events long past never holds up anybody else.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,8 @@ def locate(session: Any, marks: Any, first: int) -> int | None:
 class Retransmission:
     """One request being answered: events `first` to `first + count − 1` of a session.
 
-    After `step` gave True, `frames` are the framed events, all of them, in order.
+    After `step` gave True, `frames` are the framed events, all of them, in order. What is then to
+    be sent around them is put into `message`, and `take` gives it away as there is room.
     """
 
     stream: EventStream
@@ -46,6 +47,7 @@ class Retransmission:
     end: int  # of the stream that was dealt out when the request came
     wanted: Any = None
     out: Any = None
+    message: memoryview = field(default_factory=lambda: memoryview(b""))
 
     def __post_init__(self) -> None:
         self.wanted = np.array([self.first, self.first + self.count, 0], np.int64)
@@ -71,6 +73,20 @@ class Retransmission:
             if used == 0:
                 self._grow(len(data))
         return True
+
+    def take(self, room: int, first: int) -> bytes:
+        """Whole frames from the beginning of `message`; they leave it.
+
+        As many as fit into `room` bytes, but the first may have `first` bytes.
+        """
+        end = 0
+        while end < len(self.message):
+            length = int.from_bytes(self.message[end : end + 4], "big")
+            if end + length > (room if end else first):
+                break
+            end += length
+        taken, self.message = self.message[:end], self.message[end:]
+        return bytes(taken)
 
     def _grow(self, size: int) -> None:
         """More room: the frames so far and those that `size` bytes of stream can hold."""
