@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
 
@@ -61,10 +61,11 @@ SECOND_KILL = 0.25  # how often another process dies before the first is back
 
 
 class Campaign:
-    """One exchange, its parties, and the kills."""
+    """One exchange, its parties, and the trouble they are in. `venue` is the configuration."""
 
     def __init__(
-        self, directory: Path, *, seed: int, policy: str, rate: float, say: Callable[[str], None]
+        self, directory: Path, *, seed: int, policy: str, rate: float, say: Callable[[str], None],
+        venue: str = CONFIG,
     ) -> None:
         self.random = Random(seed)
         self.policy = policy
@@ -73,7 +74,7 @@ class Campaign:
         self.data = directory / "data"
         self.instance = f"kills-{uuid.uuid4().hex[:8]}"
         config = directory / "venue.toml"
-        config.write_text(CONFIG)
+        config.write_text(venue)
         self.limits = Limits()
         self.exchange = Exchange(
             ["--config", str(config), "--instance", self.instance, "--data", str(self.data),
@@ -88,13 +89,13 @@ class Campaign:
 
     # ---- while it runs -------------------------------------------------------------------------
 
-    def run(self, kills: int, spread: float) -> list[str]:
-        """The whole campaign; what did not hold."""
+    def run(self, trouble: Callable[[], Awaitable[None]]) -> list[str]:
+        """The whole campaign, `trouble` in the middle of the load; what did not hold."""
         self.exchange.start(sys.stderr)
         try:
             for name in TARGETS:
                 self.exchange.wait_running(name, seconds=BACK_SECONDS)
-            asyncio.run(self._trade(kills, spread))
+            asyncio.run(self._trade(trouble))
             code = self.exchange.stop()
             if code != 0:
                 self.faults.append(f"it stopped with exit code {code}")
@@ -109,19 +110,23 @@ class Campaign:
             memory.unlink_all(self.instance)
         return self.faults + self._judge()
 
-    async def _trade(self, kills: int, spread: float) -> None:
+    async def kills(self, kills: int, spread: float) -> None:
+        """Trouble: so many processes die, up to `spread` seconds apart."""
+        done = 0
+        while done < kills:
+            done += await self._kill(done + 1, kills - done)
+            await asyncio.sleep(self.random.uniform(0.0, spread))
+
+    async def _trade(self, trouble: Callable[[], Awaitable[None]]) -> None:
         self.parties = self._make_parties()
         tasks = [asyncio.create_task(party.run()) for party in self.parties]
         for party in self.parties:
             await asyncio.wait_for(party.began.wait(), BACK_SECONDS)
         await asyncio.sleep(1.0)
-        done = 0
-        while done < kills:
-            done += await self._kill(done + 1, kills - done)
-            await asyncio.sleep(self.random.uniform(0.0, spread))
-            for task in tasks:
-                if task.done():
-                    task.result()
+        await trouble()
+        for task in tasks:
+            if task.done():
+                task.result()
         await self._quiet()
         for party in self.parties:
             party.over = True
@@ -242,7 +247,7 @@ def main() -> int:
             directory, seed=given.seed, policy=given.policy, rate=given.rate,
             say=lambda line: print(line, flush=True),
         )
-        faults = campaign.run(given.kills, given.spread)
+        faults = campaign.run(lambda: campaign.kills(given.kills, given.spread))
     for fault in faults:
         print(f"FAULT: {fault}")
     print("it did not hold" if faults else "everything held")

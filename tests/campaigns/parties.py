@@ -96,6 +96,8 @@ class Party(ABC):
         """Trade until told otherwise; stay connected until it is over."""
         while not self.over:
             await asyncio.sleep(self.random.expovariate(self.rate))
+            if self.over:
+                break
             if not self.connected:
                 try:
                     await asyncio.wait_for(self.connect(), CONNECT_SECONDS)
