@@ -403,6 +403,7 @@ class Session(Outbox):
             self._logon = judged
             self.heartbeat = judged.heartbeat * SECOND
             self.state = State.OPENING
+            self._deadline = now + int(self._admission.logon_seconds * SECOND)
             self._queue.clear()
             self._queue_bytes = self._gap_asked = 0
             self._served.clear()
@@ -420,7 +421,9 @@ class Session(Outbox):
             if now > self._deadline:
                 self._end("no Logon in time")
         elif self.state == State.LEAVING:
-            if now > self._deadline:
+            if not self._deadline:
+                self._deadline = now + LEAVE_SECONDS * SECOND
+            elif now > self._deadline:
                 self._end(self.reason)
         elif self.state == State.ACTIVE:
             self._watch(now)
@@ -459,8 +462,7 @@ class Session(Outbox):
     def _stop(self) -> None:
         self.state = State.LEAVING
         self._fields["flags"] = int(self._fields["flags"]) & ~FLAG_READY
-        heard = int(self._fields["last_heard"])
-        self._deadline = max(self._deadline, heard) + LEAVE_SECONDS * SECOND
+        self._deadline = 0  # the next tick sets it
 
     def _end(self, reason: str) -> None:
         if self.state != State.CLOSED:

@@ -262,3 +262,18 @@ def test_31_numbers_come_from_the_core(desk: Desk, stage: Stage) -> None:
     desk.quiet(0.3)
     stage.aid.paused = False
     desk.expect("0", _34=2, _112="wait")
+
+
+def test_a_reset_late_in_the_session_has_all_the_patience_of_a_logon(stage: Stage) -> None:
+    """The core takes its time over a reset that comes long after the Logon."""
+    desk = stage.connect()
+    desk.logon("141=Y")
+    time.sleep(1.7)  # more than `logon_seconds` of the stage
+    stage.aid.paused = True
+    desk.number = 1
+    desk.send("A", "98=0|108=30|141=Y")
+    desk.quiet(0.3)
+    stage.aid.paused = False
+    desk.expect("A", _34=1, _141="Y")
+    desk.send("1", "112=on")
+    desk.expect("0", _34=2, _112="on")
