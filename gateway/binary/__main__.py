@@ -19,18 +19,9 @@ from gateway.binary.connections import MARKS_MAX, new_gateway
 from gateway.binary.gateway import BinaryGateway
 from gateway.binary.sockets import Sockets
 from gateway.binary.warm import compile_all
+from gateway.listener import SocketBell
 
 NAME = "binary"
-
-
-class SocketBell(Doorbell):
-    """A doorbell that also wakes its owner when a socket is ready."""
-
-    sockets: Sockets
-
-    def wait(self, timeout_seconds: float) -> bool:
-        """Sleep until a byte comes, a socket is ready, or the time is over."""
-        return self.sockets.wait(timeout_seconds)
 
 
 class CoreBell:

@@ -19,12 +19,13 @@ from gateway.binary.connections import (
     ConnectionState,
 )
 from gateway.binary.turn import READY_BYTES
+from gateway.listener import Listener
 
 LISTENER = -2
 SPARE = 256  # room behind a full send buffer for the Terminate that says so
 
 
-class Sockets:
+class Sockets(Listener):
     """All sockets of the gateway; `port` is where it listens.
 
     Raises OSError if the address cannot be bound.
@@ -33,6 +34,7 @@ class Sockets:
     def __init__(
         self, memory: Any, host: str, port: int, connections_max: int, send_bytes: int
     ) -> None:
+        super().__init__(host, port)
         self._g = memory[0]
         self._connections_max = min(connections_max, CONNECTIONS_MAX)
         self._send_bytes = send_bytes
@@ -40,34 +42,14 @@ class Sockets:
         self._buffers: dict[int, tuple[Any, Any]] = {}
         self.scratch = np.zeros(SCRATCH_SIZE, np.uint8)
         self._ready = np.zeros(READY_BYTES, np.uint8)
-        self._epoll = select.epoll()
         self._g["scratch"] = self.scratch.ctypes.data
         self._g["ready_events"] = self._ready.ctypes.data
         self._g["epoll"] = self._epoll.fileno()
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._listener.bind((host, port))
-            self._listener.listen(128)
-        except OSError:
-            self._listener.close()
-            raise
-        self._listener.setblocking(False)
-        self.port: int = self._listener.getsockname()[1]
-        self._register(self._listener.fileno(), LISTENER)
+        self._g["slots"][self._listener.fileno()] = LISTENER
 
     def _register(self, descriptor: int, slot: int) -> None:
         self._g["slots"][descriptor] = slot
         self._epoll.register(descriptor, select.EPOLLIN)
-
-    def wake_on(self, descriptor: int) -> None:
-        """Let `wait` end when this descriptor has something to read, too."""
-        self._epoll.register(descriptor, select.EPOLLIN)
-
-    def wait(self, seconds: float) -> bool:
-        """Sleep until something is ready or the time is over; whether there was something."""
-        return bool(self._epoll.poll(seconds, 1))
 
     def accept(self) -> list[tuple[int, str]]:
         """Accept whoever waits; (slot, address of the peer) of each who found room."""

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from core.agent import run_agent
-from core.doorbell import Doorbell
 from core.idle import Adaptive, Spin
 from core.journal.archive import EventArchive
 from core.link import released
@@ -20,22 +19,13 @@ from gateway.feed.feed import FeedGateway
 from gateway.feed.layout import new_feed
 from gateway.feed.receivers import Receivers
 from gateway.feed.warm import compile_all
+from gateway.listener import SocketBell
 
 NAME = "feed"
 STREAM_KIND = "feed.stream"
 
 
-class ReceiverBell(Doorbell):
-    """A doorbell that also wakes its owner when a socket is ready."""
-
-    receivers: Receivers
-
-    def wait(self, timeout_seconds: float) -> bool:
-        """Sleep until a byte comes, a socket is ready, or the time is over."""
-        return self.receivers.wait(timeout_seconds)
-
-
-def build(process: Process) -> tuple[FeedGateway, ReceiverBell, StatusRow, int]:
+def build(process: Process) -> tuple[FeedGateway, SocketBell, StatusRow, int]:
     """Everything attached and caught up: the agent, its doorbell, its row, the TCP port.
 
     Raises Refused if the port is taken.
@@ -72,8 +62,8 @@ def build(process: Process) -> tuple[FeedGateway, ReceiverBell, StatusRow, int]:
     )
     gateway.keep(log, sent, status, numbers)
     gateway.catch_up()
-    bell = ReceiverBell(options.rundir, NAME)
-    bell.receivers = receivers
+    bell = SocketBell(options.rundir, NAME)
+    bell.sockets = receivers
     receivers.wake_on(bell.fileno())
     return gateway, bell, row, receivers.port
 

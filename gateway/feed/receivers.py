@@ -16,6 +16,7 @@ from gateway.binary.frames import ENCODING, SOFH, SOFH_SIZE, framed
 from gateway.feed import layout
 from gateway.feed.messages import CODEC
 from gateway.feed.packets import find_packet, packet_size, stream_address
+from gateway.listener import Listener
 from sbe.errors import DecodeError
 from sbe.generated import market_data as md
 from sbe.raw import copy
@@ -26,7 +27,7 @@ PACKETS_AGAIN_MAX = 2048  # of one request
 SEND_BUFFER = 1 << 22
 
 
-class Receivers:
+class Receivers(Listener):
     """All sockets; `port` is where TCP receivers connect. Raises OSError."""
 
     def __init__(
@@ -37,35 +38,15 @@ class Receivers:
         self._numbers: dict[int, int] = {}  # descriptor → receiver
         self._received: dict[int, bytearray] = {}
         self._again: dict[int, Any] = {}
-        self._epoll = select.epoll()
         self._datagrams = _datagram_socket(*datagrams) if datagrams else None
         if self._datagrams is not None:
             self._f["datagrams"] = self._datagrams.fileno()
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._listener.bind((host, port))
-            self._listener.listen(128)
-        except OSError:
-            self._listener.close()
-            raise
-        self._listener.setblocking(False)
-        self.port: int = self._listener.getsockname()[1]
-        self._epoll.register(self._listener.fileno(), select.EPOLLIN)
+        super().__init__(host, port)
 
     @property
     def count(self) -> int:
         """How many are connected."""
         return len(self._sockets)
-
-    def wake_on(self, descriptor: int) -> None:
-        """Let `wait` end when this descriptor has something to read, too."""
-        self._epoll.register(descriptor, select.EPOLLIN)
-
-    def wait(self, seconds: float) -> bool:
-        """Sleep until something is ready or the time is over; whether there was something."""
-        return bool(self._epoll.poll(seconds, 1))
 
     def poll(self) -> int:
         """Accept who waits and read what was asked; how much there was."""
