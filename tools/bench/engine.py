@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.atomics import clock_monotonic_ns
-from core.config import Configuration, Limits
+from core.config import Configuration
 from core.engine.run import bind_events
 from core.events import log_archived, log_published
 from core.jit import compile_lock, jit
@@ -258,8 +258,7 @@ def measure(
 ) -> dict[str, Any]:
     """Measure matching alone and the whole core; see above. `samples` are arrays of ns."""
     configuration = Configuration()
-    limits = Limits(orders_max=1 << 18)
-    configuration = _with(configuration, limits)
+    configuration = _with(configuration)
     paced_count = int(rate * seconds)
     frames = encode_workload(operations + paced_count, BOOKS, seed)
     with tempfile.TemporaryDirectory(prefix="onebook-bench-", dir="/var/tmp") as made:
@@ -293,9 +292,9 @@ def measure(
     }
 
 
-def _with(configuration: Configuration, limits: Limits) -> Configuration:
-    """The configuration with other limits, and acknowledged without waiting for the disk."""
+def _with(configuration: Configuration) -> Configuration:
+    """The configuration, acknowledged without waiting for the disk."""
     import msgspec
 
     exchange = msgspec.structs.replace(configuration.exchange, policy="async", idle="spin")
-    return msgspec.structs.replace(configuration, limits=limits, exchange=exchange)
+    return msgspec.structs.replace(configuration, exchange=exchange)

@@ -174,7 +174,7 @@ def _time(call: Any, *arguments: Any) -> tuple[int, int]:
 def measure_matching(books: int, operations: int, repeats: int, seed: int) -> dict[str, Any]:
     """Median over the repeats, processor ns an operation, the baseline timed between them."""
     columns = workload(operations, books, seed)
-    limits = Limits(orders_max=1 << 18)
+    limits = Limits()
     names = ("kind", "book", "side", "tick", "lots", "target")
     own: list[float] = []
     bare: list[float] = []

@@ -25,6 +25,7 @@ from tools.replay.rows import ReplayError, Row, finest, read_rows, scaled
 
 EXIT_FAILED = 1
 PROGRESS_ROWS = 100_000
+ORDERS_MAX = (1 << 17, 1 << 22)
 
 
 def replay(
@@ -76,10 +77,9 @@ class _Run:
         self._rows = rows
         self._price_decimals = finest(row.price for row in rows)
         self._quantity_decimals = finest(row.quantity for row in rows)
-        orders_max = max(1 << 10, 1 << (len(rows) + 1).bit_length())
-        self._book = ReplayBook(
-            self._price_decimals, self._quantity_decimals, min(orders_max, 1 << 22)
-        )
+        # Few sizes, the usual one first: each is a layout of its own, compiled once.
+        orders_max = next(size for size in ORDERS_MAX if size > len(rows) or size == ORDERS_MAX[-1])
+        self._book = ReplayBook(self._price_decimals, self._quantity_decimals, orders_max)
         self._levels = np.zeros((levels, 2, 3), np.int64)
         self._by_name: dict[str, _Live] = {}
         self._by_number: dict[int, _Live] = {}
