@@ -87,7 +87,8 @@ def test_states_raise_the_version_and_prices_do_not(reference: ReferenceData) ->
 
 def test_a_definition_repeated_keeps_what_was_learned(reference: ReferenceData) -> None:
     reference.apply(*body("AccountStateChanged", account=100, state=3))
-    reference.apply(*body("AccountRegistered", account=100, owner=100, name="acme.main", autoLend=1))
+    reference.apply(*body("AccountRegistered", account=100, owner=100,
+                          name="acme.main", autoLend=1))
     reference.apply(*body(
         "EventRegistered", event=4, kind=2, outcomes=2, rulesHash=bytes(32), title="Who wins?"))
     assert reference.accounts[100].state == 3
