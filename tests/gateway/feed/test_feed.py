@@ -199,3 +199,24 @@ def test_every_channel_beats(venue):
     venue.settle(2.2)
     beating = {int.from_bytes(p[:2], "little") for p in reader.packets()}
     assert set(layout.CHANNELS) == beating
+
+
+def test_a_receiver_that_reads_late_misses_nothing(make, monkeypatch):
+    monkeypatch.setattr("gateway.feed.receivers.SEND_BUFFER", 1 << 14)
+    venue = make(snapshot_seconds=0.05)
+    reader, seen = Reader(venue), []
+    reader.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    while not venue.feed._f["receivers"][0]["blocked"]:
+        venue.feed._next_snapshot = venue.feed._next_timer = 0
+        venue.step()
+    end = time.monotonic() + 20
+    while venue.feed._f["receivers"][0]["position"] < venue.feed._f["end"]:
+        venue.step()
+        seen += reader.packets()
+        assert time.monotonic() < end
+    numbers = {}
+    for packet in seen:
+        numbers.setdefault(packet[:2], []).append(int.from_bytes(packet[4:8], "little"))
+    for channel in numbers.values():
+        assert channel == list(range(channel[0], channel[0] + len(channel)))
+    assert not venue.feed._f["receivers"][0]["blocked"]
