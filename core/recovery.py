@@ -23,10 +23,11 @@ from core.engine.run import bind_events
 from core.journal.disk import Disk, RealDisk
 from core.journal.reader import Follower
 from core.memory import Segment
+from core.records import LAYOUT_VERSION
 from core.ring import ring_address, ring_consumed, ring_readable
 from core.sequencer import COMMAND_EVENTS_MAX, event_memory, replay_commands
 from core.snapshot import newest
-from core.state import LAYOUT_VERSION, Limits, durable_size, new_state, state_dtype
+from core.state import Limits, durable_size, new_state, state_dtype
 from sbe.raw import load_i32, load_i64
 
 EVENTS_A_STEP = 2 << 20

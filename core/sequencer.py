@@ -17,11 +17,17 @@ A command is taken only when its worst case fits: its own frame in `sequenced`, 
 COMMAND_EVENTS_MAX bytes in the event log.
 """
 
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
 from core.atomics import clock_realtime_ns, fence_release, store_release
 from core.engine.run import apply
 from core.events import log_publish, log_room
 from core.jit import jit
 from core.memory import HEADER_SIZE
+from core.records import PRODUCERS
 from core.ring import (
     frame_valid,
     ring_address,
@@ -31,7 +37,6 @@ from core.ring import (
     ring_readable,
     ring_release,
 )
-from core.state import PRODUCERS
 from core.wake import ring_bells
 from core.words import CAPACITY, CLAIM_STEP_MAX, CLAIMED, PENDING
 from sbe.generated.control import write_tick_header
@@ -46,7 +51,10 @@ _TIME_AT = 24
 
 
 @jit
-def sequence_commands(state, rings, sequenced, log, bells, published):
+def sequence_commands(
+    state: NDArray[Any], rings: NDArray[np.int64], sequenced: int, log: int,
+    bells: NDArray[np.int64], published: int,
+) -> int:
     """Take what the producers have sent, up to _TURN commands each; how many there were.
 
     rings: int64[PRODUCERS], addresses of the producers' rings, 0 where there is none.
@@ -70,11 +78,12 @@ def sequence_commands(state, rings, sequenced, log, bells, published):
         if rings[producer] != 0:
             ring_release(rings[producer], s.work.consumed[producer])
     ring_bells(bells)
-    return s.sequence - first
+    taken: int = s.sequence - first
+    return taken
 
 
 @jit
-def _take_turn(s, ring, producer, sequenced, log):
+def _take_turn(s: Any, ring: int, producer: int, sequenced: int, log: int) -> None:
     """Stamp and apply up to _TURN commands of one producer; notes how far its ring is done."""
     position = ring_consumed(ring)
     readable = ring_readable(ring)
@@ -98,7 +107,7 @@ def _take_turn(s, ring, producer, sequenced, log):
 
 
 @jit
-def _room_for(s, length, sequenced, log):
+def _room_for(s: Any, length: int, sequenced: int, log: int) -> int:
     """The address for a command of this length in `sequenced`, 0 while there is no room."""
     store_i64(log + PENDING, s.event_position)
     if log_room(log) < COMMAND_EVENTS_MAX:
@@ -112,7 +121,7 @@ def _room_for(s, length, sequenced, log):
 
 
 @jit
-def _stamp_and_apply(s, frame):
+def _stamp_and_apply(s: Any, frame: int) -> None:
     """Give a command its sequence and a time that never falls, and let it happen."""
     store_i64(frame + _SEQUENCE_AT, s.sequence + 1)
     store_i64(frame + _TIME_AT, max(s.time, clock_realtime_ns()))
@@ -120,17 +129,17 @@ def _stamp_and_apply(s, frame):
 
 
 @jit
-def _time_presses(s):
+def _time_presses(s: Any) -> bool:
     """Whether something waits for nothing but a command to follow."""
     if s.jobs != 0 or s.trigger_pending != 0 or s.auction_pending != 0:
         return True
     now = clock_realtime_ns()
     due = s.expiries > 0 and s.expiry[1].time <= now
-    return due or 0 < s.next_timer <= now
+    return bool(due or 0 < s.next_timer <= now)
 
 
 @jit
-def _tick(s, sequenced, log):
+def _tick(s: Any, sequenced: int, log: int) -> None:
     """The sequencer's own command: time has passed."""
     frame = _room_for(s, _TICK_LENGTH, sequenced, log)
     if frame == 0:
@@ -142,7 +151,7 @@ def _tick(s, sequenced, log):
 
 
 @jit
-def replay_commands(state, address, end, events_max):
+def replay_commands(state: NDArray[Any], address: int, end: int, events_max: int) -> int:
     """Apply stamped frames from one address on, until `end` or so many bytes of events.
 
     Returns the address behind the last command applied. The caller has bound the events to memory

@@ -9,7 +9,7 @@ import sbe.generated.order_entry as oe
 from core.engine.emit import event_begin
 from core.engine.money import multiply_divide, multiply_divide_up
 from core.jit import jit
-from core.state import FIRST_CLIENT, HOUSE_ACCOUNTS, POOL
+from core.records import FIRST_CLIENT, HOUSE_ACCOUNTS, POOL
 
 INDEX_ONE = 1_000_000_000_000  # 1e-12
 

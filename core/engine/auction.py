@@ -22,7 +22,7 @@ from core.engine.orders import cancel_order, close_order
 from core.engine.price_levels import level_of, next_above, page_of
 from core.engine.units import value_of
 from core.jit import jit
-from core.state import DONE, REDUCE_ONLY
+from core.records import DONE, REDUCE_ONLY
 
 
 @jit

@@ -7,12 +7,14 @@ A level's quantity is what the book shows; what icebergs hide stands in their or
 Sides are indices here: 0 buy, 1 sell.
 """
 
+from typing import Any
+
 from core.engine.price_levels import add_level, highest, lowest, remove_level
 from core.jit import jit
 
 
 @jit
-def enqueue(s, book, slot):
+def enqueue(s: Any, book: Any, slot: int) -> bool:
     """Put an order at the back of its price; False, and nothing changed, when no level is left."""
     order = s.orders[slot]
     side = order.side - 1
@@ -39,7 +41,7 @@ def enqueue(s, book, slot):
 
 
 @jit
-def dequeue(s, book, slot):
+def dequeue(s: Any, book: Any, slot: int) -> None:
     """Take an order out of its queue; an emptied level goes, and the best price moves."""
     order = s.orders[slot]
     number = order.level
@@ -68,7 +70,7 @@ def dequeue(s, book, slot):
 
 
 @jit
-def reduce_visible(s, slot, lots):
+def reduce_visible(s: Any, slot: int, lots: int) -> None:
     """Show less of an order without moving it in its queue."""
     order = s.orders[slot]
     order.visible -= lots
@@ -76,7 +78,7 @@ def reduce_visible(s, slot, lots):
 
 
 @jit
-def crosses(book, side, tick):
+def crosses(book: Any, side: int, tick: int) -> bool:
     """Whether an order of this side at this tick would trade against the other side's best."""
     best = book.best[1 - side]
     if best == 0:

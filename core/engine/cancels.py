@@ -7,7 +7,7 @@ from core.engine.emit import cancel_reject, echo_size, event_begin, put_echo, re
 from core.engine.order_terms import account_of, judge_account, keep_echo
 from core.engine.orders import cancel_order, find_order, is_open
 from core.jit import jit
-from core.state import QUOTE, SURVIVES_DISCONNECT
+from core.records import QUOTE, SURVIVES_DISCONNECT
 
 _CANCEL = 1  # FIX CxlRejResponseTo
 

@@ -32,7 +32,7 @@ from core.engine.margin.linear import (
 )
 from core.engine.positions import find_position
 from core.jit import jit
-from core.state import CLEARING, FIRST_CLIENT, RESTING, STOPPED
+from core.records import CLEARING, FIRST_CLIENT, RESTING, STOPPED
 
 
 @jit

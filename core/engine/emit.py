@@ -10,13 +10,7 @@ journal. One report tells all about an order: `report` fills it from the order's
 import sbe.generated.order_entry as oe
 from core.engine.units import value_of
 from core.jit import jit
-from core.state import (
-    ECHO_MAX,
-    NO_TERMS,
-    QUOTE,
-    RESTING,
-    STOPPED,
-)
+from core.records import ECHO_MAX, NO_TERMS, QUOTE, RESTING, STOPPED
 from sbe.raw import copy, fill, load_u8, store_i32, store_i64, store_u8
 
 FRAME_HEADER = 16

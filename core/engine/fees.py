@@ -5,7 +5,7 @@ import sbe.generated.order_entry as oe
 from core.engine.emit import event_begin
 from core.engine.money import MILLION, share_down, share_up
 from core.jit import jit
-from core.state import FEE_TIERS
+from core.records import FEE_TIERS
 
 _FEE_LIMIT = MILLION // 2
 

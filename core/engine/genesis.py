@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from core.state import FEES, HOUSE_ACCOUNTS, HOUSE_OWNER, LAYOUT_VERSION
+from core.records import FEES, HOUSE_ACCOUNTS, HOUSE_OWNER, LAYOUT_VERSION
 
 NAMES = {1: "fees", 2: "insurance", 3: "clearing", 4: "pool", 5: "withdrawals", 6: "rounding"}
 

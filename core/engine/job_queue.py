@@ -6,7 +6,7 @@ is part of the state, so a replay slices it the same way.
 """
 
 from core.jit import jit
-from core.state import JOBS_MAX
+from core.records import JOBS_MAX
 
 JOB_SETTLEMENT = 1
 JOB_FUNDING = 2

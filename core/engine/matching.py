@@ -5,6 +5,8 @@
                        └── until nothing crosses or is left ◄─────┘
 """
 
+from typing import Any
+
 import sbe.generated.order_entry as oe
 from core.engine.book import crosses, dequeue, enqueue, reduce_visible
 from core.engine.emit import add_report_flag, report, report_trade
@@ -16,7 +18,7 @@ from core.engine.protection import protection_fill
 from core.engine.trades import account_fill
 from core.engine.units import value_of
 from core.jit import jit
-from core.state import DONE, QUOTE, REDUCE_ONLY, RESTING
+from core.records import DONE, QUOTE, REDUCE_ONLY, RESTING
 
 # Trades one command may cause, its stops' included: no command outgrows the event log. A sweep that
 # comes so far ends there and its rest is cancelled.
@@ -24,7 +26,7 @@ FILLS_MAX = 2048
 
 
 @jit
-def first_in_line(s, book, side):
+def first_in_line(s: Any, book: Any, side: int) -> int:
     """The order that trades first on a side (0 buy, 1 sell); the side must not be empty."""
     number = level_of(s, book.root[side], book.depth, book.best[side] - 1)
     return s.pages[number >> 6].level[number & 63].first

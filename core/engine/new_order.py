@@ -16,7 +16,7 @@ from core.engine.orders import close_order, end_order, give_back_slot, open_orde
 from core.engine.positions import position_of
 from core.engine.stops import add_stop, remove_stop, triggered_stop
 from core.jit import jit
-from core.state import DONE, POST_ONLY, REDUCE_ONLY
+from core.records import DONE, POST_ONLY, REDUCE_ONLY
 from sbe.raw import store_i64
 
 IMPACT_PARTS = 100  # A market order goes 1/100 of the best price into the book,

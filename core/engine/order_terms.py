@@ -10,7 +10,7 @@ import sbe.generated.order_entry as oe
 from core.engine.client_index import find_client_order
 from core.engine.units import lots_of, ticks_of
 from core.jit import jit
-from core.state import ECHO_MAX, NO_TERMS, POST_ONLY, QUOTE, REDUCE_ONLY, SURVIVES_DISCONNECT
+from core.records import ECHO_MAX, NO_TERMS, POST_ONLY, QUOTE, REDUCE_ONLY, SURVIVES_DISCONNECT
 from sbe.raw import copy, load_u8
 
 OPEN_ORDERS_MAX = 4096  # Of one account: a mass cancel of all must fit in the event log.

@@ -15,7 +15,7 @@ from core.engine.expiry import remove_expiry
 from core.engine.margin.door import margin_release
 from core.engine.stops import remove_stop
 from core.jit import jit
-from core.state import DONE, FREE, RESTING, STOPPED
+from core.records import DONE, FREE, RESTING, STOPPED
 
 SLOT_BITS = 24
 _SLOT_MASK = (1 << SLOT_BITS) - 1

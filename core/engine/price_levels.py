@@ -12,6 +12,8 @@ dense one. The published engines use a dense ladder (fast, but a window) or a ba
 A level's number is page × 64 + slot; 0 is none. Pages and nodes come from pools in the state.
 """
 
+from typing import Any
+
 from core.atomics import count_leading_zeros, count_trailing_zeros
 from core.jit import jit
 
@@ -28,13 +30,13 @@ def page_of(s, root, depth, tick):
 
 
 @jit
-def level_of(s, root, depth, tick):
+def level_of(s: Any, root: int, depth: int, tick: int) -> int:
     """The level of a tick that is known to have one."""
     return (page_of(s, root, depth, tick) << 6) + (tick & 63)
 
 
 @jit
-def new_node(s):
+def new_node(s: Any) -> int:
     """A node without children, 0 when the pool is empty."""
     node = s.node_free
     if node != 0:
@@ -203,7 +205,7 @@ def next_below(s, root, depth, tick):
 
 
 @jit
-def next_worse(s, root, depth, side, tick):
+def next_worse(s: Any, root: int, depth: int, side: int, tick: int) -> int:
     """The next price after `tick` on a side (0 buy: below, 1 sell: above), plus 1, or 0."""
     if side == 0:
         return next_below(s, root, depth, tick)

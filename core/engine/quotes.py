@@ -18,7 +18,7 @@ from core.engine.orders import cancel_order, give_back_slot, is_open, take_slot
 from core.engine.protection import protection_of, reset
 from core.engine.replace import change_order, reduce_order
 from core.jit import jit
-from core.state import QUOTE
+from core.records import QUOTE
 
 QUOTES_MAX = 500
 _QUOTE_SET_MASK = (1 << 30) - 1

@@ -11,7 +11,7 @@ from core.engine.emit import event_begin
 from core.engine.money import MILLION
 from core.engine.order_terms import refuse
 from core.jit import jit
-from core.state import FEE_TIERS, FIRST_CLIENT, OUTCOMES_MAX
+from core.records import FEE_TIERS, FIRST_CLIENT, OUTCOMES_MAX
 from sbe.raw import copy
 
 ASSETS_MAX = 62  # One bit each in an account's `assets_seen`.

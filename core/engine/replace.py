@@ -26,7 +26,7 @@ from core.engine.orders import find_order, is_open
 from core.engine.stops import add_stop, remove_stop
 from core.engine.units import lots_of
 from core.jit import jit
-from core.state import POST_ONLY, REDUCE_ONLY, STOPPED
+from core.records import POST_ONLY, REDUCE_ONLY, STOPPED
 
 _REPLACE = 2  # FIX CxlRejResponseTo
 # Places in work.scratch for the new terms.

@@ -21,7 +21,7 @@ from core.engine.orders import cancel_order
 from core.engine.positions import free_first_holder, is_prediction
 from core.engine.trades import enter
 from core.jit import jit
-from core.state import CLEARING
+from core.records import CLEARING
 from sbe.raw import copy
 
 EVENT_RESOLVING, EVENT_RESOLVED = 1, 2

@@ -7,6 +7,8 @@ reason, which is answered here: to an operator or sidecar by CommandResult, to a
 BusinessReject.
 """
 
+from typing import Any
+
 import numpy as np
 
 import sbe.generated.control as ct
@@ -62,7 +64,7 @@ _FIRST_REPORT = 200
 
 
 @jit
-def apply(s, frame):
+def apply(s: Any, frame: int) -> None:
     """Apply the stamped command at the address; its events are in the stream afterwards."""
     work = s.work
     work.sequence = load_i64(frame + 16)

@@ -30,7 +30,7 @@ from core.engine.settling import (
     settlement_due,
 )
 from core.jit import jit
-from core.state import CLEARING, ROUNDING
+from core.records import CLEARING, ROUNDING
 
 RATE_MAX = BILLION  # Of the notional, in one funding.
 

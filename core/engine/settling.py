@@ -15,7 +15,7 @@ from core.engine.emit import event_begin
 from core.engine.margin.door import margin_changed
 from core.engine.money import multiply_divide, multiply_divide_up
 from core.jit import jit
-from core.state import CLEARING
+from core.records import CLEARING
 
 BILLION = 1_000_000_000
 

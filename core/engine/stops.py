@@ -9,7 +9,7 @@ Triggers are indices here: 0 last, 1 mark, 2 index (the schema's TriggerType les
 
 from core.engine.price_levels import add_level, highest, level_of, lowest, new_node, remove_level
 from core.jit import jit
-from core.state import STOPPED
+from core.records import STOPPED
 
 
 @jit

@@ -15,7 +15,7 @@ from core.engine.margin.door import margin_changed
 from core.engine.money import multiply_divide
 from core.engine.settling import settle_before_trade
 from core.jit import jit
-from core.state import FEES
+from core.records import FEES
 
 
 @jit

@@ -11,7 +11,7 @@ from core.engine.money import UNITS_MAX
 from core.engine.order_terms import account_of, judge_account, refuse
 from core.engine.registry import known_asset
 from core.jit import jit
-from core.state import FIRST_CLIENT
+from core.records import FIRST_CLIENT
 
 
 @jit

@@ -18,7 +18,7 @@ from core.engine.order_terms import account_of, judge_account, refuse
 from core.engine.registry import known_asset
 from core.engine.transfers import positive
 from core.jit import jit
-from core.state import WITHDRAWALS, WITHDRAWALS_MAX
+from core.records import WITHDRAWALS, WITHDRAWALS_MAX
 
 
 @jit

@@ -12,10 +12,10 @@ from typing import Any
 import sbe.generated.order_entry as oe
 from core.link import COMMAND_HEADER, COMMAND_HEADER_SIZE
 from core.messages import decode, encode
+from core.records import RESTING as ENGINE_RESTING
+from core.records import STOPPED as ENGINE_STOPPED
 from core.recovery import Replayer, make_state
 from core.sequencer import event_memory
-from core.state import RESTING as ENGINE_RESTING
-from core.state import STOPPED as ENGINE_STOPPED
 from core.words import FRAME_ALIGNMENT
 from tests.core.engine.exchange import LIMITS, _check
 from tests.model.exchange import Command, Exchange, Said

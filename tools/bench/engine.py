@@ -28,10 +28,10 @@ from core.engine.run import bind_events
 from core.events import log_archived, log_published
 from core.jit import compile_lock, jit
 from core.memory import Segment, unlink_all
+from core.records import PRODUCERS
 from core.recovery import make_state
 from core.ring import Ring, ring_claim, ring_consumed, ring_flush, ring_readable
 from core.sequencer import event_memory, sequence_commands
-from core.state import PRODUCERS
 from core.status import StatusTable
 from core.words import CAPACITY
 from sbe.generated import order_entry as oe

@@ -18,7 +18,8 @@ from core.engine.book import crosses, dequeue, enqueue, reduce_visible
 from core.engine.matching import first_in_line
 from core.engine.price_levels import new_node
 from core.jit import jit
-from core.state import DONE, RESTING, new_state
+from core.records import DONE, RESTING
+from core.state import new_state
 
 ADD, CANCEL = 0, 1
 MIDDLE, DEVIATION, THROUGH = 2000, 25, 10

@@ -18,7 +18,7 @@ from core.engine.money import (
     value_up,
 )
 from core.jit import jit
-from core.state import ASSET
+from core.records import ASSET
 
 LARGE = st.integers(0, (1 << 62) - 1)
 RECORD = np.zeros(1, ASSET)

@@ -20,6 +20,7 @@ from core.engine.run import bind_events
 from core.link import COMMAND_HEADER, CommandLink, EventFollower
 from core.memory import HEADER_SIZE, Segment, unlink_all
 from core.producers import SIDECARS, Producer
+from core.records import FIRST_CLIENT
 from core.sidecars.books import POOL
 from core.sidecars.custody import EmbeddedCustody
 from core.sidecars.follow import Sidecar
@@ -32,7 +33,6 @@ from core.sidecars.oracle.series import Series
 from core.sidecars.oracle.sources import ONE, SECOND, SimulatedSource
 from core.sidecars.reserves.agent import Reserves
 from core.sidecars.settlement.agent import Settlement
-from core.state import FIRST_CLIENT
 from tests.core.engine.exchange import EVENT_BYTES, Exchange
 from tests.core.sidecars.stage import Stage
 from tools import verify_reserves

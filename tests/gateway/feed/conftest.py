@@ -14,7 +14,7 @@ from core.events import log_claim, log_position, log_publish
 from core.journal.archive import ArchiveWriter
 from core.memory import Segment, segment_path
 from core.process import Options
-from core.state import RESTING
+from core.records import RESTING
 from core.status import StatusTable
 from core.words import ARCHIVED, store_word
 from gateway.feed.__main__ import STREAM_KIND, build
