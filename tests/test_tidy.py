@@ -70,6 +70,13 @@ def test_files_are_short() -> None:
               if n > FILE_LINES_MAX])
 
 
+def test_every_folder_is_a_package() -> None:
+    """Without `__init__.py`, import-linter and the keys of the compiled code don't see inside."""
+    folders = {file.parent for file in sources(*PACKAGES, generated=True)}
+    complain([f"{f} has no __init__.py" for f in sorted(folders)
+              if not (TOP / f / "__init__.py").exists()])
+
+
 def test_functions_are_short() -> None:
     problems = []
     for file in ALL:
