@@ -92,12 +92,12 @@ def lossy_day(venue, rate, seed, turns):
         venue.settle(0.01)
         deliver()
         for receiver in receivers:
-            assert receiver.mismatches == []
+            assert receiver.mismatches == [], receiver.mismatches
     for receiver in receivers:
         converge(venue, receiver, deliver)
-        assert receiver.mismatches == []
-        assert books_of(receiver) == venue.truth()
-    if rate:
+        assert receiver.mismatches == [], receiver.mismatches
+        assert books_of(receiver) == venue.truth(), "another book than the engine's"
+    if rate >= 0.05:  # Below, a short day may pass without a repetition.
         assert any(receiver.repeated for receiver in receivers)
     return receivers
 
