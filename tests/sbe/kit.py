@@ -6,7 +6,6 @@ A schema's generated source is executed as a module here, so that it is exactly 
 
 import ctypes
 import math
-import os
 import struct
 import sys
 import types
@@ -104,12 +103,6 @@ class Bytes:
 
     def __bytes__(self) -> bytes:
         return self._buffer.raw[: self.length]
-
-
-def data_folder() -> Path:
-    """The shared test data: $ONEBOOK_DATA, or beside the checkout."""
-    given = os.environ.get("ONEBOOK_DATA")
-    return Path(given) if given else Path(__file__).parents[3] / "shared" / "data"
 
 
 def same(left: object, right: object) -> bool:

@@ -11,17 +11,16 @@ import pytest
 
 from sbe.codec import Codec
 from sbe.parser import load
-from tests.sbe.kit import SCHEMAS, check, data_folder
+from tests.recordings import RECORDINGS, needs
+from tests.sbe.kit import SCHEMAS, check
 
-EXAMPLES = data_folder() / "sbe" / "published_examples.jsonl"
+EXAMPLES = RECORDINGS / "sbe" / "published_examples.jsonl"
 FRAMINGS = {"sofh6-le": 6, "sofh6-be": 6}
 HEADER_NAMES = {
     "block_length": "blockLength", "template_id": "templateId", "schema_id": "schemaId",
 }  # fmt: skip
 
-pytestmark = pytest.mark.skipif(
-    not EXAMPLES.exists(), reason=f"no published examples at {EXAMPLES}; set ONEBOOK_DATA"
-)
+pytestmark = needs(EXAMPLES)
 
 
 def examples() -> list[dict[str, Any]]:

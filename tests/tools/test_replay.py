@@ -1,7 +1,6 @@
 """A recorded day of one stock through the real core equals the venue's published book."""
 
 import csv
-import os
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.recordings import RECORDINGS, needs
 from tools.commands.replay import replay
 from tools.replay.rows import ReplayError, read_rows
 
-DATA = Path(os.environ.get("ONEBOOK_DATA", Path(__file__).parents[3] / "shared" / "data"))
-RECORDING = DATA / "mbo_arl_20250717"
+RECORDING = RECORDINGS / "mbo_arl_20250717"
 LEVELS = 10
 SIDES = {"A": "S", "B": "B"}
 Record = dict[str, str]
@@ -73,7 +72,7 @@ def number(text: str) -> float:
     return float(text) if text else 0.0
 
 
-@pytest.mark.skipif(not RECORDING.is_dir(), reason=f"needs the recording in {RECORDING}")
+@needs(RECORDING)
 def test_the_book_of_a_recorded_day_is_the_published_one(tmp_path: Path) -> None:
     rows = convert(read(RECORDING / "mbo.csv"))
     orders = write(tmp_path / "orders.csv", [fields for _, fields in rows])

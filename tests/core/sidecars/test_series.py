@@ -2,11 +2,9 @@
 
 import csv
 import gzip
-import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -14,9 +12,9 @@ from core.sidecars.oracle.series import Series
 from core.sidecars.oracle.sources import ONE, SECOND
 from tests.core.sidecars.stage import Stage
 from tests.core.sidecars.test_oracle import Scene, of
+from tests.recordings import RECORDINGS, needs
 
-DATA = Path(os.environ.get("ONEBOOK_DATA", Path(__file__).parents[4] / "shared" / "data"))
-RECORDED = DATA / "polymarket_updown"
+RECORDED = RECORDINGS / "polymarket_updown"
 MINUTE = 60 * SECOND
 FIVE = Series("BTC", 5 * MINUTE, 30 * SECOND, ONE // 100, ONE, 255)
 
@@ -76,7 +74,7 @@ def _outcomes() -> Iterator[tuple[int, float]]:
             yield int(row["slug"].rpartition("-")[2]), float(row["yes_price"])
 
 
-@pytest.mark.skipif(not RECORDED.exists(), reason=f"no recorded markets at {RECORDED}")
+@needs(RECORDED)
 @pytest.mark.timeout(300)
 def test_recorded_five_minute_markets_resolve_by_themselves(
     stage: Stage, capsys: pytest.CaptureFixture[str]
