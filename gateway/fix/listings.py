@@ -44,7 +44,7 @@ def listing(instrument: Instrument, reference: ReferenceData) -> list[Field]:
         (15, quote.name if quote else None),
         (969, decimal_text(instrument.tick_size)),
         (21021, decimal_text(instrument.lot_size)),
-        (1562, decimal_text(instrument.minimum_quantity)),
+        (562, decimal_text(instrument.minimum_quantity)),
         (1140, decimal_text(instrument.maximum_quantity)),
     ]
     if instrument.expiry is not None:

@@ -132,7 +132,7 @@ SCENARIOS: dict[str, tuple[str, str]] = {
     "securities": (
         "The list of what can be traded holds the instrument",
         f"""{_ON}
-        > x 320={{+list}}|558=0|55={{symbol}}
+        > x 320={{+list}}|559=0|55={{symbol}}
         < y 320={{list}}|560=0|55={{symbol}}
         {_OFF}"""),
     "market-data": (

@@ -52,7 +52,7 @@ def test_it_takes_every_kind_of_message_we_send(stage: Stage, tmp_path: Path) ->
         order(party, "K1")
         party.send("F", f"11=K2|41=K1|55=BTC-USDC|54=1|60={stamp}")
         party.send("F", f"11=K3|41=none|55=BTC-USDC|54=1|60={stamp}")
-        party.send("x", "320=L1|558=4")
+        party.send("x", "320=L1|559=4")
         party.send("c", "320=L2|321=0|55=BTC-PERP")
         party.send("e", "324=S1|263=0|55=BTC-PERP")
         party.send("g", "335=P1|263=0")

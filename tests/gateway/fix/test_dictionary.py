@@ -38,3 +38,11 @@ def test_quickfix_loads_it(name: str, tmp_path: Path) -> None:
     file = tmp_path / "dictionary.xml"
     file.write_text(dictionary_xml(name))
     assert quickfix.DataDictionary(str(file)) is not None
+
+
+def test_a_field_of_the_standard_has_the_tag_that_it_has_elsewhere() -> None:
+    quickfix = pytest.importorskip("quickfix")
+    known = {tag: field.name for tag, field in FIELDS.items() if hasattr(quickfix, field.name)}
+    assert len(known) > 200
+    elsewhere = {getattr(quickfix, name)().getField(): name for name in known.values()}
+    assert known == elsewhere
