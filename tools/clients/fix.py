@@ -57,6 +57,7 @@ class FixClient:
         self.on_message: Callable[[simplefix.FixMessage], None] = lambda message: None
         self.on_ended: Callable[[str], None] = lambda reason: None
         self.next_out = self.next_in = 1
+        self._asked_for = 0  # the number that a resend was asked from
         self._secret = secret
         self._heartbeat = heartbeat
         self._writer: asyncio.StreamWriter | None = None
@@ -75,6 +76,7 @@ class FixClient:
         """Connect and log on. Raises FixRefused with the gateway's text, or OSError."""
         reader, self._writer = await asyncio.open_connection(self.host, self.port)
         self._logged_on = asyncio.get_running_loop().create_future()
+        self._asked_for = 0
         if not resume:
             self.next_out = self.next_in = 1
         self._reading = asyncio.create_task(self._read(reader))
@@ -156,7 +158,9 @@ class FixClient:
         self._end()
 
     def _end(self) -> None:
-        self._writer = None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
         if self._logged_on is not None and not self._logged_on.done():
             self._logged_on.set_exception(FixRefused(self._reason))
         if self._beating is not None:
@@ -166,27 +170,31 @@ class FixClient:
     def _take(self, message: simplefix.FixMessage) -> None:
         kind = text(message, 35)
         number = int(text(message, 34) or 0)
-        if kind == "4":
-            self.next_in = int(text(message, 36) or 1)
-            return
-        if number < self.next_in and text(message, 43) == "Y":
-            return
-        if number > self.next_in and kind not in ("A", "2"):
-            self.send("2", [(7, self.next_in), (16, 0)])
-            return
-        self.next_in = number + 1
-        if kind == "A" and self._logged_on is not None:
-            if not self._logged_on.done():
-                self._logged_on.set_result(None)
-        elif kind == "1":
-            self.send("0", [(112, text(message, 112))])
+        if kind == "A" and self._logged_on is not None and not self._logged_on.done():
+            self._logged_on.set_result(None)
         elif kind == "2":
             self._fill_gap(int(text(message, 7) or 1))
+        if kind == "4" and text(message, 123) != "Y":
+            self.next_in = int(text(message, 36) or 1)
+        elif number > self.next_in:
+            if self._asked_for != self.next_in:  # Once; the answer brings all that is missing.
+                self._asked_for = self.next_in
+                self.send("2", [(7, self.next_in), (16, 0)])
+            if kind == "5":
+                self._act_on(kind, message)
+        elif number == self.next_in:
+            self.next_in = int(text(message, 36)) if kind == "4" else number + 1
+            self._act_on(kind, message)
+
+    def _act_on(self, kind: str, message: simplefix.FixMessage) -> None:
+        """A message in its turn."""
+        if kind == "1":
+            self.send("0", [(112, text(message, 112))])
         elif kind == "5":
             self._reason = text(message, 58) or "logged out"
             with contextlib.suppress(FixRefused):
                 self.send("5", [])
-        elif kind != "0":
+        elif kind not in ("0", "2", "4", "A"):
             self.on_message(message)
 
     def _fill_gap(self, first: int) -> None:
