@@ -93,11 +93,6 @@ class Sockets(Listener):
         data: bytes = receive[offset : offset + length].tobytes()
         return data
 
-    def room(self, slot: int) -> int:
-        """Bytes the send buffer has room for."""
-        c = self._g["connections"][slot]
-        return int(c["send_capacity"] - (c["filled"] - c["sent"]))
-
     def put(self, slot: int, frames: bytes) -> bool:
         """Append to the send buffer; the spare room behind its end is for us alone."""
         c = self._g["connections"][slot]
