@@ -17,7 +17,10 @@ INSTRUMENT_KINDS = 8
 OUTCOMES_MAX = 32
 PAGE_LEVELS = 64
 ECHO_MAX = 160
-LAYOUT_VERSION = 1
+RISK_NODES_MAX = 64
+RISK_COLUMNS_MAX = 8
+SCAN_LINES_MAX = 32
+LAYOUT_VERSION = 2
 
 # Accounts of the house, owned by owner 1; clients' start at FIRST_CLIENT.
 FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING = 1, 2, 3, 4, 5, 6
@@ -142,6 +145,31 @@ GROUP = np.dtype(  # What one account has at stake in one event.
         ("floor", "i8"),  # the least over all vertices
         ("gain", "i8", (OUTCOMES_MAX,)),  # what each outcome coming true adds to `none`
         ("position", "i4", (OUTCOMES_MAX,)),
+    ],
+    align=True,
+)
+
+RISK_GRID = np.dtype(  # The scenarios in which an underlying's price links are valued together.
+    [
+        ("version", "i8"),  # 0 none yet
+        ("time", "i8"),
+        ("index", "i8"),
+        ("sigma_initial", "i8"),  # parts per million
+        ("sigma_maintenance", "i8"),
+        ("perpetual", "i4"),  # instrument whose margin bases these are
+        ("nodes", "i4"),
+        ("columns", "i4"),
+        ("spare", "i4"),
+        ("delta", "i4", (RISK_NODES_MAX,)),  # parts per million
+    ],
+    align=True,
+)
+
+RISK_ARRAY = np.dtype(  # What a price link would be worth in them.
+    [
+        ("version", "i8"),  # of the grid it belongs to
+        ("netted", "i8"),  # 1e-3
+        ("value", "i4", (RISK_NODES_MAX * RISK_COLUMNS_MAX,)),  # parts per million
     ],
     align=True,
 )
@@ -377,6 +405,7 @@ WORK = np.dtype(  # Of the running command; not part of the digest.
         ("triggered", "i8"),  # instrument whose last price moved, 0 none
         ("consumed", "i8", (PRODUCERS,)),  # of each producer's ring, in this batch
         ("scratch", "i8", (4096,)),
+        ("scan", "i8", (SCAN_LINES_MAX, 8)),  # the price links of a joint scan
     ],
     align=True,
 )

@@ -45,6 +45,8 @@ from core.records import (
     PRODUCER,
     PRODUCERS,
     PROTECTION,
+    RISK_ARRAY,
+    RISK_GRID,
     SESSION,
     WITHDRAWAL,
     WITHDRAWALS_MAX,
@@ -89,6 +91,7 @@ def _account(limits: Limits) -> np.dtype[Any]:
             ("cancel_at", "i8"),  # dead-man timer, 0 none
             ("first_linear", "i4"),  # of the positions in spot pairs and perpetuals
             ("owner_next", "i4"),
+            ("linked", "i4"),  # how many positions in price links
             ("assets_seen", "i8"),  # bit per asset: its balance was ever touched
             ("price_version", "i8"),  # the state's, when the two sums below were computed
             ("profit", "i8"),  # sums over its spot pairs and perpetuals
@@ -155,6 +158,8 @@ def state_dtype(limits: Limits) -> np.dtype[Any]:
             ("sessions", SESSION, (limits.sessions_max,)),
             ("event_groups", EVENT, (limits.events_max,)),
             ("instruments", INSTRUMENT, (limits.instruments_max,)),
+            ("risk_grids", RISK_GRID, (limits.assets_max,)),
+            ("risk_arrays", RISK_ARRAY, (limits.instruments_max,)),
             ("accounts", _account(limits), (limits.accounts_max,)),
             ("positions", POSITION, (limits.positions_max,)),
             ("groups", GROUP, (limits.positions_max // 4 + 64,)),

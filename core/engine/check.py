@@ -11,7 +11,8 @@ sum up; nothing is taken from what it checks.
      4  what a balance reserves is what the account's open orders reserve
      5  a position's open lots and values are those of its resting orders
      6  the pool's totals are the sums of the clients' balances
-     7  each position is found by its account and instrument, and stands in their lists
+     7  each position is found by its account and instrument, and stands in their lists, which are
+        as long as the account and the instrument count them
      8  the account's order list holds exactly its open orders
      9  an account's floor is the sum over its events and lone predictions, recomputed
     10  an account's linear sums are those of its positions, current ones recomputed
@@ -230,7 +231,7 @@ def _reserved(s, account, asset):
 def _check_sums(s, account):
     """Invariants 7 (lists), 9 and 10."""
     holder = s.accounts[account]
-    floor, profit, initial, linear = 0, 0, 0, 0
+    floor, profit, initial, linear, linked = 0, 0, 0, 0, 0
     current = holder.price_version == s.price_version
     number = holder.first_position
     before = 0
@@ -240,6 +241,7 @@ def _check_sums(s, account):
         if position.account_previous != before or position.account != account:
             return 7
         if book.kind >= oe.INSTRUMENT_KIND_OUTCOME:
+            linked += book.kind >= oe.INSTRUMENT_KIND_PRICE_ABOVE
             if position.group == 0:
                 floor += lone_floor(position, book.one_value)
             elif _first_of_group(s, number):
@@ -252,6 +254,8 @@ def _check_sums(s, account):
                 return 10
         before = number
         number = position.account_next
+    if linked != holder.linked:
+        return 7
     if floor != holder.floor:
         return 9
     if profit != holder.profit or initial != holder.initial:

@@ -119,6 +119,8 @@ def _link(s, number):
     if not is_prediction(book.kind):
         position.linear_next = account.first_linear
         account.first_linear = number
+    elif book.kind >= oe.INSTRUMENT_KIND_PRICE_ABOVE:
+        account.linked += 1
 
 
 @jit
@@ -174,6 +176,8 @@ def free_first_holder(s, instrument):
         s.positions[position.account_next].account_previous = position.account_previous
     if not is_prediction(book.kind):
         _unlink_linear(s, account, number)
+    elif book.kind >= oe.INSTRUMENT_KIND_PRICE_ABOVE:
+        account.linked -= 1
     if position.group != 0:
         leave_group(s, position.group, book.outcome)
     _unindex(s, number)

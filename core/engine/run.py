@@ -21,6 +21,7 @@ from core.engine.fees import set_fees
 from core.engine.jobs import run_jobs
 from core.engine.lending import accrue_interest
 from core.engine.listing import delist_instrument, list_instrument
+from core.engine.margin.arrays import set_risk_array
 from core.engine.markets import (
     open_market,
     set_index_price,
@@ -252,6 +253,8 @@ def _sidecar_command(s, template, a, block):
         return set_index_price(s, a)
     if template == ct.SET_MARK_PRICE_TEMPLATE:
         return set_mark_price(s, a)
+    if template == ct.SET_RISK_ARRAY_TEMPLATE:
+        return set_risk_array(s, a, block)
     if template == ct.DEPOSIT_TEMPLATE:
         return deposit(s, a)
     if template == ct.WITHDRAWAL_STEP_TEMPLATE:

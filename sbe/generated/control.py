@@ -64,6 +64,7 @@ MESSAGE_NAMES = {
     435: "ResolveInstrument",
     436: "AccrueInterest",
     437: "ReportBalances",
+    438: "SetRiskArray",
     440: "Tick",
     500: "SessionOpened",
     501: "SessionClosed",
@@ -1310,6 +1311,105 @@ REPORT_BALANCES_CYCLE_OFFSET = 8
 REPORT_BALANCES_CYCLE_NULL = 18446744073709551615
 report_balances_cycle = load("u64", 8)
 set_report_balances_cycle = store("u64", 8)
+
+
+# SetRiskArray: template 438, 36 bytes
+# What every live price link of an underlying would be worth in each scenario of the joint scan; replaces what was known of all of them.
+SET_RISK_ARRAY_TEMPLATE = 438
+SET_RISK_ARRAY_BLOCK = 36
+write_set_risk_array_header = image("2400b60103000100")
+SET_RISK_ARRAY = record(
+    36,
+    ("key", "<u8", 0),
+    ("asset", "<u2", 8),
+    ("columns", "<u2", 10),
+    ("version", "<i8", 12),
+    ("sigmaInitial", "<u4", 20),
+    ("sigmaMaintenance", "<u4", 24),
+    ("index", "<i8", 28),
+)
+SET_RISK_ARRAY_KEY_OFFSET = 0
+SET_RISK_ARRAY_KEY_NULL = 18446744073709551615
+set_risk_array_key = load("u64", 0)
+set_set_risk_array_key = store("u64", 0)
+SET_RISK_ARRAY_ASSET_OFFSET = 8
+SET_RISK_ARRAY_ASSET_NULL = 65535
+set_risk_array_asset = load("u16", 8)
+set_set_risk_array_asset = store("u16", 8)
+SET_RISK_ARRAY_COLUMNS_OFFSET = 10
+SET_RISK_ARRAY_COLUMNS_NULL = 65535
+set_risk_array_columns = load("u16", 10)
+set_set_risk_array_columns = store("u16", 10)
+SET_RISK_ARRAY_VERSION_OFFSET = 12
+SET_RISK_ARRAY_VERSION_NULL = -9223372036854775808
+set_risk_array_version = load("i64", 12)
+set_set_risk_array_version = store("i64", 12)
+SET_RISK_ARRAY_SIGMA_INITIAL_OFFSET = 20
+SET_RISK_ARRAY_SIGMA_INITIAL_NULL = 4294967295
+set_risk_array_sigma_initial = load("u32", 20)
+set_set_risk_array_sigma_initial = store("u32", 20)
+SET_RISK_ARRAY_SIGMA_MAINTENANCE_OFFSET = 24
+SET_RISK_ARRAY_SIGMA_MAINTENANCE_NULL = 4294967295
+set_risk_array_sigma_maintenance = load("u32", 24)
+set_set_risk_array_sigma_maintenance = store("u32", 24)
+SET_RISK_ARRAY_INDEX_OFFSET = 28
+SET_RISK_ARRAY_INDEX_NULL = -9223372036854775808
+set_risk_array_index = load("i64", 28)
+set_set_risk_array_index = store("i64", 28)
+SET_RISK_ARRAY_INDEX_EXPONENT = -8
+
+
+# SetRiskArray.nodes: entries of 4 bytes
+SET_RISK_ARRAY_NODES_HEADER_SIZE = 4
+SET_RISK_ARRAY_NODES_BLOCK = 4
+set_risk_array_nodes_count = load("u16", 2)
+set_risk_array_nodes_stride = load("u16", 0)
+write_set_risk_array_nodes_header = image_with("04000000", "u16", 2)
+SET_RISK_ARRAY_NODES = record(
+    4,
+    ("delta", "<i4", 0),
+)
+SET_RISK_ARRAY_NODES_DELTA_OFFSET = 0
+SET_RISK_ARRAY_NODES_DELTA_NULL = -2147483648
+set_risk_array_nodes_delta = load("i32", 0)
+set_set_risk_array_nodes_delta = store("i32", 0)
+
+
+# SetRiskArray.arrays: entries of 6 bytes
+SET_RISK_ARRAY_ARRAYS_HEADER_SIZE = 4
+SET_RISK_ARRAY_ARRAYS_BLOCK = 6
+set_risk_array_arrays_count = load("u16", 2)
+set_risk_array_arrays_stride = load("u16", 0)
+write_set_risk_array_arrays_header = image_with("06000000", "u16", 2)
+SET_RISK_ARRAY_ARRAYS = record(
+    6,
+    ("instrument", "<u4", 0),
+    ("netted", "<u2", 4),
+)
+SET_RISK_ARRAY_ARRAYS_INSTRUMENT_OFFSET = 0
+SET_RISK_ARRAY_ARRAYS_INSTRUMENT_NULL = 4294967295
+set_risk_array_arrays_instrument = load("u32", 0)
+set_set_risk_array_arrays_instrument = store("u32", 0)
+SET_RISK_ARRAY_ARRAYS_NETTED_OFFSET = 4
+SET_RISK_ARRAY_ARRAYS_NETTED_NULL = 65535
+set_risk_array_arrays_netted = load("u16", 4)
+set_set_risk_array_arrays_netted = store("u16", 4)
+
+
+# SetRiskArray.values: entries of 4 bytes
+SET_RISK_ARRAY_VALUES_HEADER_SIZE = 4
+SET_RISK_ARRAY_VALUES_BLOCK = 4
+set_risk_array_values_count = load("u16", 2)
+set_risk_array_values_stride = load("u16", 0)
+write_set_risk_array_values_header = image_with("04000000", "u16", 2)
+SET_RISK_ARRAY_VALUES = record(
+    4,
+    ("value", "<i4", 0),
+)
+SET_RISK_ARRAY_VALUES_VALUE_OFFSET = 0
+SET_RISK_ARRAY_VALUES_VALUE_NULL = -2147483648
+set_risk_array_values_value = load("i32", 0)
+set_set_risk_array_values_value = store("i32", 0)
 
 
 # Tick: template 440, 0 bytes
@@ -3067,6 +3167,93 @@ def report_balances_fault(a: int) -> int:
     return 0
 
 
+# SetRiskArray: values and ends
+
+
+@compiled
+def set_risk_array_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u16(a + 8)  # asset
+    if value == 65535:
+        return 2
+    value = load_u16(a + 10)  # columns
+    if value == 65535:
+        return 3
+    value = load_i64(a + 12)  # version
+    if value == -9223372036854775808:
+        return 4
+    value = load_u32(a + 20)  # sigmaInitial
+    if value == 4294967295:
+        return 5
+    value = load_u32(a + 24)  # sigmaMaintenance
+    if value == 4294967295:
+        return 6
+    value = load_i64(a + 28)  # mantissa
+    if value == -9223372036854775808:
+        return 7
+    return 0
+
+
+@compiled
+def set_risk_array_nodes_fault(e: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_i32(e)  # delta
+    if value == -2147483648:
+        return 1
+    return 0
+
+
+@compiled
+def set_risk_array_nodes_end(g: int) -> int:
+    position = g
+    count_0 = load_u16(position + 2)
+    stride_0 = load_u16(position)
+    position += 4 + count_0 * stride_0
+    return position
+
+
+@compiled
+def set_risk_array_arrays_fault(e: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u32(e)  # instrument
+    if value == 4294967295:
+        return 1
+    value = load_u16(e + 4)  # netted
+    if value == 65535:
+        return 2
+    return 0
+
+
+@compiled
+def set_risk_array_arrays_end(g: int) -> int:
+    position = g
+    count_0 = load_u16(position + 2)
+    stride_0 = load_u16(position)
+    position += 4 + count_0 * stride_0
+    return position
+
+
+@compiled
+def set_risk_array_values_fault(e: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_i32(e)  # value
+    if value == -2147483648:
+        return 1
+    return 0
+
+
+@compiled
+def set_risk_array_values_end(g: int) -> int:
+    position = g
+    count_0 = load_u16(position + 2)
+    stride_0 = load_u16(position)
+    position += 4 + count_0 * stride_0
+    return position
+
+
 # Tick: values and ends
 
 
@@ -3846,6 +4033,34 @@ def _walk_resolve_event_payouts(position: int, end: int, version: int) -> int:
 
 
 @compiled
+def _walk_set_risk_array_nodes(position: int, end: int, version: int) -> int:
+    if end - position < 4:
+        return -ERROR_TRUNCATED
+    stride = load_u16(position)
+    count = load_u16(position + 2)
+    position += 4
+    if count > 0 and stride < 4:
+        return -ERROR_BLOCK_LENGTH
+    if count * stride > end - position:
+        return -ERROR_TRUNCATED
+    return position + count * stride
+
+
+@compiled
+def _walk_set_risk_array_arrays(position: int, end: int, version: int) -> int:
+    if end - position < 4:
+        return -ERROR_TRUNCATED
+    stride = load_u16(position)
+    count = load_u16(position + 2)
+    position += 4
+    if count > 0 and stride < 6:
+        return -ERROR_BLOCK_LENGTH
+    if count * stride > end - position:
+        return -ERROR_TRUNCATED
+    return position + count * stride
+
+
+@compiled
 def measure(address: int, length: int) -> int:
     """Bytes of the message at `address`, or minus an ERROR_ code; reads `length` at most."""
     if length < HEADER_SIZE:
@@ -3946,6 +4161,18 @@ def measure(address: int, length: int) -> int:
     elif template == 437:  # ReportBalances
         if block < 16:
             return -ERROR_BLOCK_LENGTH
+    elif template == 438:  # SetRiskArray
+        if block < 36:
+            return -ERROR_BLOCK_LENGTH
+        position = _walk_set_risk_array_nodes(position, end, version)
+        if position < 0:
+            return position
+        position = _walk_set_risk_array_arrays(position, end, version)
+        if position < 0:
+            return position
+        position = _walk_set_risk_array_nodes(position, end, version)
+        if position < 0:
+            return position
     elif template == 440:  # Tick
         pass
     elif template == 500:  # SessionOpened

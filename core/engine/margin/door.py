@@ -8,8 +8,9 @@
 
 Checked is  free = E − IM = collateral + Σ linear profit − Σ linear requirement + Σ event floors,
 of which only the touched part is recomputed; when a mark or an index has moved since the account
-was last looked at, all of its linear positions are (core.engine.margin.linear). Nobody outside
-reads the room's tables.
+was last looked at, all of its linear positions are (core.engine.margin.linear). What perpetuals and
+price links save together (core.engine.margin.scan) only ever adds to that, so it is asked for only
+when the plain sum isn't enough. Nobody outside reads the room's tables.
 """
 
 import sbe.generated.order_entry as oe
@@ -20,6 +21,7 @@ from core.engine.margin.events import refresh_prediction
 from core.engine.margin.levels import levels
 from core.engine.margin.linear import refresh_account, refresh_linear
 from core.engine.margin.relief import reduces_risk
+from core.engine.margin.scan import netting
 from core.engine.money import MILLION, multiply_divide, share_up, value_up
 from core.jit import jit
 
@@ -114,7 +116,7 @@ def margin_admit(s, number, side, tick, lots):
     _shift(s, position, side, lots, value)
     _refresh(s, position)
     raised = s.accounts[account].initial - s.accounts[account].floor - before + unnetted
-    reason = _judge(s, number, side, raised, unnetted, fee)
+    reason = _judge(s, number, side, lots, value, raised, unnetted, fee)
     _shift(s, position, side, -lots, -value)
     _refresh(s, position)
     if reason == oe.REASON_INSUFFICIENT_MARGIN and reduces_risk(s, number, side, tick, lots):
@@ -155,7 +157,7 @@ def _over_limit(s, position, book, side, lots):
 
 
 @jit
-def _judge(s, number, side, raised, unnetted, fee):
+def _judge(s, number, side, lots, value, raised, unnetted, fee):
     """Judge the account as it stands with the order counted; 0 or the reason against it.
 
     The order needs `raised`, of which the account's sums leave out `unnetted`, and its fee.
@@ -164,10 +166,18 @@ def _judge(s, number, side, raised, unnetted, fee):
     account = position.account
     book = s.instruments[position.instrument]
     perpetual = book.kind == oe.INSTRUMENT_KIND_PERPETUAL
-    if raised > 0 or not perpetual:
+    linked = s.accounts[account].linked != 0
+    if raised > 0 or not perpetual or linked:
         free = _free(s, account, unnetted + fee)
-        if free < 0 and (raised > 0 or _debt_grows(s, position, book, side)):
-            s.work.detail = max(raised, 0) + fee
+        needed = raised
+        if free < 0 and linked:
+            saved = netting(s, account, True)
+            free += saved
+            if free < 0:
+                needed += _netting_without(s, position, side, lots, value) - saved
+        indebted = not perpetual and _debt_grows(s, position, book, side)
+        if free < 0 and (needed > 0 or indebted):
+            s.work.detail = max(needed, 0) + fee
             s.work.limit = free + s.work.detail
             return oe.REASON_INSUFFICIENT_MARGIN
     if not perpetual:
@@ -179,6 +189,15 @@ def _judge(s, number, side, raised, unnetted, fee):
         if stale and not _only_closes(position, side):
             return oe.REASON_INDEX_STALE
     return 0
+
+
+@jit
+def _netting_without(s, position, side, lots, value):
+    """What perpetuals and price links save together when so much of an order isn't counted."""
+    _shift(s, position, side, -lots, -value)
+    saved = netting(s, position.account, True)
+    _shift(s, position, side, lots, value)
+    return saved
 
 
 @jit
@@ -251,6 +270,8 @@ def margin_withdrawable(s, account, number, amount):
     if number != 0:
         worth = value_up(asset, amount)
         lost = worth - share_up(worth, asset.haircut_initial) + 1
+    if lost > free:
+        free += netting(s, account, True)
     if lost > free:
         s.work.detail = lost
         s.work.limit = max(0, free)

@@ -1,7 +1,8 @@
 """An account's three numbers in full: equity, initial and maintenance requirement.
 
 The checks of the door need only the difference E − R, in which the marks of predictions cancel;
-reports and the rules for accounts in trouble want the numbers themselves.
+reports and the rules for accounts in trouble want the numbers themselves, less what perpetuals and
+price links save together.
 """
 
 import sbe.generated.order_entry as oe
@@ -11,6 +12,7 @@ from core.engine.margin.linear import (
     spot_order_haircut,
     spot_order_loss,
 )
+from core.engine.margin.scan import netting
 from core.jit import jit
 
 
@@ -35,4 +37,5 @@ def levels(s, account):
         number = position.account_next
     stake = at_marks - holder.floor
     equity = value + holder.profit + at_marks
-    return equity, initial + holder.initial + stake, maintenance + stake
+    initial += holder.initial + stake - netting(s, account, True)
+    return equity, initial, maintenance + stake - netting(s, account, False)

@@ -4,6 +4,9 @@ A perpetual order is accepted there if it can only bring the position nearer to 
 
     MM' ≤ MM   and   E' / MM' ≥ E / MM
 
+An account with price links is judged by what it would require after the fill, whole: there a
+perpetual may also be opened, as a hedge.
+
 A spot order is accepted if it spends what is held or repays what is owed, and free margin does not
 fall when it trades. Events need no rule: an order that cannot deepen the worst outcome requires
 nothing, and is never asked here.
@@ -15,6 +18,8 @@ from core.engine.margin.levels import levels
 from core.engine.margin.linear import notional_requirement
 from core.engine.money import share_up, value_down, value_up
 from core.jit import jit
+
+_INDEX_STALE = 2
 
 
 @jit
@@ -33,6 +38,8 @@ def reduces_risk(s, number, side, tick, lots):
     position = s.positions[number]
     book = s.instruments[position.instrument]
     if book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
+        if s.accounts[position.account].linked != 0:
+            return _reduces_jointly(s, position, book, side, tick, lots)
         return _perpetual_reduces(s, position, book, side, tick, lots)
     if book.kind == oe.INSTRUMENT_KIND_SPOT and book.quote == 0:
         return _spot_reduces(s, position, book, side, tick, lots)
@@ -58,6 +65,24 @@ def _perpetual_reduces(s, position, book, side, tick, lots):
     if after < 0:
         return False
     return _product_at_least(after, maintenance, equity, max(0, maintenance - closed))
+
+
+@jit
+def _reduces_jointly(s, position, book, side, tick, lots):
+    if book.mark_value == 0 or s.assets[book.base].index_state == _INDEX_STALE:
+        return False
+    signed = lots if side == oe.SIDE_BUY else -lots
+    loss = signed * (tick * book.value_per_tick_lot - book.mark_value)
+    equity, _, maintenance = levels(s, position.account)
+    position.quantity += signed
+    _, _, left = levels(s, position.account)
+    position.quantity -= signed
+    if left > maintenance:
+        return False
+    if equity <= 0:
+        return loss <= 0
+    after = equity - max(0, loss)
+    return after >= 0 and _product_at_least(after, maintenance, equity, max(0, left))
 
 
 @jit

@@ -11,6 +11,7 @@ from core.link import Event, EventFollower
 from core.sidecars.oracle.agent import Oracle
 from core.sidecars.oracle.index import Weighed
 from core.sidecars.oracle.outcomes import Rules, hash_of_rules
+from core.sidecars.oracle.risk_arrays import Ranges
 from core.sidecars.oracle.series import Series
 from core.sidecars.oracle.sources import (
     FileSource,
@@ -74,6 +75,17 @@ def make_rules(configuration: Configuration, since: int) -> dict[int, Rules]:
     return rules
 
 
+def make_ranges(configuration: Configuration) -> dict[str, Ranges]:
+    """The margin bases of each asset's first perpetual, by the asset's name."""
+    ranges: dict[str, Ranges] = {}
+    for entry in configuration.instrument:
+        if entry.kind == "perpetual" and entry.base not in ranges:
+            ranges[entry.base] = Ranges(
+                entry.margin_base_initial_millionths, entry.margin_base_maintenance_millionths
+            )
+    return ranges
+
+
 def make(attached: Attached) -> Oracle:
     """The agent as the configuration has it."""
     configuration = attached.process.configuration
@@ -102,6 +114,7 @@ def make(attached: Attached) -> Oracle:
         volatility={
             entry.asset: entry.volatility_millionths / 1e6 for entry in configured.source
         },
+        ranges=make_ranges(configuration),
         rules=make_rules(configuration, since),
         series=[
             Series(

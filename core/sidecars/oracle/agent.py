@@ -2,6 +2,7 @@
 
     sources ─▶ index of each underlying ─▶ SetIndexPrice
                      │        books ─▶ premium ─▶ SetMarkPrice of perpetuals and predictions
+                     │                 marks ───▶ SetRiskArray of price links (risk_arrays.py)
                      ▼
     recorded index ─▶ average over the window before an expiry ─▶ ResolveInstrument
     signed reports ─▶ quorum ─▶ proposal ─▶ delay ─▶ final ─▶ ResolveEvent          (outcomes.py)
@@ -35,6 +36,7 @@ from core.sidecars.oracle.marks import (
     years_until,
 )
 from core.sidecars.oracle.outcomes import Outcomes, Rules
+from core.sidecars.oracle.risk_arrays import Link, Ranges, risk_arrays
 from core.sidecars.oracle.series import Series
 from core.sidecars.oracle.sources import SECOND, BookSource
 
@@ -62,7 +64,8 @@ class Oracle(Sidecar):
     """See the module.
 
     sources: of each asset, by its name. averaging_ns: of instruments that have their own window, by
-    symbol. volatility: a year, by asset name. rules: of events, by number. since: events from a
+    symbol. volatility: a year, by asset name. ranges: what the joint scan of an asset's price links
+    spans, by its name; none is sent of others. rules: of events, by number. since: events from a
     position on, to rebuild the books with after a restart.
     """
 
@@ -80,6 +83,7 @@ class Oracle(Sidecar):
         premium_band: float = 0.01,
         averaging_ns: Mapping[str, int] | None = None,
         volatility: Mapping[str, float] | None = None,
+        ranges: Mapping[str, Ranges] | None = None,
         rules: Mapping[int, Rules] | None = None,
         series: Sequence[Series] = (),
         **options: Any,
@@ -93,6 +97,7 @@ class Oracle(Sidecar):
         self._premium_seconds, self._premium_band = premium_seconds, premium_band
         self._averaging_ns = averaging_ns or {}
         self._volatility = volatility or {}
+        self._ranges = ranges or {}
         self._series = series
         self._premiums: dict[int, Premium] = {}
         self._sent_marks: dict[int, int] = {}
@@ -168,7 +173,25 @@ class Oracle(Sidecar):
                 volatility = self._volatility.get(name, VOLATILITY)
                 mark = self._linked(instrument, index.price, now, volatility)
             sent += self._set_mark(instrument, mark, index.price)
+        if index.state != STALE and name in self._ranges:
+            sent += self._set_risk_arrays(asset, name, index.price, now)
         return sent
+
+    def _set_risk_arrays(self, asset: int, name: str, index: int, now: int) -> int:
+        """What the asset's price links would be worth if it moved, at their marks of now."""
+        links = [
+            Link(i.number, i.kind, i.lower_strike or 0, i.upper_strike or 0, i.expiry,
+                 self._sent_marks[i.number])
+            for i in self._open()
+            if i.base_asset == asset and i.kind in LINKED and i.number in self._sent_marks
+            and i.expiry is not None and i.expiry > now
+        ]
+        if not links:
+            return 0
+        volatility = self._volatility.get(name, VOLATILITY)
+        fields = risk_arrays(links, index, now, volatility, self._ranges[name])
+        self.command("SetRiskArray", passing=True, asset=asset, **fields)
+        return 1
 
     def _premium(self) -> Premium:
         return Premium(self._premium_seconds, self._premium_band)

@@ -32,6 +32,7 @@ from core.sidecars.oracle.reports import (
     in_hull,
     void_payouts,
 )
+from core.sidecars.oracle.risk_arrays import Ranges
 from core.sidecars.oracle.series import Series
 from core.sidecars.oracle.sources import ONE, SECOND, Quote
 from tests.core.sidecars.stage import ABOVE, Stage
@@ -100,7 +101,8 @@ class Scene:
             stage.store("oracle", Oracle.migrations), stage.follower(),
             stage.link(Producer.ORACLE), clock=stage.clock, sources={"BTC": sources},
             since=since, averaging_ns={"BTC-UP": 10 * SECOND}, rules={1: self.rules},
-            series=self.series, interval_ns=self.interval_ns,
+            series=self.series, ranges={"BTC": Ranges(100_000, 60_000)},
+            interval_ns=self.interval_ns,
         )
 
     def restart(self) -> None:
@@ -156,6 +158,25 @@ def test_each_second_an_index_and_marks(scene: Scene) -> None:
     assert marks == {2: scene.price}
     assert scene.run(0.4) == []
     assert len(of(scene.run(0.6), "SetIndexPrice")) == 1
+
+
+def test_price_links_come_with_arrays_of_what_they_would_be_worth(scene: Scene) -> None:
+    taken = scene.run()
+    assert of(taken, "SetRiskArray") == []  # Nothing links to the price yet.
+    expiry = scene.stage.now + 48 * HOUR
+    scene.stage.next()
+    scene.stage.instrument(9, "BTC-101", ABOVE, base=1, tick=10**6, lot=ONE,
+                           lowerStrike=101_000 * ONE, expiry=expiry)
+    taken = scene.run(2)
+    assert [name for name, _ in taken].index("SetMarkPrice") < [
+        name for name, _ in taken].index("SetRiskArray")
+    sent = of(taken, "SetRiskArray")[0]
+    assert (sent["asset"], sent["columns"], sent["index"]) == (1, 2, scene.price)
+    assert sent["arrays"] == [{"instrument": 9, "netted": 900}]
+    assert len(sent["values"]) == 2 * len(sent["nodes"])
+    scene.restart()
+    again = of(scene.run(2), "SetRiskArray")[0]
+    assert again["version"] > sent["version"]
 
 
 def test_the_premium_of_the_book_is_in_the_mark(scene: Scene) -> None:
