@@ -2,7 +2,7 @@
 
     desk-north  sells a price prediction, then hedges it with the perpetual: its requirement falls
     both desks  profit and loss settles into USDC after 10 s; who won spends it
-    desk-south  buys a market that ends soon, fully paid
+    desk-south  takes a side of a market that ends soon
     desk-south  buys more bitcoin than it has USDC: the balance goes below zero and borrows
     the core    is killed with SIGKILL and comes back; trading goes on
     a market    on the price of bitcoin ends, resolves by itself and pays
@@ -100,10 +100,12 @@ class Story:
         fact.detail = f"{usdc(bare)} USDC alone, {usdc(hedged)} with 0.5 {HEDGE}"
 
     async def bet(self) -> None:
-        """Buy the market that ends soon."""
-        await self.south.fill(SOON, "1", "5000")
+        """Take a side of the market that ends soon, the one that the makers still quote."""
+        likely = (self.observer.mark(SOON) or 0) > ONE // 2
+        await self.south.fill(SOON, "2" if likely else "1", "5000")
+        await asyncio.sleep(0.3)
         held = self.observer.position(self.south.account, self.observer.instrument(SOON))
-        self.say(f"desk-south bought {held // ONE:,} {SOON}, fully paid")
+        self.say(f"desk-south holds {held // ONE:,} {SOON}")
 
     async def spend_profit(self) -> None:
         """Wait for a settlement that paid a desk, and spend what it paid."""
