@@ -275,6 +275,7 @@ class FixParty(Party):
             self._reading.cancel()
         if self._writer is not None:
             self._writer.transport.abort()
+            self._writer.close()
         self._writer = self._reading = None
 
     def act(self) -> None:
@@ -328,6 +329,8 @@ class FixParty(Party):
                     self._take(message)
                 if time.monotonic() - self._said > HEARTBEAT_SECONDS / 2:
                     self._send("0", [])
+        if self._writer is not None:
+            self._writer.close()
         self._writer = None
 
     def _take(self, message: simplefix.FixMessage) -> None:

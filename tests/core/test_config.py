@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import state
+from core import records
 from core.config import (
     Configuration,
     ConfigurationError,
@@ -58,8 +58,8 @@ def test_the_shipped_venue_has_one_of_everything() -> None:
 
 
 def test_numbers_leave_room_for_the_house() -> None:
-    assert FIRST_OWNER == state.HOUSE_OWNER + 1
-    assert FIRST_ACCOUNT == state.FIRST_CLIENT
+    assert FIRST_OWNER == records.HOUSE_OWNER + 1
+    assert FIRST_ACCOUNT == records.FIRST_CLIENT
 
 
 WRONG = [

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import sbe.generated.order_entry as oe
 from core.config import Limits
-from core.engine.price_levels import level_of, next_worse
+from core.engine.price_levels import highest, level_of, lowest, next_worse
 from core.jit import jit
 from core.recovery import Replayer, make_state
 from sbe.raw import fill, load_i32, load_u16, store_i32, store_i64
@@ -20,8 +20,9 @@ from tools.bench.venue import START_NS, CommandStream, list_instrument
 from tools.replay.rows import ReplayError
 
 INSTRUMENT, ACCOUNT, OWNER, SESSION = 1, 100, 100, 1
-ACCOUNTS = 512
-DEPOSIT = 10**13
+ACCOUNTS = 64
+DEPOSIT = 8 * 10**14
+MARK_KEY = 1_000_000  # Above the keys of the listing.
 TICKS_MAX = (1 << 24) - 1
 _BODY_AT = 40
 FRAME_SIZE = 160
@@ -94,6 +95,19 @@ def put_cancel(a: int, number: int) -> None:
 
 
 @jit
+def worst_tick(state: Any, side: int) -> int:
+    """The worst tick at which an order of a side (1, 2) finds somebody, 0 if nobody is there."""
+    s = state[0]
+    book = s.instruments[INSTRUMENT]
+    tick: int = 0
+    if side == oe.SIDE_BUY and book.best[1] != 0:
+        tick = highest(s, book.root[1], book.depth) - 1  # type: ignore[no-untyped-call]
+    elif side != oe.SIDE_BUY and book.best[0] != 0:
+        tick = lowest(s, book.root[0], book.depth) - 1  # type: ignore[no-untyped-call]
+    return tick
+
+
+@jit
 def read_levels(state: NDArray[Any], out: NDArray[np.int64]) -> None:
     """The best levels of both sides into out[level, side] = (tick, lots, orders); 0s beyond."""
     s = state[0]
@@ -122,6 +136,7 @@ class ReplayBook:
         self._state = make_state(Limits(orders_max=orders_max))
         self._replayer = Replayer(self._state)
         self._position = 0
+        self._mark = 0
         self._scratch = np.zeros(FRAME_SIZE, np.uint8)
         self._address = self._scratch.ctypes.data
         self._list()
@@ -150,9 +165,17 @@ class ReplayBook:
             marginBaseInitial=1, marginBaseMaintenance=1,
             marginFactorInitial=0, marginFactorMaintenance=0,
         )
-        stream.add("SetIndexPrice", asset=1, state=0, sources=3, price=self.tick)
-        stream.add("SetMarkPrice", instrument=INSTRUMENT, rule=0, price=self.tick,
-                   index=self.tick, premium=0)
+        self._replayer.apply(stream.take().data)
+        self._events()
+
+    def _set_mark(self, tick: int) -> None:
+        """Let the mark be near the market, so that orders require next to nothing."""
+        self._mark = tick * self.tick
+        stream = CommandStream(sequence=self._replayer.sequence)
+        stream.key = MARK_KEY
+        stream.add("SetIndexPrice", asset=1, state=0, sources=3, price=self._mark)
+        stream.add("SetMarkPrice", instrument=INSTRUMENT, rule=0, price=self._mark,
+                   index=self._mark, premium=0)
         self._replayer.apply(stream.take().data)
         self._events()
 
@@ -163,11 +186,15 @@ class ReplayBook:
 
     def enter(self, number: int, side: int, tick: int, lots: int) -> list[Trade]:
         """A limit order that stays; the trades it causes. Raises ReplayError if refused."""
+        if self._mark == 0:
+            self._set_mark(tick)
         return self._enter(number, side, tick, lots, oe.TIME_IN_FORCE_GOOD_TILL_CANCEL)
 
     def take(self, number: int, side: int, lots: int) -> list[Trade]:
         """Take what the book has, at any price: recordings know no impact band."""
-        tick = TICKS_MAX if side == oe.SIDE_BUY else 1
+        tick = worst_tick(self._state, side)
+        if tick == 0:
+            return []
         return self._enter(number, side, tick, lots, oe.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL)
 
     def _enter(self, number: int, side: int, tick: int, lots: int, force: int) -> list[Trade]:
