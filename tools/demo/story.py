@@ -129,8 +129,9 @@ class Story:
         ask = self.observer.mark("ETH-PERP") or 4000 * ONE
         lots = max(1, amount * 100 * 1000 // ask)  # Thousandths of an ETH that the profit buys.
         status = await desk.fill("ETH-USDC", "1", f"{lots / 1000:.3f}")
-        fact.held = status == "2"  # Filled whole: the desk trades on beside it, so no balance tells.
-        fact.detail = f"{desk.name} was paid {amount / USDC:,.2f} USDC, bought {lots / 1000:.3f} ETH"
+        fact.held = status == "2"  # The desk trades on beside it, so no balance would tell.
+        bought = f"bought {lots / 1000:.3f} ETH"
+        fact.detail = f"{desk.name} was paid {amount / USDC:,.2f} USDC, {bought}"
         self.say(fact.detail)
 
     async def borrow(self) -> None:
