@@ -15,7 +15,7 @@ from core.reference import Asset
 from core.sidecars.books import Books, Posting
 from core.sidecars.follow import Sidecar
 from core.sidecars.lending.curve import Knot, rate_at
-from core.sidecars.lending.pool import ONE, Pool
+from core.sidecars.lending.pool import ONE, Pool, Pools
 
 SECOND = 1_000_000_000
 ELAPSED_MAX_NS = 86_400 * SECOND
@@ -67,7 +67,7 @@ class Lending(Sidecar):
         super().__init__(*arguments, **options)
         self.curve = curve
         self.period_ns = period_ns
-        self.pools: dict[int, Pool] = {}
+        self.pools = Pools(self.reference)
         self._accrued_at: dict[int, int] = {}
         self._changed: set[tuple[int, int]] = set()
         self._stopped: set[int] = set()
@@ -85,21 +85,7 @@ class Lending(Sidecar):
         for asset, account, amount, index in select("SELECT * FROM balance"):
             self.books.balances[account, asset] = amount
             if account >= FIRST_CLIENT:
-                self._pool_with(asset, account).place(account, amount, index)
-
-    def _pool(self, asset: int) -> Pool:
-        pool = self.pools.get(asset)
-        if pool is None:
-            pool = self.pools[asset] = Pool(asset)
-        return pool
-
-    def _pool_with(self, asset: int, account: int) -> Pool:
-        """The pool, knowing whether the account lends."""
-        pool = self._pool(asset)
-        known = self.reference.accounts.get(account)
-        if known is not None and not known.auto_lend:
-            pool.idle.add(account)
-        return pool
+                self.pools.place(account, asset, amount, index)
 
     # ---- learning --------------------------------------------------------------------------------
 
@@ -108,11 +94,10 @@ class Lending(Sidecar):
         for account in (posting.account, posting.contra):
             self._changed.add((asset, account))
             if account >= FIRST_CLIENT:
-                balance = self.books.balances[account, asset]
-                self._pool_with(asset, account).touch(account, balance)
+                self.pools.touch(account, asset, self.books.balances[account, asset])
 
     def _on_accrued(self, fields: dict[str, Any]) -> None:
-        pool = self._pool(fields["asset"])
+        pool = self.pools[fields["asset"]]
         pool.accrued(fields["borrowIndex"], fields["lendIndex"])
         self._save_pool(pool)
 
@@ -132,7 +117,7 @@ class Lending(Sidecar):
         return work
 
     def _accrue(self, asset: Asset, elapsed_ns: int, now: int) -> int:
-        pool = self._pool(asset.number)
+        pool = self.pools[asset.number]
         utilisation = pool.utilisation
         rate = rate_at(self.curve, utilisation)
         self._accrued_at[asset.number] = now
@@ -178,7 +163,7 @@ class Lending(Sidecar):
         rows = []
         for asset, account in self._changed:
             amount = self.books.balances[account, asset]
-            _, index = self._pool(asset).touched.get(account, (0, ONE))
+            _, index = self.pools[asset].touched.get(account, (0, ONE))
             rows.append((asset, account, amount, index))
         self.store.connection.executemany(
             "INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?)", rows

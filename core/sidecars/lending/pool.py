@@ -15,6 +15,7 @@ exponent −12, scaled sums are units × 1e18 / index.
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from core.reference import ReferenceData
 from core.sidecars.lending.curve import MILLION
 
 ONE = 10**12
@@ -94,3 +95,31 @@ class Pool:
     def accrued(self, borrow_index: int, lend_index: int) -> None:
         """The core has moved the indices."""
         self.borrow_index, self.lend_index = borrow_index, lend_index
+
+
+class Pools(dict[int, Pool]):
+    """The pool of every asset, made when first asked for, and who keeps out of them."""
+
+    def __init__(self, reference: ReferenceData) -> None:
+        super().__init__()
+        self._reference = reference
+
+    def __missing__(self, asset: int) -> Pool:
+        pool = self[asset] = Pool(asset)
+        return pool
+
+    def touch(self, account: int, asset: int, balance: int) -> None:
+        """A client's balance has changed."""
+        self._with(account, asset).touch(account, balance)
+
+    def place(self, account: int, asset: int, balance: int, index: int) -> None:
+        """A client's balance as it was saved, with the index of its last touch."""
+        self._with(account, asset).place(account, balance, index)
+
+    def _with(self, account: int, asset: int) -> Pool:
+        """The pool of the asset, knowing whether the account lends."""
+        pool = self[asset]
+        known = self._reference.accounts.get(account)
+        if known is not None and not known.auto_lend:
+            pool.idle.add(account)
+        return pool

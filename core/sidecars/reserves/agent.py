@@ -24,14 +24,13 @@ from core.sidecars.books import CLEARING, Books, Position, Posting
 from core.sidecars.custody import EmbeddedCustody
 from core.sidecars.follow import Sidecar
 from core.sidecars.keys import SigningKey
-from core.sidecars.lending.pool import ONE, Pool
+from core.sidecars.lending.pool import ONE, Pool, Pools
 from core.sidecars.pick import pick
 from core.sidecars.reserves import attestation
 from core.sidecars.reserves.attestation import GENESIS, Cut
 from core.sidecars.reserves.files import ReserveFiles
 from core.sidecars.reserves.liabilities import (
     FIRST_CLIENT,
-    accounts_of,
     columns_of,
     leaves_of,
     parameters_hash,
@@ -102,7 +101,7 @@ class Reserves(Sidecar):
         self.keys = keys
         self.master = master_of(next(iter(keys.values())))
         self.period_ns = period_ns
-        self.pools: dict[int, Pool] = {}
+        self.pools = Pools(self.reference)
         self.books = Books(self.reference, self._post)
         self._journal_head = journal_head
         self._maintenance: dict[int, int] = {}
@@ -125,19 +124,10 @@ class Reserves(Sidecar):
         for asset, account, amount, index in select("SELECT * FROM balance"):
             self.books.balances[account, asset] = amount
             if account >= FIRST_CLIENT:
-                self._pool(asset, account).place(account, amount, index)
+                self.pools.place(account, asset, amount, index)
                 self._count(asset, 0, amount)
         for account, instrument, quantity, cost in select("SELECT * FROM position"):
             self.books.positions[account, instrument] = Position(quantity, cost)
-
-    def _pool(self, asset: int, account: int = 0) -> Pool:
-        pool = self.pools.get(asset)
-        if pool is None:
-            pool = self.pools[asset] = Pool(asset)
-        known = self.reference.accounts.get(account)
-        if known is not None and not known.auto_lend:
-            pool.idle.add(account)
-        return pool
 
     # ---- learning --------------------------------------------------------------------------------
 
@@ -149,7 +139,7 @@ class Reserves(Sidecar):
             self._changed.add((asset, account))
             if account >= FIRST_CLIENT:
                 balance = self.books.balances[account, asset]
-                self._pool(asset, account).touch(account, balance)
+                self.pools.touch(account, asset, balance)
                 self._count(asset, balance - change, balance)
 
     def _count(self, asset: int, before: int, after: int) -> None:
@@ -160,7 +150,7 @@ class Reserves(Sidecar):
         self._gross[asset] = held, owed
 
     def _on_accrued(self, fields: dict[str, Any]) -> None:
-        pool = self._pool(fields["asset"])
+        pool = self.pools[fields["asset"]]
         pool.accrued(fields["borrowIndex"], fields["lendIndex"])
         self.store.connection.execute(
             "INSERT OR REPLACE INTO pool VALUES (?, ?, ?)",
@@ -258,8 +248,7 @@ class Reserves(Sidecar):
         last = self.files.last()
         epoch, previous = (last.epoch + 1, last.hash) if last is not None else (1, GENESIS)
         columns = columns_of(self.reference)
-        accounts, house = accounts_of(self.books, self.pools)
-        leaves = leaves_of(accounts, columns, self._maintenance)
+        leaves, house = leaves_of(self.books, self.pools, columns, self._maintenance)
         tree = Tree(leaves, epoch, self.master)
         cut = Cut(
             now, self.follower.position, self.last_sequence,
@@ -274,7 +263,7 @@ class Reserves(Sidecar):
         self.files.keep(epoch, leaves, columns)
         self.files.publish(signed)
         self.store.connection.execute("DELETE FROM request")
-        self.log.info("attested", epoch=epoch, accounts=len(accounts), sequence=cut.sequence,
+        self.log.info("attested", epoch=epoch, accounts=len(leaves.accounts), sequence=cut.sequence,
                       root=tree.root.hex())
         return signed
 
@@ -283,7 +272,7 @@ class Reserves(Sidecar):
         rows = []
         for asset, account in self._changed:
             amount = self.books.balances[account, asset]
-            _, index = self._pool(asset).touched.get(account, (0, ONE))
+            _, index = self.pools[asset].touched.get(account, (0, ONE))
             rows.append((asset, account, amount, index))
         execute = self.store.connection.executemany
         execute("INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?)", rows)

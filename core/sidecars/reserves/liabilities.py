@@ -12,12 +12,12 @@ in units of USDC, what is held rounded down and what is owed rounded up.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 from blake3 import blake3
+from numpy.typing import NDArray
 
-from core.reference import ReferenceData
+from core.reference import Instrument, ReferenceData
 from core.sidecars.books import (
     ONE,
     OUTSIDE,
@@ -28,19 +28,14 @@ from core.sidecars.books import (
     Books,
     Position,
 )
+from core.sidecars.lending.pool import ONE as INDEX_ONE
 from core.sidecars.lending.pool import Pool
 from core.sidecars.reserves.tree import HASH_SIZE, Leaves, positions_digest
 
 FIRST_CLIENT = 100
 USDC = 0
 
-
-class Account(NamedTuple):
-    """One account of the cut: balances by asset with interest, quantities by instrument."""
-
-    balances: dict[int, int]
-    quantities: dict[int, int]
-    equity: int
+Words = NDArray[np.int64]
 
 
 def columns_of(reference: ReferenceData) -> list[str]:
@@ -55,92 +50,128 @@ def columns_of(reference: ReferenceData) -> list[str]:
     return [*names, "below", "bankrupt", "shortfall"]
 
 
-def with_interest(pool: Pool | None, account: int, balance: int) -> int:
-    """A balance with the interest that it has earned or owes and that is not posted yet."""
-    if pool is None or account not in pool.touched:
-        return balance
-    _, index = pool.touched[account]
-    if balance > 0:
-        return balance + balance * (pool.lend_index - index) // index
-    return balance - -(balance * (pool.borrow_index - index) // index)
+def leaves_of(
+    books: Books, pools: Mapping[int, Pool], columns: list[str], maintenance: Mapping[int, int]
+) -> tuple[Leaves, dict[tuple[int, int], int]]:
+    """The leaves, in order of account, and the house's balances by (account, asset).
+
+    maintenance: margins as the core last reported them, by account; none is zero.
+    """
+    owners, assets, amounts, house = _balances_of(books)
+    positions = _positions_of(books)
+    held = np.array(sorted(positions), np.int64)
+    present = np.zeros(1 + max(int(owners.max(initial=0)), int(held.max(initial=0))), np.bool_)
+    present[owners] = present[held] = True
+    numbers = np.flatnonzero(present)
+    row_of = np.cumsum(present) - 1
+    values = np.zeros((len(numbers), len(columns)), np.int64)
+    equity = np.zeros(len(numbers), np.int64)
+    for asset in sorted(books.reference.assets):
+        chosen = assets == asset
+        accounts = owners[chosen]
+        whole = with_interest(pools.get(asset), accounts, amounts[chosen])
+        posted = int(whole.sum()) - int(amounts[chosen].sum())
+        if posted:
+            house[POOL, asset] = house.get((POOL, asset), 0) - posted
+        rows = row_of[accounts]
+        values[rows, columns.index(f"held {asset}")] = np.maximum(whole, 0)
+        values[rows, columns.index(f"owed {asset}")] = np.maximum(-whole, 0)
+        equity[rows] += _value(books, asset, whole)
+    digests = np.zeros((len(numbers), HASH_SIZE), np.uint8)
+    _add_positions(books, positions, row_of, columns, values, equity, digests)
+    margins = np.zeros(len(numbers), np.int64)
+    for account, margin in maintenance.items():
+        if account < len(present) and present[account]:
+            margins[row_of[account]] = margin
+    values[:, columns.index("below")] = equity < margins
+    values[:, columns.index("bankrupt")] = equity < 0
+    values[:, columns.index("shortfall")] = np.maximum(-equity, 0)
+    leaves = Leaves(numbers, values, equity, margins, digests)
+    return leaves, {key: amount for key, amount in house.items() if amount}
 
 
-def accounts_of(
-    books: Books, pools: Mapping[int, Pool]
-) -> tuple[dict[int, Account], dict[tuple[int, int], int]]:
-    """Clients' accounts by number, and the balances of the house's by (account, asset)."""
-    balances: dict[int, dict[int, int]] = {}
-    house: dict[tuple[int, int], int] = {}
-    posted: dict[int, int] = {}
-    for (account, asset), amount in books.balances.items():
-        if account in (OUTSIDE, TRANSIT) or amount == 0:
-            continue
-        if account < FIRST_CLIENT:
-            house[account, asset] = amount
-            continue
-        whole = with_interest(pools.get(asset), account, amount)
-        posted[asset] = posted.get(asset, 0) + whole - amount
-        balances.setdefault(account, {})[asset] = whole
-    for asset, amount in posted.items():
-        house[POOL, asset] = house.get((POOL, asset), 0) - amount
-    quantities: dict[int, dict[int, int]] = {}
-    worth: dict[int, int] = {}
+def _balances_of(books: Books) -> tuple[Words, Words, Words, dict[tuple[int, int], int]]:
+    """Accounts, assets and amounts of clients' balances; and those of the house."""
+    count = len(books.balances)
+    keys = np.fromiter((word for key in books.balances for word in key), np.int64, 2 * count)
+    amounts = np.fromiter(books.balances.values(), np.int64, count)
+    accounts, assets = keys[0::2], keys[1::2]
+    ours = np.flatnonzero((accounts < FIRST_CLIENT) & (accounts != OUTSIDE) & (accounts != TRANSIT))
+    house = {(int(accounts[n]), int(assets[n])): int(amounts[n]) for n in ours}
+    clients = (accounts >= FIRST_CLIENT) & (amounts != 0)
+    return accounts[clients], assets[clients], amounts[clients], house
+
+
+def _positions_of(books: Books) -> dict[int, dict[int, Position]]:
+    """What is held or still unsettled, by account and instrument."""
+    positions: dict[int, dict[int, Position]] = {}
     for (account, number), position in books.positions.items():
-        if position.quantity:
-            quantities.setdefault(account, {})[number] = position.quantity
         if position.quantity or position.cost:
-            worth[account] = worth.get(account, 0) + _worth(books, number, position)
-    accounts = {}
-    for account in sorted(balances.keys() | quantities.keys()):
-        held, positions = balances.get(account, {}), quantities.get(account, {})
-        equity = _value(books, held) + worth.get(account, 0)
-        accounts[account] = Account(held, positions, equity)
-    return accounts, {key: amount for key, amount in house.items() if amount}
+            positions.setdefault(account, {})[number] = position
+    return positions
 
 
-def _worth(books: Books, number: int, position: Position) -> int:
+def _add_positions(
+    books: Books, positions: Mapping[int, dict[int, Position]], row_of: Words,
+    columns: list[str], values: Words, equity: Words, digests: NDArray[np.uint8],
+) -> None:
+    place = {name: number for number, name in enumerate(columns)}
+    for account, held in positions.items():
+        row = row_of[account]
+        quantities = [(number, p.quantity) for number, p in held.items() if p.quantity]
+        for number, quantity in quantities:
+            side = "long" if quantity > 0 else "short"
+            values[row, place[f"{side} {number}"]] = abs(quantity)
+        for number, position in held.items():
+            equity[row] += _worth(books, books.reference.instruments[number], position)
+        digests[row] = np.frombuffer(positions_digest(quantities), np.uint8)
+
+
+def _worth(books: Books, instrument: Instrument, position: Position) -> int:
     """What a position is worth at the mark; a perpetual above what it cost."""
-    instrument = books.reference.instruments[number]
     if instrument.mark is None:
         return 0
     value = books.value_of(instrument, instrument.mark, position.quantity)
     return value - position.cost if instrument.kind == PERPETUAL else value
 
 
-def _value(books: Books, balances: Mapping[int, int]) -> int:
-    """Balances at the index, in USDC; floor division rounds what is owed up."""
-    total = 0
-    for asset, amount in balances.items():
-        known = books.reference.assets[asset]
-        price = ONE if asset == USDC else known.index or 0
-        total += amount * price // POWERS[known.decimals + 2]
-    return total
-
-
-def leaves_of(
-    accounts: Mapping[int, Account], columns: list[str], maintenance: Mapping[int, int]
-) -> Leaves:
-    """The leaves, in order of account; maintenance margins as the core last reported them."""
-    place = {name: number for number, name in enumerate(columns)}
-    values = np.zeros((len(accounts), len(columns)), np.int64)
-    digests = bytearray()
-    for row, (number, account) in enumerate(accounts.items()):
-        for asset, amount in account.balances.items():
-            values[row, place[f"{'held' if amount > 0 else 'owed'} {asset}"]] = abs(amount)
-        for instrument, quantity in account.quantities.items():
-            side = "long" if quantity > 0 else "short"
-            values[row, place[f"{side} {instrument}"]] = abs(quantity)
-        values[row, place["below"]] = account.equity < maintenance.get(number, 0)
-        if account.equity < 0:
-            values[row, place["bankrupt"]] = 1
-            values[row, place["shortfall"]] = -account.equity
-        digests += positions_digest(list(account.quantities.items()))
-    return Leaves(
-        np.array(list(accounts), np.int64), values,
-        np.array([account.equity for account in accounts.values()], np.int64),
-        np.array([maintenance.get(number, 0) for number in accounts], np.int64),
-        np.frombuffer(bytes(digests), np.uint8).reshape(len(accounts), HASH_SIZE),
+def with_interest(pool: Pool | None, accounts: Words, balances: Words) -> Words:
+    """Balances with the interest that they have earned or owe and that is not posted yet."""
+    if pool is None or pool.borrow_index == pool.lend_index == INDEX_ONE:
+        return balances
+    touched = pool.touched
+    since_of = np.zeros(1 + max(int(accounts.max(initial=0)), max(touched, default=0)), np.int64)
+    since_of[np.fromiter(touched, np.int64, len(touched))] = np.fromiter(
+        (index for _, index in touched.values()), np.int64, len(touched)
     )
+    since = since_of[accounts]
+    now = np.where(balances > 0, pool.lend_index, pool.borrow_index)
+    counts = since > 0  # Others keep out of the pool.
+    since, now = np.where(counts, since, 1), np.where(counts, now, 1)
+    return balances + _share(balances, now - since, since)
+
+
+def _value(books: Books, asset: int, balances: Words) -> Words:
+    """Balances of an asset at its index, in USDC; what is owed is rounded up."""
+    known = books.reference.assets[asset]
+    price = np.int64(ONE if asset == USDC else known.index or 0)
+    return _share(balances, price, np.int64(POWERS[known.decimals + 2]))
+
+
+def _share(amounts: Words, numerator: Words | np.int64, divisor: Words | np.int64) -> Words:
+    """floor(amount × numerator / divisor), exact though the products have 128 bits.
+
+    Numerators ≥ 0, divisors and quotients below 2^62. The quotient is estimated with a mantissa of
+    64 bits; what it leaves is exact modulo 2^64 and says by how much it was wrong.
+    """
+    estimate = amounts.astype(np.longdouble) * numerator / divisor
+    quotient = np.floor(estimate).astype(np.int64)
+    rest = amounts * numerator - quotient * divisor
+    for _ in range(2):
+        wrong = (rest >= divisor).astype(np.int64) - (rest < 0)
+        quotient += wrong
+        rest -= wrong * divisor
+    return quotient
 
 
 def parameters_hash(reference: ReferenceData) -> bytes:

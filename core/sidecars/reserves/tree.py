@@ -24,9 +24,14 @@ Secrets come from one master key, so that a proof can be made for any epoch at a
                        cannot be shown to two customers, as they know their own numbers
     salt               BLAKE3 keyed, "salts" ‖ epoch, output at 32 × index
     place of a leaf    order of BLAKE3 keyed, "order" ‖ epoch, output at 8 × (number of the account)
+
+A large tree is made in two halves at once, the right one by a process of its own: hashing holds the
+interpreter, and an attestation of a million accounts must not take an hour's first ten seconds.
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import NamedTuple
 
 import numpy as np
@@ -37,7 +42,8 @@ LEAF_PREFIX = b"onebook leaf 1\0"
 NODE_PREFIX = b"onebook node 1\0"
 HASH_SIZE = 32
 VALUE_SIZE = 16
-SLICE_ROWS = 1 << 14
+SLICE_ROWS = 1 << 10  # so that a slice stays in the cache
+HALVES_FROM = 1 << 16  # leaves; below, starting a process costs more than it saves
 TOTAL_MAX = 1 << 62  # int64 arithmetic stays exact; listing limits keep real totals far below
 
 Bytes = NDArray[np.uint8]
@@ -65,23 +71,41 @@ class Step(NamedTuple):
     values: tuple[int, ...]
 
 
+class Branch(NamedTuple):
+    """What a part of the tree is made from: leaves `first` to `first + size`, and who has which.
+
+    places: within the branch, of the accounts in `leaves`.
+    """
+
+    leaves: Leaves
+    places: NDArray[np.int64]
+    first: int
+    size: int
+    epoch: int
+    master: bytes
+
+
 class Tree:
     """The tree of one epoch. `places[i]` is the index of the leaf of row i."""
 
     def __init__(self, leaves: Leaves, epoch: int, master: bytes) -> None:
-        count, columns = leaves.values.shape
+        count = len(leaves.values)
         if count and int(leaves.values.min()) < 0:
             raise ValueError("what is owed is never below zero: gross values only")
-        if any(sum(map(int, column)) >= TOTAL_MAX for column in leaves.values.T):
+        if any(total >= TOTAL_MAX for total in exact_sums(leaves.values)):
             raise ValueError(f"a total is beyond {TOTAL_MAX}")
         self.epoch = epoch
         self.leaves = leaves
         self._master = master
         self.size = 1 << max(count - 1, 0).bit_length()
         self.places = np.argsort(_order(master, epoch, self.size), kind="stable")[:count]
-        values = np.zeros((self.size, columns), np.int64)
-        values[self.places] = leaves.values
-        self.levels: list[tuple[Bytes, Values]] = [(self._hash_leaves(values), values)]
+        whole = Branch(leaves, self.places, 0, self.size, epoch, master)
+        values = _values_of(whole)
+        hashes = _in_halves(whole) if self.size >= HALVES_FROM else hash_branch(whole)
+        self.levels: list[tuple[Bytes, Values]] = []
+        for row in hashes:
+            self.levels.append((row, values))
+            values = values[0::2] + values[1::2]
         while len(self.levels[-1][0]) > 1:
             self.levels.append(_parents(*self.levels[-1], len(self.levels)))
 
@@ -109,20 +133,71 @@ class Tree:
         """The salt of a leaf."""
         return salts(self._master, self.epoch, 1, index)
 
-    def _hash_leaves(self, values: Values) -> Bytes:
-        leaves, size = self.leaves, self.size
-        front = np.zeros((size, 8 + HASH_SIZE + HASH_SIZE + 16 + HASH_SIZE), np.uint8)
-        front[:, :8] = _words(np.arange(size, dtype=np.int64))
-        tags = front[:, 8:40]
-        tags[:] = _rows(blake3(b"empty", key=self._master).digest(HASH_SIZE * size))
-        tags[self.places] = _tags(self._master, self.epoch, leaves.accounts)
-        front[:, 40:72] = _rows(salts(self._master, self.epoch, size))
-        front[self.places, 72:80] = _words(leaves.equity)
-        front[self.places, 80:88] = _words(leaves.maintenance)
-        front[self.places, 88:] = leaves.positions
-        head = LEAF_PREFIX + self.epoch.to_bytes(8, "little")
-        return _hash_rows(head, lambda begin, end: [front[begin:end], _widen(values[begin:end])],
-                          size)
+
+def exact_sums(values: Values) -> list[int]:
+    """The sum of each column of values that are not negative, beyond 64 bits if need be."""
+    high, low = values >> 32, values & 0xFFFFFFFF
+    return [
+        (int(a) << 32) + int(b)
+        for a, b in zip(high.sum(axis=0), low.sum(axis=0), strict=True)
+    ]
+
+
+def hash_branch(branch: Branch) -> list[Bytes]:
+    """The hashes of a branch, level by level, from its leaves to its root."""
+    values = _values_of(branch)
+    hashes = _hash_leaves(branch, values)
+    levels = [hashes]
+    while len(hashes) > 1:
+        hashes, values = _parents(hashes, values, len(levels))
+        levels.append(hashes)
+    return levels
+
+
+def _in_halves(whole: Branch) -> list[Bytes]:
+    """The levels below the root, the right half of each made by another process."""
+    half = whole.size // 2
+    left, right = (
+        _part_of(whole, whole.places < half, 0), _part_of(whole, whole.places >= half, half)
+    )
+    with ProcessPoolExecutor(1, get_context("spawn")) as beside:
+        other = beside.submit(hash_branch, right)
+        mine = hash_branch(left)
+        return [np.concatenate(pair) for pair in zip(mine, other.result(), strict=True)]
+
+
+def _part_of(whole: Branch, chosen: NDArray[np.bool_], first: int) -> Branch:
+    accounts, values, equity, maintenance, positions = whole.leaves
+    leaves = Leaves(
+        accounts[chosen], values[chosen], equity[chosen], maintenance[chosen], positions[chosen]
+    )
+    places = whole.places[chosen] - first
+    return whole._replace(leaves=leaves, places=places, first=first, size=whole.size // 2)
+
+
+def _values_of(branch: Branch) -> Values:
+    """The values of all leaves, those of the empty ones zero."""
+    values = np.zeros((branch.size, branch.leaves.values.shape[1]), np.int64)
+    values[branch.places] = branch.leaves.values
+    return values
+
+
+def _hash_leaves(branch: Branch, values: Values) -> Bytes:
+    leaves, places, first, size, epoch, master = branch
+    front = np.zeros((size, 8 + HASH_SIZE + HASH_SIZE + 16 + HASH_SIZE), np.uint8)
+    front[:, :8] = _words(np.arange(first, first + size, dtype=np.int64))
+    tags = front[:, 8:40]
+    empty = blake3(b"empty", key=master)
+    tags[:] = _rows(empty.digest(HASH_SIZE * size, seek=HASH_SIZE * first))
+    tags[places] = _tags(master, epoch, leaves.accounts)
+    front[:, 40:72] = _rows(salts(master, epoch, size, first))
+    front[places, 72:80] = _words(leaves.equity)
+    front[places, 80:88] = _words(leaves.maintenance)
+    front[places, 88:] = leaves.positions
+    head = LEAF_PREFIX + epoch.to_bytes(8, "little")
+    return _hash_rows(
+        head, lambda begin, end: [front[begin:end], _widen(values[begin:end])], size
+    )
 
 
 def customer_secret(master: bytes, account: int) -> bytes:

@@ -5,8 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from core.sidecars.reserves import tree as tree_module
 from core.sidecars.reserves.attestation import GENESIS
+from core.sidecars.reserves.liabilities import _share
 from core.sidecars.reserves.tree import (
     Leaves,
     Tree,
@@ -129,3 +133,29 @@ def test_positions_digest_is_about_the_set() -> None:
     assert positions_digest([(2, 5), (3, -1)]) == positions_digest([(3, -1), (2, 5)])
     assert positions_digest([(2, 5)]) != positions_digest([(2, -5)])
     assert GENESIS.count(0) == len(GENESIS) == 32
+
+
+def test_made_in_two_halves_it_is_the_same_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Tree(_leaves(37), 3, b"m" * 32)
+    monkeypatch.setattr(tree_module, "HALVES_FROM", 2)
+    halves = Tree(_leaves(37), 3, b"m" * 32)
+    assert halves.root == whole.root
+    assert halves.totals == whole.totals
+    for row in range(37):
+        verifier.check_proof(_proof(halves, row), _page(whole))
+
+
+def test_totals_beyond_64_bits_are_refused_not_wrapped() -> None:
+    leaves = _leaves(4)
+    with pytest.raises(ValueError, match="beyond"):
+        Tree(leaves._replace(values=np.full((4, 2), 1 << 61, np.int64)), 1, b"m" * 32)
+
+
+@given(st.lists(st.tuples(
+    st.integers(-(1 << 56), 1 << 56), st.integers(0, 1 << 40), st.integers(1 << 39, 1 << 60)
+)))
+def test_shares_are_exact_beyond_64_bits(rows: list[tuple[int, int, int]]) -> None:
+    amounts, numerators, divisors = np.array(rows or [(0, 0, 1)], np.int64).T
+    exact = [a * n // d for a, n, d in zip(*map(np.ndarray.tolist, (amounts, numerators, divisors)),
+                                           strict=True)]
+    assert _share(amounts, numerators, divisors).tolist() == exact
