@@ -1,0 +1,1 @@
+"""Market abuse, looked for in the order record: one idea a module."""
