@@ -18,6 +18,7 @@ from core.engine.auction import auction_tick, still_crosses, uncross
 from core.engine.cancels import cancel_request, mass_cancel, open_orders, order_status
 from core.engine.emit import business_reject, event_begin, mark_last_in_event
 from core.engine.fees import set_fees
+from core.engine.halts import trading_halt
 from core.engine.jobs import run_jobs
 from core.engine.lending import accrue_interest
 from core.engine.listing import delist_instrument, list_instrument
@@ -29,6 +30,7 @@ from core.engine.markets import (
     set_trading_state,
 )
 from core.engine.new_order import EVERYWHERE, new_order, run_triggers
+from core.engine.preview import order_preview
 from core.engine.protection import protection_reset, protection_set
 from core.engine.quotes import mass_quote, quote_cancel, run_protections
 from core.engine.registry import (
@@ -90,7 +92,7 @@ def apply(s: Any, frame: int) -> None:
         if _take_number(s, load_u32(a + _MESSAGE_NUMBER_AT)):
             _client_command(s, template, a, oe.header_block_length(frame + HEADER_AT))
     elif template < _KEYED:
-        _session_command(s, template, a)
+        _session_command(s, template, a, ct.header_block_length(frame + HEADER_AT))
     elif template != ct.TICK_TEMPLATE:
         _keyed_command(s, template, a, ct.header_block_length(frame + HEADER_AT))
     _follow_up(s)
@@ -174,6 +176,10 @@ def _request(s, template, a):
         transfer_request(s, a)
     elif template == oe.WITHDRAWAL_REQUEST_TEMPLATE:
         withdrawal_request(s, a)
+    elif template == oe.ORDER_PREVIEW_REQUEST_TEMPLATE:
+        order_preview(s, a)
+    elif template == oe.TRADING_HALT_TEMPLATE:
+        trading_halt(s, a)
     else:
         s.work.echo = 0
         return oe.REASON_INVALID_FIELD
@@ -181,7 +187,7 @@ def _request(s, template, a):
 
 
 @jit
-def _session_command(s, template, a):
+def _session_command(s, template, a, block):
     session = s.work.session
     if session <= 0 or session >= len(s.sessions) or s.sessions[session].registered == 0:
         return
@@ -190,7 +196,7 @@ def _session_command(s, template, a):
     elif template == ct.SESSION_CLOSE_TEMPLATE:
         session_close(s, a)
     elif template == ct.SESSION_NUMBERS_TEMPLATE:
-        session_numbers(s, a)
+        session_numbers(s, a, block)
     elif template == ct.SESSION_RESET_TEMPLATE:
         session_reset(s, a)
     elif template == ct.SESSION_INBOUND_TEMPLATE:

@@ -12,7 +12,9 @@ import sbe.generated.order_entry as oe
 from core.engine.emit import event_begin
 from core.engine.timers import MILLISECOND, arm_timer
 from core.jit import jit
-from sbe.raw import store_i32
+from sbe.raw import copy, store_i32
+
+_TEXT_HEADER = control.SESSION_NUMBERS_ASSIGNED_TEXT_HEADER_SIZE
 
 
 @jit
@@ -84,13 +86,22 @@ def session_close(s, a):
 
 
 @jit
-def session_numbers(s, a):
-    """SessionNumbers: outbound numbers for messages that the gateway makes itself."""
+def session_numbers(s, a, block):
+    """SessionNumbers: outbound numbers for messages that the gateway makes itself.
+
+    The text of a message that must be told again word for word goes into the event, and with that
+    into the journal and the archive.
+    """
     number = s.work.session
     session = s.sessions[number]
     count = control.session_numbers_count(a)
-    e = event_begin(s, control.SESSION_NUMBERS_ASSIGNED_BLOCK, 0, 0)
+    text = control.session_numbers_text_length(a + block)
+    begin = control.session_numbers_text_address(a + block)
+    e = event_begin(s, control.SESSION_NUMBERS_ASSIGNED_BLOCK, _TEXT_HEADER + text, 0)
     control.write_session_numbers_assigned_header(e - 8)
+    own = e + control.SESSION_NUMBERS_ASSIGNED_BLOCK
+    control.write_session_numbers_assigned_text_length(own, text)
+    copy(control.session_numbers_assigned_text_address(own), begin, text)
     control.set_session_numbers_assigned_session(e, number)
     control.set_session_numbers_assigned_count(e, count)
     control.set_session_numbers_assigned_reference(e, control.session_numbers_reference(a))

@@ -67,6 +67,8 @@ for _template in (
     oe.OPEN_ORDERS_REQUEST_TEMPLATE,
     oe.TRANSFER_REQUEST_TEMPLATE,
     oe.WITHDRAWAL_REQUEST_TEMPLATE,
+    oe.ORDER_PREVIEW_REQUEST_TEMPLATE,
+    oe.TRADING_HALT_TEMPLATE,
 ):
     assert 0 <= _template - _FIRST < 63
     _INBOUND |= 1 << (_template - _FIRST)

@@ -88,7 +88,7 @@ class Copies:
             self._take_number(session, AGAIN, position)
 
     def _take_number(self, session: int, kind: int, position: int) -> None:
-        fields = {"count": 1, "reference": copy_reference(kind, position)}
+        fields = {"count": 1, "reference": copy_reference(kind, position), "text": ""}
         self._gateway.command("SessionNumbers", fields, session)
 
     def session_closed(self, fields: dict[str, Any], position: int) -> None:

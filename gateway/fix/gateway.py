@@ -35,6 +35,7 @@ from gateway.fix.logon import Admission
 from gateway.fix.market_data import MarketData
 from gateway.fix.message import body
 from gateway.fix.outbound import Renderer
+from gateway.fix.outbox import kept_message
 from gateway.fix.profile import Profiles
 from gateway.fix.queries import Queries
 from gateway.fix.records import T_DIRTY_COUNT, T_INDEX_COUNT, T_ROWS_COUNT
@@ -226,8 +227,7 @@ class FixGateway:
         client.resends.append(Resend(
             self._stream, client.record, self.context, position, self.position, session.id,
             action.begin, action.end,
-            lambda frame, number, now: self.word(client, frame, number, now),
-            session.sent_messages, session.wire))
+            lambda frame, number, now: self.word(client, frame, number, now)))
         if not client.resending:
             self._go_on(client)
 
@@ -255,7 +255,11 @@ class FixGateway:
         if template_id == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE:
             kind, position = reference_kind(fields["reference"])
             if kind == PLAIN:
-                return None
+                if not fields["text"]:
+                    return None
+                time_stamp = fields["header"]["transactTime"]
+                return client.session.wire(
+                    kept_message(fields["text"]), number, time_stamp, again)
             return self._copies.message(client.record, kind, position, number, again)
         fields = plain(fields)
         if template_id == oe.EXECUTION_REPORT_TEMPLATE and fields["orderId"]:

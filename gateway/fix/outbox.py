@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from gateway.fix.actions import Action, Command, Send
 from gateway.fix.dictionary.fields import FIELDS
@@ -19,10 +20,10 @@ from gateway.fix.times import time_text
 
 Field = tuple[int, object]
 
-# Kept in memory for resends, the rest of what we make ourselves is gap-filled.
-KEPT = frozenset(("j",))
-KEPT_MAX = 1024
-
+# Told again word for word: their text goes into the journal with their number. The rest of what we
+# make ourselves is gap-filled in a resend: it is an answer of its moment, or can be asked again.
+KEPT = frozenset(("j", "8", "9", "r", "b", "AZ", "DI", "U4"))
+KEPT_BYTES_MAX = 4096
 
 # What a client may call its message, for BusinessRejectRefID (379).
 REFERENCES = (11, 262, 320, 324, 335, 584, 710, 909, 117)
@@ -37,6 +38,20 @@ class Pending:
     body: bytes
     last: bool = False  # the connection ends behind it
     sent: Callable[[int], None] | None = None
+    late: Callable[[], bytes] | None = None  # the body, made when the number is known
+
+    @property
+    def text(self) -> str:
+        """What the journal keeps of it: type, header fields and body; empty if nothing."""
+        if self.kind not in KEPT or len(self.head) + len(self.body) > KEPT_BYTES_MAX:
+            return ""
+        return f"{self.kind}\x01{(self.head + self.body).decode('latin-1')}"
+
+
+def kept_message(text: str) -> Pending:
+    """The message that `Pending.text` stands for."""
+    kind, _, fields = text.partition("\x01")
+    return Pending(kind, b"", fields.encode("latin-1"))
 
 
 class Outbox(ABC):
@@ -50,7 +65,6 @@ class Outbox(ABC):
         self.heartbeat = 0  # ns
         self.last_number = 0  # newest outbound number that passed by
         self.reason = ""  # why it ended
-        self.sent_messages: dict[int, Pending] = {}  # ours, by number, for resends
         self._fields = connection.fields
         self._pending: deque[Pending] = deque()
         self._asked = 0  # how many of the pending have asked for a number
@@ -64,21 +78,40 @@ class Outbox(ABC):
 
     def take_actions(self) -> list[Action]:
         """What is to be done, in order; asks for the numbers of what waits for some."""
-        new = len(self._pending) - self._asked
-        if new and self._opened:
-            first = self._reference
-            self._reference += new
-            self._asked += new
-            self._command("SessionNumbers", count=new, reference=self.number << 32 | first)
+        if self._opened:
+            plain = 0
+            for message in list(islice(self._pending, self._asked, None)):
+                text = message.text
+                if text:
+                    self._ask(plain)
+                    self._ask(1, text)
+                    plain = 0
+                else:
+                    plain += 1
+            self._ask(plain)
         actions, self.actions = self.actions, []
         return actions
+
+    def _ask(self, count: int, text: str = "") -> None:
+        """Ask the core for numbers of the oldest messages that have not asked yet."""
+        if count:
+            first = self._reference
+            self._reference += count
+            self._asked += count
+            self._command(
+                "SessionNumbers", count=count, reference=self.number << 32 | first, text=text)
 
     def emit(
         self, kind: str, fields: Iterable[Field], *, head: Iterable[Field] = (),
         last: bool = False, sent: Callable[[int], None] | None = None,
+        late: Callable[[], Iterable[Field]] | None = None,
     ) -> None:
-        """Send a message of our own, as soon as the core has numbered it."""
-        self._pending.append(Pending(kind, body(head), body(fields), last, sent))
+        """Send a message of our own, as soon as the core has numbered it.
+
+        late: further fields, made when it is sent: behind all that the core said before.
+        """
+        made = None if late is None else lambda: body(late())
+        self._pending.append(Pending(kind, body(head), body(fields), last, sent, made))
 
     def numbered(self, reference: int, first: int, count: int, time: int, now: int) -> None:
         """The core numbered our oldest waiting messages. Stale answers are left alone."""
@@ -93,12 +126,10 @@ class Outbox(ABC):
 
     def _write(self, message: Pending, number: int, time: int, now: int) -> None:
         self.last_number = number
+        if message.late is not None:
+            message.body += message.late()
         self.actions.append(Send(self.wire(message, number, time)))
         self._beat_due = now + self.heartbeat
-        if message.kind in KEPT:
-            self.sent_messages[number] = message
-            if len(self.sent_messages) > KEPT_MAX:
-                del self.sent_messages[next(iter(self.sent_messages))]
         if message.sent is not None:
             message.sent(number)
         if message.last:

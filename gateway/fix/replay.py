@@ -6,10 +6,10 @@
                        11  ExecutionReport              35=8 34=11 43=Y 122=…
                        12  SessionNumbersAssigned       35=4 34=12 43=Y 36=13
 
-The state of one replay is eight words:
+The state of one replay is seven words:
 
      0  session      16  end, last number wanted     32  time of the gap's first
-     8  next number  24  begin of a gap, 0: none     40  bytes written   48  done   56  simple
+     8  next number  24  begin of a gap, 0: none     40  bytes written   48  done
 """
 
 from core.jit import jit
@@ -19,9 +19,8 @@ from sbe.generated import control
 from sbe.generated import order_entry as oe
 from sbe.raw import load_i32, load_i64, load_u32, store_i64
 
-P_SESSION, P_NEXT, P_END, P_GAP, P_GAP_TIME, P_WRITTEN, P_DONE, P_SIMPLE = (
-    8 * i for i in range(8))
-STATE_WORDS = 8
+P_SESSION, P_NEXT, P_END, P_GAP, P_GAP_TIME, P_WRITTEN, P_DONE = (8 * i for i in range(7))
+STATE_WORDS = 7
 
 # Two top bits of a SessionNumbers reference say what the number was taken for.
 KIND_SHIFT = 62
@@ -33,6 +32,13 @@ def numbers_kind(frame: int) -> int:
     """What a SessionNumbersAssigned was asked for."""
     at = frame + EVENT_HEADER + control.SESSION_NUMBERS_ASSIGNED_REFERENCE_OFFSET
     return (load_i64(at) >> KIND_SHIFT) & 3
+
+
+@jit
+def is_forgotten(frame: int) -> bool:
+    """Whether numbers were taken for messages of ours that aren't told again."""
+    text = frame + EVENT_HEADER + control.SESSION_NUMBERS_ASSIGNED_BLOCK
+    return numbers_kind(frame) == PLAIN and control.session_numbers_assigned_text_length(text) == 0
 
 
 @jit
@@ -106,7 +112,7 @@ def replay(p: int, c: int, t: int, a: int, length: int, out: int, room: int, now
             written = load_i64(p + P_WRITTEN)
             written += put_report(out + written, c, t, frame, number, now, 0, 0)
             store_i64(p + P_WRITTEN, written)
-        elif assigned and load_i64(p + P_SIMPLE) and numbers_kind(frame) == PLAIN:
+        elif assigned and is_forgotten(frame):
             open_gap(p, load_i64(frame + EVENT_HEADER))
         else:
             break

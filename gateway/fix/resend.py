@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from gateway.fix.replay import PLAIN, STATE_WORDS, finish_replay, open_gap
 from gateway.fix.report import REPORT_BYTES_MAX, put_gap
 from gateway.fix.tables import Connection, Context
 from sbe.generated import control
-
-if TYPE_CHECKING:
-    from gateway.fix.outbox import Pending
 
 READ_BYTES = 1 << 20
 OUT_BYTES = 1 << 18
@@ -51,21 +48,18 @@ class Resend:
     """One request being answered; `step` until it gives True.
 
     render: makes the message of an event Python must put into words, None for a gap.
-    kept: messages of ours still in memory, by number.
     """
 
     def __init__(
         self, stream: Stream, record: Connection, context: Context, position: int | None,
         limit: int, session: int, begin: int, end: int,
-        render: Callable[[bytes, int, int], bytes | None], kept: "dict[int, Pending]",
-        wire: "Callable[[Pending, int, int, int], bytes]",
+        render: Callable[[bytes, int, int], bytes | None],
     ) -> None:
         self._stream, self._record, self._context = stream, record, context
         self._position, self._limit = position, limit
-        self._render, self._kept, self._wire = render, kept, wire
+        self._render = render
         self._state = np.zeros(STATE_WORDS, np.int64)
         self._state[0], self._state[1], self._state[2] = session, begin, end
-        self._state[7] = 0 if kept else 1
         self._out = np.zeros(OUT_BYTES, np.uint8)
         self.sent = 0
 
@@ -145,8 +139,7 @@ class Resend:
         return size
 
     def _one(self, frame: bytes, number: int, time: int, now: int, pieces: list[bytes]) -> None:
-        kept = self._kept.get(number)
-        again = self._wire(kept, number, time, now) if kept else self._render(frame, number, now)
+        again = self._render(frame, number, now)
         if again is None:
             open_gap(self._address, time)
             return

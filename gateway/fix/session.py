@@ -407,7 +407,6 @@ class Session(Outbox):
             self._queue.clear()
             self._queue_bytes = self._gap_asked = 0
             self._served.clear()
-            self.sent_messages.clear()
             self._fields["flags"] = 0
             self._command("SessionReset", nextInbound=1, nextOutbound=1, reference=self.number)
         else:

@@ -263,6 +263,7 @@ ACCOUNT_STATE_ACTIVE = 1
 ACCOUNT_STATE_REDUCE_ONLY = 2
 ACCOUNT_STATE_CANCEL_ONLY = 3
 ACCOUNT_STATE_SUSPENDED = 4
+ACCOUNT_STATE_HALTED = 5
 ACCOUNT_STATE_NULL = 255
 
 
@@ -456,6 +457,14 @@ SESSION_NUMBERS_REFERENCE_OFFSET = 4
 SESSION_NUMBERS_REFERENCE_NULL = 18446744073709551615
 session_numbers_reference = load("u64", 4)
 set_session_numbers_reference = store("u64", 4)
+
+
+# SessionNumbers.text: data
+# Of a message that must be told again word for word: what it says, for the event.
+SESSION_NUMBERS_TEXT_HEADER_SIZE = 2
+session_numbers_text_length = load("u16", 0)
+session_numbers_text_address = place(2)
+write_session_numbers_text_length = image_with("0000", "u16", 0)
 
 
 # SessionReset: template 403, 16 bytes
@@ -1554,6 +1563,13 @@ session_numbers_assigned_reference = load("u64", 24)
 set_session_numbers_assigned_reference = store("u64", 24)
 
 
+# SessionNumbersAssigned.text: data
+SESSION_NUMBERS_ASSIGNED_TEXT_HEADER_SIZE = 2
+session_numbers_assigned_text_length = load("u16", 0)
+session_numbers_assigned_text_address = place(2)
+write_session_numbers_assigned_text_length = image_with("0000", "u16", 0)
+
+
 # SessionWasReset: template 503, 36 bytes
 # The numbers as they now are.
 SESSION_WAS_RESET_TEMPLATE = 503
@@ -2614,6 +2630,11 @@ def session_numbers_fault(a: int) -> int:
     return 0
 
 
+@compiled
+def session_numbers_text_end(d: int) -> int:
+    return d + 2 + load_u16(d)
+
+
 # SessionReset: values and ends
 
 
@@ -2925,7 +2946,7 @@ def set_account_state_fault(a: int) -> int:
     if value == 4294967295:
         return 2
     value = load_u8(a + 12)  # state
-    if not (1 <= value <= 4):
+    if not (1 <= value <= 5):
         return 3
     return 0
 
@@ -3354,6 +3375,11 @@ def session_numbers_assigned_fault(a: int) -> int:
     if wide == 18446744073709551615:
         return 4
     return 0
+
+
+@compiled
+def session_numbers_assigned_text_end(d: int) -> int:
+    return d + 2 + load_u16(d)
 
 
 # SessionWasReset: values and ends
@@ -3967,7 +3993,7 @@ def account_state_changed_fault(a: int) -> int:
     if value == 4294967295:
         return 2
     value = load_u8(a + 20)  # state
-    if not (1 <= value <= 4):
+    if not (1 <= value <= 5):
         return 3
     return 0
 
@@ -4083,6 +4109,9 @@ def measure(address: int, length: int) -> int:
     elif template == 402:  # SessionNumbers
         if block < 12:
             return -ERROR_BLOCK_LENGTH
+        position = _walk_text(position, end, version)
+        if position < 0:
+            return position
     elif template == 403:  # SessionReset
         if block < 16:
             return -ERROR_BLOCK_LENGTH
@@ -4184,6 +4213,9 @@ def measure(address: int, length: int) -> int:
     elif template == 502:  # SessionNumbersAssigned
         if block < 32:
             return -ERROR_BLOCK_LENGTH
+        position = _walk_text(position, end, version)
+        if position < 0:
+            return position
     elif template == 503:  # SessionWasReset
         if block < 36:
             return -ERROR_BLOCK_LENGTH

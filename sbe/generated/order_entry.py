@@ -63,11 +63,15 @@ MESSAGE_NAMES = {
     113: "OpenOrdersRequest",
     114: "TransferRequest",
     115: "WithdrawalRequest",
+    116: "OrderPreviewRequest",
+    117: "TradingHalt",
     200: "ExecutionReport",
     201: "OrderCancelReject",
     206: "OrderMassCancelReport",
     207: "MassQuoteAck",
     208: "ProtectionTriggered",
+    209: "OrderPreview",
+    210: "TradingHaltReport",
     220: "BusinessReject",
     300: "PositionReport",
     301: "BalanceUpdate",
@@ -251,6 +255,7 @@ ACCOUNT_STATE_ACTIVE = 1
 ACCOUNT_STATE_REDUCE_ONLY = 2
 ACCOUNT_STATE_CANCEL_ONLY = 3
 ACCOUNT_STATE_SUSPENDED = 4
+ACCOUNT_STATE_HALTED = 5
 ACCOUNT_STATE_NULL = 255
 
 
@@ -1508,6 +1513,161 @@ withdrawal_request_echo_address = place(1)
 write_withdrawal_request_echo_length = image_with("00", "u8", 0)
 
 
+# OrderPreviewRequest: template 116, 87 bytes
+# What would an order need? The fields of NewOrderSingle, judged as one and never entered; clOrdId 0 leaves out the rule of the duplicate.
+ORDER_PREVIEW_REQUEST_TEMPLATE = 116
+ORDER_PREVIEW_REQUEST_BLOCK = 87
+write_order_preview_request_header = image("5700740001000100")
+ORDER_PREVIEW_REQUEST = record(
+    87,
+    ("header", INBOUND_HEADER, 0),
+    ("account", "<u4", 12),
+    ("clOrdId", "<u8", 16),
+    ("price", "<i8", 24),
+    ("orderQty", "<i8", 32),
+    ("instrument", "<u4", 40),
+    ("side", "u1", 44),
+    ("ordType", "u1", 45),
+    ("timeInForce", "u1", 46),
+    ("execInst", "u1", 47),
+    ("stopPx", "<i8", 48),
+    ("displayQty", "<i8", 56),
+    ("expireTime", "<u8", 64),
+    ("tag", "<u4", 72),
+    ("selfTradePrevention", "u1", 76),
+    ("triggerType", "u1", 77),
+    ("outcomeSide", "u1", 78),
+    ("requestId", "<u8", 79),
+)
+ORDER_PREVIEW_REQUEST_HEADER_SENDING_TIME_OFFSET = 0
+ORDER_PREVIEW_REQUEST_HEADER_SENDING_TIME_NULL = 18446744073709551615
+order_preview_request_header_sending_time = load("u64", 0)
+set_order_preview_request_header_sending_time = store("u64", 0)
+ORDER_PREVIEW_REQUEST_HEADER_MSG_SEQ_NUM_OFFSET = 8
+ORDER_PREVIEW_REQUEST_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+order_preview_request_header_msg_seq_num = load("u32", 8)
+set_order_preview_request_header_msg_seq_num = store("u32", 8)
+ORDER_PREVIEW_REQUEST_ACCOUNT_OFFSET = 12
+ORDER_PREVIEW_REQUEST_ACCOUNT_NULL = 4294967295
+order_preview_request_account = load("u32", 12)
+set_order_preview_request_account = store("u32", 12)
+ORDER_PREVIEW_REQUEST_CL_ORD_ID_OFFSET = 16
+ORDER_PREVIEW_REQUEST_CL_ORD_ID_NULL = 18446744073709551615
+order_preview_request_cl_ord_id = load("u64", 16)
+set_order_preview_request_cl_ord_id = store("u64", 16)
+ORDER_PREVIEW_REQUEST_PRICE_OFFSET = 24
+ORDER_PREVIEW_REQUEST_PRICE_NULL = -9223372036854775808
+order_preview_request_price = load("i64", 24)
+set_order_preview_request_price = store("i64", 24)
+ORDER_PREVIEW_REQUEST_PRICE_EXPONENT = -8
+ORDER_PREVIEW_REQUEST_ORDER_QTY_OFFSET = 32
+ORDER_PREVIEW_REQUEST_ORDER_QTY_NULL = -9223372036854775808
+order_preview_request_order_qty = load("i64", 32)
+set_order_preview_request_order_qty = store("i64", 32)
+ORDER_PREVIEW_REQUEST_ORDER_QTY_EXPONENT = -8
+ORDER_PREVIEW_REQUEST_INSTRUMENT_OFFSET = 40
+ORDER_PREVIEW_REQUEST_INSTRUMENT_NULL = 4294967295
+order_preview_request_instrument = load("u32", 40)
+set_order_preview_request_instrument = store("u32", 40)
+ORDER_PREVIEW_REQUEST_SIDE_OFFSET = 44
+ORDER_PREVIEW_REQUEST_SIDE_NULL = 255
+order_preview_request_side = load("u8", 44)
+set_order_preview_request_side = store("u8", 44)
+ORDER_PREVIEW_REQUEST_ORD_TYPE_OFFSET = 45
+ORDER_PREVIEW_REQUEST_ORD_TYPE_NULL = 255
+order_preview_request_ord_type = load("u8", 45)
+set_order_preview_request_ord_type = store("u8", 45)
+ORDER_PREVIEW_REQUEST_TIME_IN_FORCE_OFFSET = 46
+ORDER_PREVIEW_REQUEST_TIME_IN_FORCE_NULL = 255
+order_preview_request_time_in_force = load("u8", 46)
+set_order_preview_request_time_in_force = store("u8", 46)
+ORDER_PREVIEW_REQUEST_EXEC_INST_OFFSET = 47
+order_preview_request_exec_inst = load("u8", 47)
+set_order_preview_request_exec_inst = store("u8", 47)
+ORDER_PREVIEW_REQUEST_STOP_PX_OFFSET = 48
+ORDER_PREVIEW_REQUEST_STOP_PX_NULL = -9223372036854775808
+order_preview_request_stop_px = load("i64", 48)
+set_order_preview_request_stop_px = store("i64", 48)
+ORDER_PREVIEW_REQUEST_STOP_PX_EXPONENT = -8
+ORDER_PREVIEW_REQUEST_DISPLAY_QTY_OFFSET = 56
+ORDER_PREVIEW_REQUEST_DISPLAY_QTY_NULL = -9223372036854775808
+order_preview_request_display_qty = load("i64", 56)
+set_order_preview_request_display_qty = store("i64", 56)
+ORDER_PREVIEW_REQUEST_DISPLAY_QTY_EXPONENT = -8
+ORDER_PREVIEW_REQUEST_EXPIRE_TIME_OFFSET = 64
+ORDER_PREVIEW_REQUEST_EXPIRE_TIME_NULL = 18446744073709551615
+order_preview_request_expire_time = load("u64", 64)
+set_order_preview_request_expire_time = store("u64", 64)
+ORDER_PREVIEW_REQUEST_TAG_OFFSET = 72
+ORDER_PREVIEW_REQUEST_TAG_NULL = 4294967295
+order_preview_request_tag = load("u32", 72)
+set_order_preview_request_tag = store("u32", 72)
+ORDER_PREVIEW_REQUEST_SELF_TRADE_PREVENTION_OFFSET = 76
+ORDER_PREVIEW_REQUEST_SELF_TRADE_PREVENTION_NULL = 255
+order_preview_request_self_trade_prevention = load("u8", 76)
+set_order_preview_request_self_trade_prevention = store("u8", 76)
+ORDER_PREVIEW_REQUEST_TRIGGER_TYPE_OFFSET = 77
+ORDER_PREVIEW_REQUEST_TRIGGER_TYPE_NULL = 255
+order_preview_request_trigger_type = load("u8", 77)
+set_order_preview_request_trigger_type = store("u8", 77)
+ORDER_PREVIEW_REQUEST_OUTCOME_SIDE_OFFSET = 78
+ORDER_PREVIEW_REQUEST_OUTCOME_SIDE_NULL = 255
+order_preview_request_outcome_side = load("u8", 78)
+set_order_preview_request_outcome_side = store("u8", 78)
+ORDER_PREVIEW_REQUEST_REQUEST_ID_OFFSET = 79
+ORDER_PREVIEW_REQUEST_REQUEST_ID_NULL = 18446744073709551615
+order_preview_request_request_id = load("u64", 79)
+set_order_preview_request_request_id = store("u64", 79)
+
+
+# OrderPreviewRequest.echo: data
+ORDER_PREVIEW_REQUEST_ECHO_HEADER_SIZE = 1
+order_preview_request_echo_length = load("u8", 0)
+order_preview_request_echo_address = place(1)
+write_order_preview_request_echo_length = image_with("00", "u8", 0)
+
+
+# TradingHalt: template 117, 25 bytes
+# The client's own kill switch: everything of the account is cancelled and nothing new is taken until it is lifted.
+TRADING_HALT_TEMPLATE = 117
+TRADING_HALT_BLOCK = 25
+write_trading_halt_header = image("1900750001000100")
+TRADING_HALT = record(
+    25,
+    ("header", INBOUND_HEADER, 0),
+    ("account", "<u4", 12),
+    ("requestId", "<u8", 16),
+    ("halted", "u1", 24),
+)
+TRADING_HALT_HEADER_SENDING_TIME_OFFSET = 0
+TRADING_HALT_HEADER_SENDING_TIME_NULL = 18446744073709551615
+trading_halt_header_sending_time = load("u64", 0)
+set_trading_halt_header_sending_time = store("u64", 0)
+TRADING_HALT_HEADER_MSG_SEQ_NUM_OFFSET = 8
+TRADING_HALT_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+trading_halt_header_msg_seq_num = load("u32", 8)
+set_trading_halt_header_msg_seq_num = store("u32", 8)
+TRADING_HALT_ACCOUNT_OFFSET = 12
+TRADING_HALT_ACCOUNT_NULL = 4294967295
+trading_halt_account = load("u32", 12)
+set_trading_halt_account = store("u32", 12)
+TRADING_HALT_REQUEST_ID_OFFSET = 16
+TRADING_HALT_REQUEST_ID_NULL = 18446744073709551615
+trading_halt_request_id = load("u64", 16)
+set_trading_halt_request_id = store("u64", 16)
+TRADING_HALT_HALTED_OFFSET = 24
+TRADING_HALT_HALTED_NULL = 255
+trading_halt_halted = load("u8", 24)
+set_trading_halt_halted = store("u8", 24)
+
+
+# TradingHalt.echo: data
+TRADING_HALT_ECHO_HEADER_SIZE = 1
+trading_halt_echo_length = load("u8", 0)
+trading_halt_echo_address = place(1)
+write_trading_halt_echo_length = image_with("00", "u8", 0)
+
+
 # ExecutionReport: template 200, 201 bytes
 # One layout for every transition of an order, so that a client decodes one message.
 EXECUTION_REPORT_TEMPLATE = 200
@@ -1990,6 +2150,167 @@ PROTECTION_TRIGGERED_LIMIT_OFFSET = 35
 PROTECTION_TRIGGERED_LIMIT_NULL = -9223372036854775808
 protection_triggered_limit = load("i64", 35)
 set_protection_triggered_limit = store("i64", 35)
+
+
+# OrderPreview: template 209, 122 bytes
+# What an order would need, and what the account would then be required; nothing was entered.
+ORDER_PREVIEW_TEMPLATE = 209
+ORDER_PREVIEW_BLOCK = 122
+write_order_preview_header = image("7a00d10001000100")
+ORDER_PREVIEW = record(
+    122,
+    ("header", OUTBOUND_HEADER, 0),
+    ("requestId", "<u8", 16),
+    ("account", "<u4", 24),
+    ("instrument", "<u4", 28),
+    ("reason", "<u2", 32),
+    ("detail", "<i8", 34),
+    ("limit", "<i8", 42),
+    ("price", "<i8", 50),
+    ("value", "<i8", 58),
+    ("fee", "<i8", 66),
+    ("borrowed", "<i8", 74),
+    ("equity", "<i8", 82),
+    ("initialBefore", "<i8", 90),
+    ("maintenanceBefore", "<i8", 98),
+    ("initialAfter", "<i8", 106),
+    ("maintenanceAfter", "<i8", 114),
+)
+ORDER_PREVIEW_HEADER_TRANSACT_TIME_OFFSET = 0
+ORDER_PREVIEW_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
+order_preview_header_transact_time = load("u64", 0)
+set_order_preview_header_transact_time = store("u64", 0)
+ORDER_PREVIEW_HEADER_MSG_SEQ_NUM_OFFSET = 8
+ORDER_PREVIEW_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+order_preview_header_msg_seq_num = load("u32", 8)
+set_order_preview_header_msg_seq_num = store("u32", 8)
+ORDER_PREVIEW_HEADER_LAST_APPLIED_SEQ_NO_OFFSET = 12
+ORDER_PREVIEW_HEADER_LAST_APPLIED_SEQ_NO_NULL = 4294967295
+order_preview_header_last_applied_seq_no = load("u32", 12)
+set_order_preview_header_last_applied_seq_no = store("u32", 12)
+ORDER_PREVIEW_REQUEST_ID_OFFSET = 16
+ORDER_PREVIEW_REQUEST_ID_NULL = 18446744073709551615
+order_preview_request_id = load("u64", 16)
+set_order_preview_request_id = store("u64", 16)
+ORDER_PREVIEW_ACCOUNT_OFFSET = 24
+ORDER_PREVIEW_ACCOUNT_NULL = 4294967295
+order_preview_account = load("u32", 24)
+set_order_preview_account = store("u32", 24)
+ORDER_PREVIEW_INSTRUMENT_OFFSET = 28
+ORDER_PREVIEW_INSTRUMENT_NULL = 4294967295
+order_preview_instrument = load("u32", 28)
+set_order_preview_instrument = store("u32", 28)
+ORDER_PREVIEW_REASON_OFFSET = 32
+ORDER_PREVIEW_REASON_NULL = 65535
+order_preview_reason = load("u16", 32)
+set_order_preview_reason = store("u16", 32)
+ORDER_PREVIEW_DETAIL_OFFSET = 34
+ORDER_PREVIEW_DETAIL_NULL = -9223372036854775808
+order_preview_detail = load("i64", 34)
+set_order_preview_detail = store("i64", 34)
+ORDER_PREVIEW_LIMIT_OFFSET = 42
+ORDER_PREVIEW_LIMIT_NULL = -9223372036854775808
+order_preview_limit = load("i64", 42)
+set_order_preview_limit = store("i64", 42)
+ORDER_PREVIEW_PRICE_OFFSET = 50
+ORDER_PREVIEW_PRICE_NULL = -9223372036854775808
+order_preview_price = load("i64", 50)
+set_order_preview_price = store("i64", 50)
+ORDER_PREVIEW_PRICE_EXPONENT = -8
+ORDER_PREVIEW_VALUE_OFFSET = 58
+ORDER_PREVIEW_VALUE_NULL = -9223372036854775808
+order_preview_value = load("i64", 58)
+set_order_preview_value = store("i64", 58)
+ORDER_PREVIEW_FEE_OFFSET = 66
+ORDER_PREVIEW_FEE_NULL = -9223372036854775808
+order_preview_fee = load("i64", 66)
+set_order_preview_fee = store("i64", 66)
+ORDER_PREVIEW_BORROWED_OFFSET = 74
+ORDER_PREVIEW_BORROWED_NULL = -9223372036854775808
+order_preview_borrowed = load("i64", 74)
+set_order_preview_borrowed = store("i64", 74)
+ORDER_PREVIEW_EQUITY_OFFSET = 82
+ORDER_PREVIEW_EQUITY_NULL = -9223372036854775808
+order_preview_equity = load("i64", 82)
+set_order_preview_equity = store("i64", 82)
+ORDER_PREVIEW_INITIAL_BEFORE_OFFSET = 90
+ORDER_PREVIEW_INITIAL_BEFORE_NULL = -9223372036854775808
+order_preview_initial_before = load("i64", 90)
+set_order_preview_initial_before = store("i64", 90)
+ORDER_PREVIEW_MAINTENANCE_BEFORE_OFFSET = 98
+ORDER_PREVIEW_MAINTENANCE_BEFORE_NULL = -9223372036854775808
+order_preview_maintenance_before = load("i64", 98)
+set_order_preview_maintenance_before = store("i64", 98)
+ORDER_PREVIEW_INITIAL_AFTER_OFFSET = 106
+ORDER_PREVIEW_INITIAL_AFTER_NULL = -9223372036854775808
+order_preview_initial_after = load("i64", 106)
+set_order_preview_initial_after = store("i64", 106)
+ORDER_PREVIEW_MAINTENANCE_AFTER_OFFSET = 114
+ORDER_PREVIEW_MAINTENANCE_AFTER_NULL = -9223372036854775808
+order_preview_maintenance_after = load("i64", 114)
+set_order_preview_maintenance_after = store("i64", 114)
+
+
+# OrderPreview.echo: data
+ORDER_PREVIEW_ECHO_HEADER_SIZE = 1
+order_preview_echo_length = load("u8", 0)
+order_preview_echo_address = place(1)
+write_order_preview_echo_length = image_with("00", "u8", 0)
+
+
+# TradingHaltReport: template 210, 35 bytes
+# What the kill switch did.
+TRADING_HALT_REPORT_TEMPLATE = 210
+TRADING_HALT_REPORT_BLOCK = 35
+write_trading_halt_report_header = image("2300d20001000100")
+TRADING_HALT_REPORT = record(
+    35,
+    ("header", OUTBOUND_HEADER, 0),
+    ("requestId", "<u8", 16),
+    ("account", "<u4", 24),
+    ("canceled", "<u4", 28),
+    ("reason", "<u2", 32),
+    ("state", "u1", 34),
+)
+TRADING_HALT_REPORT_HEADER_TRANSACT_TIME_OFFSET = 0
+TRADING_HALT_REPORT_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
+trading_halt_report_header_transact_time = load("u64", 0)
+set_trading_halt_report_header_transact_time = store("u64", 0)
+TRADING_HALT_REPORT_HEADER_MSG_SEQ_NUM_OFFSET = 8
+TRADING_HALT_REPORT_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+trading_halt_report_header_msg_seq_num = load("u32", 8)
+set_trading_halt_report_header_msg_seq_num = store("u32", 8)
+TRADING_HALT_REPORT_HEADER_LAST_APPLIED_SEQ_NO_OFFSET = 12
+TRADING_HALT_REPORT_HEADER_LAST_APPLIED_SEQ_NO_NULL = 4294967295
+trading_halt_report_header_last_applied_seq_no = load("u32", 12)
+set_trading_halt_report_header_last_applied_seq_no = store("u32", 12)
+TRADING_HALT_REPORT_REQUEST_ID_OFFSET = 16
+TRADING_HALT_REPORT_REQUEST_ID_NULL = 18446744073709551615
+trading_halt_report_request_id = load("u64", 16)
+set_trading_halt_report_request_id = store("u64", 16)
+TRADING_HALT_REPORT_ACCOUNT_OFFSET = 24
+TRADING_HALT_REPORT_ACCOUNT_NULL = 4294967295
+trading_halt_report_account = load("u32", 24)
+set_trading_halt_report_account = store("u32", 24)
+TRADING_HALT_REPORT_CANCELED_OFFSET = 28
+TRADING_HALT_REPORT_CANCELED_NULL = 4294967295
+trading_halt_report_canceled = load("u32", 28)
+set_trading_halt_report_canceled = store("u32", 28)
+TRADING_HALT_REPORT_REASON_OFFSET = 32
+TRADING_HALT_REPORT_REASON_NULL = 65535
+trading_halt_report_reason = load("u16", 32)
+set_trading_halt_report_reason = store("u16", 32)
+TRADING_HALT_REPORT_STATE_OFFSET = 34
+TRADING_HALT_REPORT_STATE_NULL = 255
+trading_halt_report_state = load("u8", 34)
+set_trading_halt_report_state = store("u8", 34)
+
+
+# TradingHaltReport.echo: data
+TRADING_HALT_REPORT_ECHO_HEADER_SIZE = 1
+trading_halt_report_echo_length = load("u8", 0)
+trading_halt_report_echo_address = place(1)
+write_trading_halt_report_echo_length = image_with("00", "u8", 0)
 
 
 # BusinessReject: template 220, 40 bytes
@@ -3315,6 +3636,94 @@ def withdrawal_request_echo_end(d: int) -> int:
     return d + 1 + load_u8(d)
 
 
+# OrderPreviewRequest: values and ends
+
+
+@compiled
+def order_preview_request_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    wide = load_u64(a + 16)  # clOrdId
+    if wide == 18446744073709551615:
+        return 3
+    value = load_i64(a + 32)  # mantissa
+    if value == -9223372036854775808:
+        return 5
+    value = load_u32(a + 40)  # instrument
+    if value == 4294967295:
+        return 6
+    value = load_u8(a + 44)  # side
+    if not (1 <= value <= 2):
+        return 7
+    value = load_u8(a + 45)  # ordType
+    if not (1 <= value <= 4):
+        return 8
+    value = load_u8(a + 46)  # timeInForce
+    if not (0 <= value <= 1 or 3 <= value <= 4 or value == 6):
+        return 9
+    value = load_u8(a + 47)  # execInst
+    if value & 0xF8:
+        return 10
+    value = load_u32(a + 72)  # tag
+    if value == 4294967295:
+        return 14
+    value = load_u8(a + 76)  # selfTradePrevention
+    if not (0 <= value <= 5):
+        return 15
+    value = load_u8(a + 77)  # triggerType
+    if not (0 <= value <= 3):
+        return 16
+    value = load_u8(a + 78)  # outcomeSide
+    if not (0 <= value <= 1):
+        return 17
+    wide = load_u64(a + 79)  # requestId
+    if wide == 18446744073709551615:
+        return 18
+    return 0
+
+
+@compiled
+def order_preview_request_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# TradingHalt: values and ends
+
+
+@compiled
+def trading_halt_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    wide = load_u64(a + 16)  # requestId
+    if wide == 18446744073709551615:
+        return 3
+    value = load_u8(a + 24)  # halted
+    if value == 255:
+        return 4
+    return 0
+
+
+@compiled
+def trading_halt_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
 # ExecutionReport: values and ends
 
 
@@ -3606,6 +4015,109 @@ def protection_triggered_fault(a: int) -> int:
     if value == -9223372036854775808:
         return 7
     return 0
+
+
+# OrderPreview: values and ends
+
+
+@compiled
+def order_preview_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # requestId
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # account
+    if value == 4294967295:
+        return 3
+    value = load_u32(a + 28)  # instrument
+    if value == 4294967295:
+        return 4
+    value = load_u16(a + 32)  # reason
+    if not (0 <= value <= 57 or 70 <= value <= 85):
+        return 5
+    value = load_i64(a + 34)  # detail
+    if value == -9223372036854775808:
+        return 6
+    value = load_i64(a + 42)  # limit
+    if value == -9223372036854775808:
+        return 7
+    value = load_i64(a + 58)  # value
+    if value == -9223372036854775808:
+        return 9
+    value = load_i64(a + 66)  # fee
+    if value == -9223372036854775808:
+        return 10
+    value = load_i64(a + 74)  # borrowed
+    if value == -9223372036854775808:
+        return 11
+    value = load_i64(a + 82)  # equity
+    if value == -9223372036854775808:
+        return 12
+    value = load_i64(a + 90)  # initialBefore
+    if value == -9223372036854775808:
+        return 13
+    value = load_i64(a + 98)  # maintenanceBefore
+    if value == -9223372036854775808:
+        return 14
+    value = load_i64(a + 106)  # initialAfter
+    if value == -9223372036854775808:
+        return 15
+    value = load_i64(a + 114)  # maintenanceAfter
+    if value == -9223372036854775808:
+        return 16
+    return 0
+
+
+@compiled
+def order_preview_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# TradingHaltReport: values and ends
+
+
+@compiled
+def trading_halt_report_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # requestId
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # account
+    if value == 4294967295:
+        return 3
+    value = load_u32(a + 28)  # canceled
+    if value == 4294967295:
+        return 4
+    value = load_u16(a + 32)  # reason
+    if not (0 <= value <= 57 or 70 <= value <= 85):
+        return 5
+    value = load_u8(a + 34)  # state
+    if not (1 <= value <= 5):
+        return 6
+    return 0
+
+
+@compiled
+def trading_halt_report_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
 
 
 # BusinessReject: values and ends
@@ -4181,6 +4693,18 @@ def measure(address: int, length: int) -> int:
         position = _walk_echo(position, end, version)
         if position < 0:
             return position
+    elif template == 116:  # OrderPreviewRequest
+        if block < 87:
+            return -ERROR_BLOCK_LENGTH
+        position = _walk_echo(position, end, version)
+        if position < 0:
+            return position
+    elif template == 117:  # TradingHalt
+        if block < 25:
+            return -ERROR_BLOCK_LENGTH
+        position = _walk_echo(position, end, version)
+        if position < 0:
+            return position
     elif template == 200:  # ExecutionReport
         if block < 201:
             return -ERROR_BLOCK_LENGTH
@@ -4208,6 +4732,18 @@ def measure(address: int, length: int) -> int:
     elif template == 208:  # ProtectionTriggered
         if block < 43:
             return -ERROR_BLOCK_LENGTH
+    elif template == 209:  # OrderPreview
+        if block < 122:
+            return -ERROR_BLOCK_LENGTH
+        position = _walk_echo(position, end, version)
+        if position < 0:
+            return position
+    elif template == 210:  # TradingHaltReport
+        if block < 35:
+            return -ERROR_BLOCK_LENGTH
+        position = _walk_echo(position, end, version)
+        if position < 0:
+            return position
     elif template == 220:  # BusinessReject
         if block < 40:
             return -ERROR_BLOCK_LENGTH

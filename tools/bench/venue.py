@@ -75,6 +75,7 @@ CLIENT_MESSAGES = frozenset(
         "OrderMassCancelRequest", "MassQuote", "QuoteCancel", "ProtectionReset",
         "OrderStatusRequest", "SetCancelTimer", "ProtectionSet", "AccountRequest",
         "OpenOrdersRequest", "TransferRequest", "WithdrawalRequest",
+        "OrderPreviewRequest", "TradingHalt",
     )
 )
 

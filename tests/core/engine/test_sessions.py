@@ -61,12 +61,20 @@ def test_fix_numbers_live_until_they_are_reset(house: Exchange) -> None:
 def test_a_gateways_own_messages_take_numbers_in_order(house: Exchange) -> None:
     opened(house, FIX)
     order(house, FIX)
-    house.send("SessionNumbers", FIX, 2, count=3, reference=77)
+    house.send("SessionNumbers", FIX, 2, count=3, reference=77, text="")
     session, name, assigned = house.events[0]
     assert (session, name, assigned["count"], assigned["reference"]) == (
         FIX, "SessionNumbersAssigned", 3, 77)
     assert assigned["header"]["msgSeqNum"] == 2
     assert order(house, FIX)["header"]["msgSeqNum"] == 5
+
+
+def test_a_message_to_be_told_again_stands_in_the_event(house: Exchange) -> None:
+    opened(house, FIX)
+    text = "35=j\x0145=2\x01" + "why " * 100
+    house.send("SessionNumbers", FIX, 2, count=1, reference=78, text=text)
+    assert house.named("SessionNumbersAssigned")[0]["text"] == text
+    assert order(house, FIX)["header"]["msgSeqNum"] == 2
 
 
 def test_an_operator_sets_either_number(house: Exchange) -> None:

@@ -130,7 +130,8 @@ class Aid:
         first = self.outbound.setdefault(session, 1)
         self.outbound[session] = first + f["count"]
         self.emit("SessionNumbersAssigned", session, {
-            "session": session, "count": f["count"], "reference": f["reference"]}, first)
+            "session": session, "count": f["count"], "reference": f["reference"],
+            "text": f["text"]}, first)
 
     def _SessionReset(self, session: int, f: dict[str, Any]) -> None:
         self.inbound[session] = f["nextInbound"] or self.inbound[session]
