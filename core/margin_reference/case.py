@@ -10,7 +10,8 @@
                  "price"}]}]}
 
 Numbers are decimal strings (whole numbers will do) and become fractions, so nothing is ever rounded
-on the way in. Whatever is wrong is a CaseError that names the field.
+on the way in. Quantities are whole lots of 1e-8, marks of predictions have at most twelve decimals.
+Whatever is wrong is a CaseError that names the field.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,6 +29,10 @@ PARAMETERS = (
     "beta_mm", "vol",
 )
 GREATEST, FINEST = 10**15, 10**18
+LOT = Fraction(1, 10**8)
+FACE_MAX = 9 * 10**10  # of one prediction or order on it
+WORTH_MAX = 4 * 10**13  # USDC, of an underlying's balance, perpetual and orders together
+PRICE_PLACES = 12  # of a prediction, and of parameters
 KINDS = ("exclusive", "exhaustive", "nested", "explicit")
 
 
@@ -89,6 +94,7 @@ class Group:
     """An event and the points its outcomes can pay."""
 
     name: str
+    kind: str
     outcomes: tuple[Outcome, ...]
     vertices: tuple[tuple[Fraction, ...], ...]
 
@@ -147,6 +153,23 @@ class _At:
         value = self.get(name, default)
         return number(value, f"{self.path}.{name}", least, most, above)
 
+    def quantity(self, name: str, default: Any = None, most: Any = None, **bounds: Any) -> Fraction:
+        """A number of whole lots, at most so many either way."""
+        least = bounds.pop("least", None if most is None else -most)
+        exact = self.number(name, default, least, most, **bounds)
+        if exact % LOT != 0:
+            path = f"{self.path}.{name}"
+            raise CaseError(f"{path}: expected whole lots of 0.00000001, was {self.get(name)}")
+        return exact
+
+    def share(self, name: str, default: Any = None, most: Any = 1) -> Fraction:
+        """A number from 0 to 1, or to `most`, with at most 12 decimals."""
+        exact = self.number(name, default, least=0, most=most)
+        if exact.denominator > 10**PRICE_PLACES:
+            path = f"{self.path}.{name}"
+            raise CaseError(f"{path}: expected at most 12 decimals, was {self.get(name)}")
+        return exact
+
     def list(self, name: str) -> list["_At"]:
         entries = self.get(name, [])
         if not isinstance(entries, list):
@@ -186,23 +209,26 @@ def read_file(content: Any) -> tuple[Model, list[Case]]:
     at = _At(content, "file")
     shared = _At(at.get("global", {}), "global")
     model = Model(
-        {name: shared.number(name, default, **_bounds(name)) for name, default in GLOBAL.items()},
+        {name: _parameter(shared, name, default) for name, default in GLOBAL.items()},
         _extremes(shared.get("extremes", list(EXTREMES))),
     )
     shared.done()
     parameters = {}
     for name, values in _At(at.get("underlying_params", {}), "underlying_params").values.items():
         entry = _At(values, f"underlying_params.{name}")
-        parameters[name] = {key: entry.number(key, **_bounds(key)) for key in PARAMETERS}
+        parameters[name] = {key: _parameter(entry, key) for key in PARAMETERS}
         entry.done()
     return model, [_case(entry, parameters) for entry in at.list("cases")]
 
 
-def _bounds(name: str) -> dict[str, Any]:
-    """What a parameter may be: divisors are above zero, a range ends before all is lost."""
+def _parameter(at: _At, name: str, default: Any = None) -> Fraction:
+    """A parameter within its bounds: divisors above zero, a range that ends before all is lost."""
     if name in ("vol", "vol_lo", "vol_hi", "tau_roll_s"):
-        return {"above": 0}
-    return {"least": 0, "most": Fraction(99, 100) if name.startswith("sigma") else None}
+        return at.number(name, default, above=0)
+    if name == "horizon_s":
+        return at.number(name, default, least=0)
+    most = Fraction(99, 100) if name.startswith("sigma") else 10 if name == "wb" else 1
+    return at.share(name, default, most)
 
 
 def _extremes(listed: Any) -> tuple[Fraction, ...]:
@@ -210,7 +236,7 @@ def _extremes(listed: Any) -> tuple[Fraction, ...]:
         raise CaseError("global.extremes: expected a list")
     moves = []
     for i, entry in enumerate(listed):
-        moves.append(number(entry, f"global.extremes[{i}]", above=-1))
+        moves.append(number(entry, f"global.extremes[{i}]", most=1000, above=-1))
         if moves[-1] == 0:
             raise CaseError(f"global.extremes[{i}]: expected a move, was 0")
     return tuple(moves)
@@ -232,7 +258,7 @@ def _case(at: _At, parameters: Mapping[str, Mapping[str, Fraction]]) -> Case:
 
     case = Case(
         at.text("id"),
-        at.number("usdc", "0"),
+        at.quantity("usdc", "0"),
         tuple(_underlying(entry, parameters, of) for entry in at.list("underlyings")),
         tuple(_group(entry, of) for entry in at.list("groups")),
     )
@@ -250,11 +276,11 @@ def _case(at: _At, parameters: Mapping[str, Mapping[str, Fraction]]) -> Case:
 
 
 def _order(at: _At) -> Order:
-    most = 1 if at.get("kind") in ("digital", "event") else None
+    prediction = at.get("kind") in ("digital", "event")
     return Order(
         at.choice("side", ("buy", "sell")) == "buy",
-        at.number("qty", above=0),
-        at.number("price", least=0, most=most),
+        at.quantity("qty", most=FACE_MAX if prediction else None, above=0),
+        at.share("price") if prediction else at.number("price", least=0),
     )
 
 
@@ -269,16 +295,28 @@ def _underlying(
     underlying = Underlying(
         name, parameters[chosen], index,
         at.number("stable", at.get("index"), above=0),
-        at.number("balance", "0"),
-        at.number("perp_qty", "0"),
+        at.quantity("balance", "0"),
+        at.quantity("perp_qty", "0"),
         mark,
         at.number("perp_last_settle", at.get("perp_mark", at.get("index")), above=0),
         tuple(_digital(entry, name, of) for entry in at.list("digitals")),
         of(kind="spot", underlying=name),
         of(kind="perp", underlying=name),
     )
+    if _worth(underlying) > WORTH_MAX:
+        raise CaseError(
+            f"{at.path}: expected balance, perp_qty and orders worth at most {WORTH_MAX} USDC")
     at.done()
     return underlying
+
+
+def _worth(u: Underlying) -> Fraction:
+    """What an underlying's linear positions and orders are worth, whatever their side."""
+    worth = abs(u.balance) * max(u.index, u.stable)
+    worth += abs(u.quantity) * max(u.mark, u.last_settle)
+    for orders, reference in ((u.spot_orders, u.index), (u.perpetual_orders, u.mark)):
+        worth += sum(order.quantity * max(order.price, reference) for order in orders)
+    return worth
 
 
 def _digital(at: _At, underlying: str, of: Callable[..., tuple[Order, ...]]) -> Digital:
@@ -293,7 +331,7 @@ def _digital(at: _At, underlying: str, of: Callable[..., tuple[Order, ...]]) -> 
         high = at.number("strike", above=0)
     name = at.text("name")
     digital = Digital(
-        name, low, high, at.number("qty"), at.number("mark", least=0, most=1),
+        name, low, high, at.quantity("qty", most=FACE_MAX), at.share("mark"),
         at.number("tau_s", above=0), of(kind="digital", underlying=underlying, ref=name),
     )
     at.done()
@@ -306,13 +344,13 @@ def _group(at: _At, of: Callable[..., tuple[Order, ...]]) -> Group:
     for entry in at.list("outcomes"):
         outcome = entry.text("name")
         outcomes.append(Outcome(
-            outcome, entry.number("qty"), entry.number("mark", least=0, most=1),
+            outcome, entry.quantity("qty", most=FACE_MAX), entry.share("mark"),
             of(kind="event", group=name, ref=outcome),
         ))
         entry.done()
     if not outcomes:
         raise CaseError(f"{at.path}.outcomes: expected at least one")
-    group = Group(name, tuple(outcomes), _vertices(at, kind, len(outcomes)))
+    group = Group(name, kind, tuple(outcomes), _vertices(at, kind, len(outcomes)))
     at.done()
     return group
 
@@ -333,7 +371,7 @@ def _vertices(at: _At, kind: str, count: int) -> tuple[tuple[Fraction, ...], ...
     for i, point in enumerate(listed):
         if not isinstance(point, list) or len(point) != count:
             raise CaseError(f"{at.path}.vertices[{i}]: expected {count} payoffs")
-        points.append(tuple(
-            number(value, f"{at.path}.vertices[{i}][{j}]", 0, 1) for j, value in enumerate(point)
-        ))
+        payoffs = _At(
+            {f"[{j}]": value for j, value in enumerate(point)}, f"{at.path}.vertices[{i}]")
+        points.append(tuple(payoffs.share(name) for name in payoffs.values))
     return tuple(points)

@@ -19,6 +19,7 @@ moves from the group into cash no less than the floor counted.
 
 import sbe.generated.order_entry as oe
 from core.jit import jit
+from core.wide import at
 
 
 @jit
@@ -76,19 +77,32 @@ def lone_floor(position, one_value):
 
 
 @jit
+def least_payoff(kind, none, gains, outcomes):
+    """The least over the vertices of `none` and what the outcomes that come true add to it.
+
+    For any width of numbers: int64, or two words each (core.wide).
+    """
+    run = none
+    least = none
+    if kind == oe.EVENT_KIND_NESTED:
+        for outcome in range(outcomes):
+            run += at(gains, outcome)
+            if run < least:
+                least = run
+        return least
+    if kind == oe.EVENT_KIND_EXHAUSTIVE:
+        least = none + at(gains, 0)
+    for outcome in range(outcomes):
+        worth = none + at(gains, outcome)
+        if worth < least:
+            least = worth
+    return least
+
+
+@jit
 def group_floor(group):
     """The least payoff over the vertices."""
-    if group.kind == oe.EVENT_KIND_NESTED:
-        lowest = 0
-        run = 0
-        for outcome in range(group.outcomes):
-            run += group.gain[outcome]
-            lowest = min(lowest, run)
-        return group.none + lowest
-    lowest = 0 if group.kind == oe.EVENT_KIND_EXCLUSIVE else group.gain[0]
-    for outcome in range(group.outcomes):
-        lowest = min(lowest, group.gain[outcome])
-    return group.none + lowest
+    return least_payoff(group.kind, group.none, group.gain, group.outcomes)
 
 
 @jit

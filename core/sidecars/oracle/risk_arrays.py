@@ -4,34 +4,26 @@
               of every strike that may settle within the horizon and lies within the range
     columns   (0, high) (0, low) (first expiry settled, high) … up to three expiries ahead
 
-A link that is alive in a column keeps its distance from the mark in standard deviations, moved by
-the move: Φ(Φ⁻¹(m) ± ln(1 + δ) / s), or for a range m plus what the model says the move changes. s
-is the listed volatility over the time left, times 1.3 (high) or 0.7 (low, aged by the horizon). A
-settled one pays 0 or 1 on that side of its strike. A link whose strike or expiry finds no room
-among nodes and columns is given λ = 0: it stands alone, which is never too little.
-
-Floats decide here and nowhere else: what leaves are integers, parts per million (UPM-1, 3.3).
+What a link is worth in each is in `valuation`. A link whose strike or expiry finds no room among
+nodes and columns is given λ = 0: it stands alone, which is never too little (UPM-1, 3.3).
 """
 
-import math
 from collections.abc import Sequence
 from fractions import Fraction
-from statistics import NormalDist
 from typing import Any, NamedTuple
 
-from core.sidecars.oracle.marks import PRICE_ABOVE, PRICE_BELOW, PRICE_RANGE, years_until
+from core.sidecars.oracle import valuation
+from core.sidecars.oracle.marks import PRICE_ABOVE, PRICE_BELOW
 from core.sidecars.oracle.sources import ONE, SECOND
+from core.sidecars.oracle.valuation import MILLION, Contract
 
-MILLION = 1_000_000
 NETTED = 900  # 1e-3: 1 − κ₀
 ROLL_NS = 3600 * SECOND  # before an expiry the hedge fades away over this time
 HORIZON_NS = 24 * 3600 * SECOND
-HIGH, LOW = 1.3, 0.7
+HORIZON = HORIZON_NS // SECOND
+HIGH, LOW = Fraction(13, 10), Fraction(7, 10)
 EXTREMES = (-660_000, -330_000, 500_000, 1_000_000, 2_000_000)
 NODES_MAX, LEVELS_MAX, LINKS_MAX = 64, 3, 64
-MARK_MIN = 0.001
-
-_normal = NormalDist()
 
 
 class Link(NamedTuple):
@@ -121,47 +113,27 @@ def _array(
     levels: Sequence[int],
 ) -> list[int]:
     """Values of one link, node by node, in each the columns."""
-    left = link.expiry - now
-    aged = left - HORIZON_NS if left > HORIZON_NS else left
+    contract = _contract(link)
+    seconds = Fraction(link.expiry - now, SECOND)
+    exact = Fraction(volatility)
     spreads = (
-        HIGH * volatility * math.sqrt(years_until(link.expiry, now)),
-        LOW * volatility * math.sqrt(years_until(now + aged, now)),
+        valuation.spread(exact, HIGH, seconds, seconds),
+        valuation.spread(exact, LOW, seconds, HORIZON),
     )
     values = []
     for node in nodes:
-        alive = [_alive(link, index, node.delta / MILLION, spread) for spread in spreads]
-        settled = MILLION * pays(link, index, node)
+        move = Fraction(node.delta, MILLION)
+        alive = [valuation.alive(contract, index, move, spread) for spread in spreads]
+        price = node.strike or index * (MILLION + node.delta) // MILLION
+        settled = MILLION * valuation.pays(contract, price, node.beyond)
         for level in (0, *levels):
             values += [settled, settled] if link.expiry <= level else alive
     return values
 
 
-def _alive(link: Link, index: int, delta: float, spread: float) -> int:
-    """Value of a link that is still open, parts per million."""
-    mark = link.mark / ONE
-    if delta <= -1.0:
-        moved = 0.0 if link.kind != PRICE_BELOW else 1.0
-    elif link.kind == PRICE_RANGE:
-        price = index * (1 + delta)
-        moved = mark + _between(link, price, spread) - _between(link, index, spread)
-    else:
-        anchor = min(max(mark, MARK_MIN), 1 - MARK_MIN)
-        shift = math.log1p(delta) / spread * (1 if link.kind == PRICE_ABOVE else -1)
-        moved = mark + _normal.cdf(_normal.inv_cdf(anchor) + shift) - anchor
-    return round(min(max(moved, 0.0), 1.0) * MILLION)
-
-
-def _between(link: Link, price: float, spread: float) -> float:
-    def beyond(strike: int) -> float:
-        return _normal.cdf(math.log(price / strike) / spread - spread / 2)
-
-    return beyond(link.lower) - beyond(link.upper)
-
-
-def pays(link: Link, index: int, node: Node) -> bool:
-    """Whether a link pays at a node: low < or <= price < high, at a strike by its side."""
-    price = node.strike or index * (MILLION + node.delta) // MILLION
-    beyond = node.beyond
-    if link.kind != PRICE_BELOW and (price < link.lower or (price == link.lower and not beyond)):
-        return False
-    return link.kind == PRICE_ABOVE or price < link.upper or (price == link.upper and not beyond)
+def _contract(link: Link) -> Contract:
+    return Contract(
+        None if link.kind == PRICE_BELOW else link.lower,
+        None if link.kind == PRICE_ABOVE else link.upper,
+        Fraction(link.mark, ONE),
+    )

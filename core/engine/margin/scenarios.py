@@ -1,0 +1,66 @@
+"""The scan: what a unit loses in each scenario, a move of the underlying and a state of its links.
+
+    loss    −(D δ + Σ λ q (V − m)) + Σ linear orders + Σ λ digital orders
+
+Each order adds what it would lose if it were filled and the scenario came, or nothing: the exact
+worst case over all subsets of orders that may fill, so an order never lowers a requirement. Losses
+that differ by less than TOLERANCE are the same; of equal ones the first is the worst.
+"""
+
+from core.engine.margin.rates import amount, rate_of
+from core.jit import jit
+from core.wide import clip, product, times, wide
+from sbe.raw import load_i32
+
+TOLERANCE = 100_000  # 1e-15 USDC; products with rates are exact to a few 1e-20
+MILLION = 1_000_000
+_NONE = -1
+
+
+@jit
+def scan(unit, lines, linear_orders, link_orders, nodes, kind):
+    """(the worst loss, at least 0; its node; its column) over the scenarios of a kind."""
+    worst = wide(0)
+    worst_node, worst_column = _NONE, _NONE
+    for number in range(unit.nodes):
+        node = nodes[number]
+        weight = amount(node.weight[kind])
+        if weight == wide(0):
+            continue
+        linear = linear_loss(unit, linear_orders, amount(node.move))
+        for column in range(unit.columns):
+            loss = linear
+            place = node.place * unit.column_stride + column
+            for line in range(unit.lines):
+                loss += link_loss(lines[line], link_orders, place)
+            loss = times(loss, weight)
+            if loss > worst + wide(TOLERANCE):
+                worst = loss
+                worst_node, worst_column = number, column
+    return worst, worst_node, worst_column
+
+
+@jit
+def linear_loss(unit, orders, move):
+    """What spot, perpetuals and their orders lose in a move."""
+    loss = -times(amount(unit.spot) + amount(unit.perpetual), move)
+    for number in range(unit.linear_orders):
+        order = orders[number]
+        moved = times(amount(order.notional), move)
+        if order.sell != 0:
+            loss += clip(amount(order.excess) + moved)
+        else:
+            loss += clip(amount(order.excess) - moved)
+    return loss
+
+
+@jit
+def link_loss(line, orders, place):
+    """What the netted part of a link and of its orders loses where its array says it is worth V."""
+    value = load_i32(line.values + 4 * place) * MILLION
+    loss = product(line.face, line.mark - value)
+    for number in range(line.first_order, line.first_order + line.orders):
+        order = orders[number]
+        gap = value - order.price if order.sell != 0 else order.price - value
+        loss += clip(product(order.face, gap))
+    return times(loss, rate_of(line.netted))

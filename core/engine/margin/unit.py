@@ -1,0 +1,183 @@
+"""An underlying: spot, borrow, perpetuals and price links judged together, exactly as UPM-1 says.
+
+    U = max(min(Scan + Stand + Size + Spot, Cap), Floor) + Hedge + Borrow
+
+of an account's view (core.margin_records), with D = spot + perpetual, N the greatest |D| that its
+orders can bring about, and per link λ, ML the greatest loss of a strip against its marks:
+
+    Scan    the worst loss over nodes and columns (core.engine.margin.scenarios), at least 0
+    Stand   Σ strips (1 − λ) max(0, ML) + Σ orders on links (1 − λ) n (p or 1 − p)
+    Size    max(0, min(1, f √N) − σ) N
+    Spot    [initial 1, maintenance ½] × (1 − w(n)) n,  n = max(0, min(spot, D)),
+            w = min(w0, wb / (1 + pen √n))
+    Hedge   c min(long, short)             Borrow   β × what is borrowed
+    Cap     max(0, D + Σ ML + what orders can lose), when nothing linear is short or sold
+    Floor   [initial]  (1 − γ) max(0, Σ q m + Σ bids n p)
+
+Nothing is rounded but products with rates, to the nearest 1e-20 USDC, and √ down to 1e-12.
+"""
+
+from fractions import Fraction
+
+from core.engine.margin.expiries import opens_strip, strip_loss
+from core.engine.margin.rates import amount, keep, quotient, rate_of, root
+from core.engine.margin.scenarios import scan
+from core.jit import jit
+from core.margin_records import INITIAL, RATE_UNIT
+from core.wide import (
+    clip,
+    greater,
+    halved,
+    join,
+    lesser,
+    multiple,
+    product,
+    shifted,
+    times,
+    wide,
+    words,
+)
+
+_TO_24 = 10_000  # from money to units of 1e-24, whose root has 12 places
+_PER_24 = round(Fraction(1 << 190, 10**24))  # 2^80 a rate's worth of one 1e-24
+_PER_24_HIGH, _PER_24_LOW = words(_PER_24)
+_ONE_24_HIGH, _ONE_24_LOW = words(10**24)
+
+
+@jit
+def judge_unit(unit, lines, linear_orders, link_orders, nodes, kind, result):
+    """Fill in a RESULT: the requirement of a unit, initial or maintenance, by component."""
+    worst, result.node, result.column = scan(
+        unit, lines, linear_orders, link_orders, nodes, kind)
+    strips, stand = _stand(unit, lines, link_orders)
+    held = amount(unit.spot) + amount(unit.perpetual)
+    size = _size(unit, linear_orders, held, kind)
+    spot = _spot(unit, held, kind)
+    hedge = _hedge(unit, kind)
+    borrow = times(clip(-amount(unit.spot)), rate_of(unit.borrow[kind]))
+    required = worst + stand + size + spot
+    result.capped = _has_cap(unit, linear_orders, held)
+    if result.capped:
+        cap = clip(held + strips + _orders_lose(unit, linear_orders, lines, link_orders))
+        keep(result.cap, cap)
+        required = lesser(required, cap)
+    least = wide(0)
+    if kind == INITIAL:
+        least = _floor(unit, lines, link_orders)
+    required = greater(required, least)
+    keep(result.scan, worst)
+    keep(result.stand, stand)
+    keep(result.size, size)
+    keep(result.spot, spot)
+    keep(result.hedge, hedge)
+    keep(result.borrow, borrow)
+    keep(result.floor, least)
+    keep(result.core, required)
+    keep(result.total, required + hedge + borrow)
+
+
+@jit
+def _stand(unit, lines, orders):
+    """(Σ ML of the strips, Stand)."""
+    losses, stand = wide(0), wide(0)
+    for number in range(unit.lines):
+        line = lines[number]
+        alone = rate_of(RATE_UNIT - line.netted)
+        if opens_strip(lines, number):
+            loss = strip_loss(lines, unit.lines, number)
+            losses += loss
+            stand += times(clip(loss), alone)
+        stand += times(_most_lost(line, orders), alone)
+    return losses, stand
+
+
+@jit
+def _most_lost(line, orders):
+    """What the orders on a link can lose: what a bid pays, what an offer doesn't bring of one."""
+    lost = wide(0)
+    for number in range(line.first_order, line.first_order + line.orders):
+        order = orders[number]
+        lost += product(order.face, RATE_UNIT - order.price if order.sell != 0 else order.price)
+    return lost
+
+
+@jit
+def _size(unit, orders, held, kind):
+    """What √N requires beyond σ."""
+    buys, sells = wide(0), wide(0)
+    for number in range(unit.linear_orders):
+        if orders[number].sell != 0:
+            sells += amount(orders[number].notional)
+        else:
+            buys += amount(orders[number].notional)
+    notional = greater(_magnitude(held), greater(_magnitude(held + buys), _magnitude(held - sells)))
+    rate = product(unit.size_factor[kind], _root(notional))
+    rate = lesser(rate, join(_ONE_24_HIGH, _ONE_24_LOW)) - product(unit.sigma[kind], RATE_UNIT)
+    if rate <= wide(0):
+        return wide(0)
+    return times(notional, times(shifted(rate, 30), join(_PER_24_HIGH, _PER_24_LOW)))
+
+
+@jit
+def _magnitude(x):
+    return greater(x, -x)
+
+
+@jit
+def _root(money):
+    """√ in USDC, in units of 1e-12, rounded down."""
+    return root(multiple(money, _TO_24))
+
+
+@jit
+def _spot(unit, held, kind):
+    """What spot counts less than its value as collateral, by its weight."""
+    counted = clip(lesser(clip(amount(unit.spot)), held))
+    if counted == wide(0):
+        return counted
+    penalty = join(_ONE_24_HIGH, _ONE_24_LOW) + product(unit.weight_penalty, _root(counted))
+    weight = quotient(product(unit.weight_base, RATE_UNIT), penalty)
+    weight = lesser(weight, rate_of(unit.weight))
+    share = times(counted, rate_of(RATE_UNIT) - weight)
+    return share if kind == INITIAL else halved(share)
+
+
+@jit
+def _hedge(unit, kind):
+    """What the lesser of long and short notional costs: hedged price risk has a basis."""
+    spot, perpetual = amount(unit.spot), amount(unit.perpetual)
+    long = clip(spot) + clip(perpetual)
+    short = clip(-spot) + clip(-perpetual)
+    return times(lesser(long, short), rate_of(unit.hedge[kind]))
+
+
+@jit
+def _has_cap(unit, orders, held):
+    """Whether the loss is bounded: nothing linear is short or may be sold."""
+    bounded = held >= wide(0)
+    for number in range(unit.linear_orders):
+        bounded = bounded and orders[number].sell == 0
+    return bounded
+
+
+@jit
+def _orders_lose(unit, linear_orders, lines, link_orders):
+    lost = wide(0)
+    for number in range(unit.linear_orders):
+        lost += amount(linear_orders[number].paid)
+    for number in range(unit.lines):
+        lost += _most_lost(lines[number], link_orders)
+    return lost
+
+
+@jit
+def _floor(unit, lines, orders):
+    """What links are marked at, and bids on them would pay for: never free collateral."""
+    marked = wide(0)
+    for number in range(unit.lines):
+        line = lines[number]
+        marked += product(line.face, line.mark)
+        for place in range(line.first_order, line.first_order + line.orders):
+            if orders[place].sell == 0:
+                marked += product(orders[place].face, orders[place].price)
+    return times(clip(marked), rate_of(unit.floor_share))
