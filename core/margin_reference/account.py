@@ -46,8 +46,8 @@ def strict(underlying: Underlying) -> Fraction:
 def expected(case: Case, model: Model) -> dict[str, Any]:
     """Everything `expected` says of a case: amounts to the cent, components on 1e-6."""
     worth = floor(equity(case) * CENT)
-    initial, initial_parts = _requirement(case, model, "im")
-    maintenance, maintenance_parts = _requirement(case, model, "mm")
+    initial, initial_parts = requirement(case, model, "im")
+    maintenance, maintenance_parts = requirement(case, model, "mm")
     im, mm = ceil(initial * CENT), ceil(maintenance * CENT)
     return {
         "equity": _cents(worth), "im": _cents(im), "mm": _cents(mm),
@@ -60,7 +60,8 @@ def expected(case: Case, model: Model) -> dict[str, Any]:
     }
 
 
-def _requirement(case: Case, model: Model, kind: str) -> tuple[Fraction, dict[str, Any]]:
+def requirement(case: Case, model: Model, kind: str) -> tuple[Fraction, dict[str, Any]]:
+    """R_k for kind "im" or "mm", and its parts."""
     total = ZERO
     parts: dict[str, Any] = {}
     for underlying in case.underlyings:

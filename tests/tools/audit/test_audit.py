@@ -187,7 +187,8 @@ def test_parquet_holds_the_same(data: Path, tmp_path: Path) -> None:
     with Record(data) as record:
         record.update()
         for name in ("execution_report", "order_record", "trade", "command"):
-            kept = duckdb.sql(f"SELECT count(*) FROM '{tmp_path}/out/{name}.parquet'").fetchone()
+            file = tmp_path / "out" / f"{name}.parquet"
+            kept = duckdb.execute(f"SELECT count(*) FROM '{file}'").fetchone()
             assert kept == record.connection.execute(f"SELECT count(*) FROM {name}").fetchone()
 
 
