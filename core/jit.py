@@ -199,7 +199,24 @@ def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Any:
         _configuration.CACHE_DIR = directory
     dispatcher = numba.njit(**(policy | options))(function)
     _compile_for_words(dispatcher)
+    _keep_what_to_define(dispatcher)
     return dispatcher
+
+
+def _keep_what_to_define(dispatcher: Any) -> None:
+    """Let callers of a function from the cache know which symbols it needs (`core.linked`).
+
+    numba tells them when the function was compiled in this process, and forgets it otherwise.
+    """
+    load = dispatcher._cache.load_overload
+
+    def loaded(signature: Any, context: Any) -> Any:
+        result = load(signature, context)
+        if result is not None:
+            result.library._reload_init.update(result.reload_init)
+        return result
+
+    dispatcher._cache.load_overload = loaded
 
 
 def _compile_for_words(dispatcher: Any) -> None:
@@ -213,7 +230,7 @@ def _compile_for_words(dispatcher: Any) -> None:
     def widened(arguments: Any, keywords: Any) -> Any:
         if keywords or not dispatcher._can_compile:
             return resolve(arguments, keywords)
-        dispatcher.compile(tuple(_word(kind) for kind in arguments))
+        dispatcher.compile(tuple(word(kind) for kind in arguments))
         dispatcher._can_compile = False  # Resolve to what there is.
         try:
             return resolve(arguments, keywords)
@@ -223,7 +240,7 @@ def _compile_for_words(dispatcher: Any) -> None:
     dispatcher.get_call_template = widened
 
 
-def _word(kind: Any) -> Any:
+def word(kind: Any) -> Any:
     """The type that an argument of a type is compiled for."""
     types: Any = numba.types  # No stubs.
     kind = types.unliteral(kind)

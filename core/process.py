@@ -48,8 +48,13 @@ EXIT_REFUSED = 3
 
 # The supervisor's pid, given to its children, who end when it does.
 SUPERVISOR_VARIABLE = "ONEBOOK_SUPERVISOR"
-PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG = 1
 TURN_SECONDS = 0.005
+
+
+def die_with_parent() -> None:
+    """For a child that has nothing to lose: be killed when the parent ends, however it ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Refused(Exception):
@@ -134,7 +139,7 @@ class Process:
         signal.signal(signal.SIGINT, stop)
         supervisor = int(os.environ.get(SUPERVISOR_VARIABLE, "0"))
         if supervisor:
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
             if os.getppid() != supervisor:  # It died before we asked to be told.
                 self.stop()
 

@@ -25,7 +25,8 @@ ENGINE_BANNED_IMPORTS = {"time", "random", "os", "io", "pathlib", "datetime", "s
 ENGINE_FLOAT_ROOMS = ("core/engine/margin/",)
 # The only modules that touch numba itself, with those called `warm`; others use `core.jit`.
 NUMBA_MODULES = (
-    "core/jit.py", "core/atomics.py", "core/wide.py", "sbe/raw.py", "gateway/binary/system.py",
+    "core/jit.py", "core/linked.py", "core/atomics.py", "core/wide.py", "sbe/raw.py",
+    "gateway/binary/system.py",
 )
 JIT_BANNED_OPTIONS = {"parallel", "fastmath", "forceobj", "nopython", "cache"}
 
@@ -142,8 +143,8 @@ def test_the_engine_has_no_clock_no_chance_no_files() -> None:
 
 def test_the_engine_imports_only_what_it_may() -> None:
     allowed = (
-        "core.engine", "core.records", "core.margin_records", "core.jit", "core.atomics",
-        "core.wide", "sbe",
+        "core.engine", "core.records", "core.margin_records", "core.jit", "core.linked",
+        "core.atomics", "core.wide", "sbe",
     )
     complain([
         f"{file} imports {name}"

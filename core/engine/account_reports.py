@@ -12,11 +12,12 @@ from core.engine.margin.door import margin_levels
 from core.engine.margin.linear import perpetual_profit
 from core.engine.order_terms import account_of, judge_account
 from core.jit import jit
+from core.linked import linked
 
 ABOVE_INITIAL, BELOW_INITIAL, BELOW_MAINTENANCE = 0, 1, 2
 
 
-@jit
+@linked
 def account_request(s, a):
     """Handle an AccountRequest: reports, then one that ends them and says how many there were."""
     account = account_of(s, oe.account_request_account(a))

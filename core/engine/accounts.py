@@ -9,6 +9,7 @@ import sbe.generated.order_entry as oe
 from core.engine.emit import event_begin
 from core.engine.money import multiply_divide, multiply_divide_up
 from core.jit import jit
+from core.linked import linked
 from core.records import FIRST_CLIENT, HOUSE_ACCOUNTS, POOL
 
 INDEX_ONE = 1_000_000_000_000  # 1e-12
@@ -49,7 +50,7 @@ def put_balance(s, a, account, asset, reason, change, counter, request):
     oe.set_balance_update_counter_account(a, counter)
 
 
-@jit
+@linked
 def touch(s, account, asset):
     """Post the interest on a balance since it was last touched."""
     entry = s.accounts[account].assets[asset]
@@ -106,7 +107,7 @@ def move(s, origin, target, asset, amount):
     credit(s, target, asset, amount)
 
 
-@jit
+@linked
 def touch_all(s, account):
     """Post the interest on every balance of an account."""
     seen = s.accounts[account].assets_seen

@@ -22,6 +22,7 @@ from core.engine.orders import cancel_order, close_order
 from core.engine.price_levels import level_of, next_above, page_of
 from core.engine.units import value_of
 from core.jit import jit
+from core.linked import linked
 from core.records import DONE, REDUCE_ONLY
 
 
@@ -52,7 +53,7 @@ def _next_tick(s, book, tick, last):
     return found
 
 
-@jit
+@linked
 def auction_tick(s, book):
     """The auction's price in ticks, 0 when nothing crosses."""
     first = book.best[1] - 1
@@ -103,7 +104,7 @@ def _tradable(s, slot, lots):
     return min(lots, reducible(s, order)) if order.flags & REDUCE_ONLY else lots
 
 
-@jit
+@linked
 def uncross(s, instrument, tick):
     """Trade what crosses at the price, as far as one command may; lots traded."""
     book = s.instruments[instrument]

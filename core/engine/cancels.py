@@ -7,12 +7,13 @@ from core.engine.emit import cancel_reject, echo_size, event_begin, put_echo, re
 from core.engine.order_terms import account_of, judge_account, keep_echo
 from core.engine.orders import cancel_order, find_order, is_open
 from core.jit import jit
+from core.linked import linked
 from core.records import QUOTE, SURVIVES_DISCONNECT
 
 _CANCEL = 1  # FIX CxlRejResponseTo
 
 
-@jit
+@linked
 def cancel_request(s, a):
     """Handle an OrderCancelRequest."""
     client_order_id = np.int64(oe.order_cancel_request_cl_ord_id(a))
@@ -58,7 +59,7 @@ def _in_scope(s, slot, a):
     return True
 
 
-@jit
+@linked
 def mass_cancel(s, a):
     """Handle an OrderMassCancelRequest: a report for each order, then one for the whole."""
     account = account_of(s, oe.order_mass_cancel_request_account(a))
@@ -92,7 +93,7 @@ def mass_cancel(s, a):
     put_echo(r, block, s.work.echo)
 
 
-@jit
+@linked
 def cancel_account(s, account, session, quotes_only, spare_survivors, reason):
     """Cancel an account's orders (of one session, if it isn't 0); how many there were.
 
@@ -112,7 +113,7 @@ def cancel_account(s, account, session, quotes_only, spare_survivors, reason):
     return cancelled
 
 
-@jit
+@linked
 def order_status(s, a):
     """Handle an OrderStatusRequest: the order as it stands, or a reject that says it is unknown."""
     client_order_id = np.int64(oe.order_status_request_cl_ord_id(a))
@@ -132,7 +133,7 @@ def order_status(s, a):
     report(s, slot, oe.EXEC_TYPE_ORDER_STATUS, 0)
 
 
-@jit
+@linked
 def open_orders(s, a):
     """Handle an OpenOrdersRequest: the status of each open order, then the end."""
     account = account_of(s, oe.open_orders_request_account(a))

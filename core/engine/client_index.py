@@ -8,6 +8,7 @@ shifts back what follows; there are no tombstones, and the table is never more t
 """
 
 from core.jit import jit
+from core.linked import linked
 
 _MIX = -7046029254386353131  # 2^64 / golden ratio, as int64
 
@@ -49,7 +50,7 @@ def add_client_order(s, client_order_id, session, order):
         place = (place + 1) & mask
 
 
-@jit
+@linked
 def remove_client_order(s, client_order_id, session, order):
     """Forget an id, if it still means this order."""
     mask = len(s.client_index) - 1

@@ -10,6 +10,7 @@ journal. One report tells all about an order: `report` fills it from the order's
 import sbe.generated.order_entry as oe
 from core.engine.units import value_of
 from core.jit import jit
+from core.linked import linked
 from core.records import ECHO_MAX, NO_TERMS, QUOTE, RESTING, STOPPED
 from sbe.raw import copy, fill, load_u8, store_i32, store_i64, store_u8
 
@@ -64,7 +65,7 @@ def own_price(book, flags, tick):
     return tick * book.tick_size
 
 
-@jit
+@linked
 def report(s, slot, exec_type, reason):
     """ExecutionReport of an order as it now stands; the address of its root block.
 
@@ -166,7 +167,7 @@ def mark_last_in_event(s):
         store_u8(last, load_u8(last) | oe.REPORT_FLAGS_LAST_IN_EVENT)
 
 
-@jit
+@linked
 def report_trade(s, slot, tick, lots, fee, liquidity):
     """ExecutionReport of one side of the trade numbered `s.trades`."""
     a = report(s, slot, oe.EXEC_TYPE_TRADE, 0)
@@ -180,7 +181,7 @@ def report_trade(s, slot, tick, lots, fee, liquidity):
     return a
 
 
-@jit
+@linked
 def cancel_reject(s, slot, response_to, reason, client_order_id, orig_client_order_id, account):
     """OrderCancelReject for the running command; slot 0 when the order is unknown."""
     echo = s.work.echo
@@ -200,7 +201,7 @@ def cancel_reject(s, slot, response_to, reason, client_order_id, orig_client_ord
     put_echo(a, block, echo)
 
 
-@jit
+@linked
 def business_reject(s, template, reason):
     """BusinessReject for the running command, to its sender."""
     echo = s.work.echo

@@ -7,6 +7,7 @@ bounded number a command.
 """
 
 from core.jit import jit
+from core.linked import linked
 
 
 @jit
@@ -48,7 +49,7 @@ def _sink(s, place):
         place = child
 
 
-@jit
+@linked
 def add_expiry(s, slot, time):
     """End the order at the time. The heap has room for every order."""
     s.expiries += 1
@@ -59,7 +60,7 @@ def add_expiry(s, slot, time):
     _rise(s, place)
 
 
-@jit
+@linked
 def remove_expiry(s, slot):
     """The order ended another way."""
     place = s.details[slot].expiry_place

@@ -5,6 +5,7 @@ import sbe.generated.order_entry as oe
 from core.engine.emit import event_begin
 from core.engine.money import MILLION, share_down, share_up
 from core.jit import jit
+from core.linked import linked
 from core.records import FEE_TIERS
 
 _FEE_LIMIT = MILLION // 2
@@ -22,7 +23,7 @@ def fill_fee(s, account, instrument, value, maker):
     return share_up(value, rate) if rate >= 0 else -share_down(value, -rate)
 
 
-@jit
+@linked
 def set_fees(s, a):
     """SetFees: the rates of one tier for one kind of instrument, from the next trade on."""
     tier = control.set_fees_tier(a)

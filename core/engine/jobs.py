@@ -19,9 +19,10 @@ from core.engine.resolution import cancel_orders_of, resolution_slice
 from core.engine.settlement import funding_slice, report_slice, settlement_slice
 from core.engine.settling import settle_before_trade
 from core.jit import jit
+from core.linked import linked
 
 
-@jit
+@linked
 def run_jobs(s, budget):
     """Work on the pending jobs, at most `budget` units."""
     while budget > 0 and s.jobs > 0:

@@ -10,12 +10,12 @@ import sbe.generated.order_entry as oe
 from core.engine.emit import event_begin
 from core.engine.order_terms import refuse
 from core.engine.registry import known_asset
-from core.jit import jit
+from core.linked import linked
 
 INDEX_MAX = 1 << 60
 
 
-@jit
+@linked
 def accrue_interest(s, a):
     """AccrueInterest: 0 or the reason against it. Indices that don't move are refused."""
     number = control.accrue_interest_asset(a)

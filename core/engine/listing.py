@@ -25,6 +25,7 @@ from core.engine.positions import is_prediction
 from core.engine.price_levels import new_node
 from core.engine.units import INT64_MAX, inverse_of_odd
 from core.jit import jit
+from core.linked import linked
 from sbe.raw import copy
 
 TICKS_MAX = (1 << 24) - 1
@@ -39,7 +40,7 @@ def _greatest_common_divisor(a, b):
     return a
 
 
-@jit
+@linked
 def list_instrument(s, a, block):
     """ListInstrument: 0 or the reason against it."""
     number = control.list_instrument_instrument(a)
@@ -286,7 +287,7 @@ def _instrument_listed(s, book, number, a, title):
     copy(e + control.INSTRUMENT_LISTED_BLOCK, title, size)
 
 
-@jit
+@linked
 def delist_instrument(s, a):
     """DelistInstrument: 0 or the reason against it. Nobody may hold it; its orders go."""
     number = control.delist_instrument_instrument(a)

@@ -20,6 +20,7 @@ from core.engine.order_terms import refuse
 from core.engine.positions import is_prediction
 from core.engine.registry import known_asset
 from core.jit import jit
+from core.linked import linked
 
 PRICE_STATES = 3  # live, degraded, stale
 INDEX_MAX = 1 << 52
@@ -34,7 +35,7 @@ def known_instrument(s, number):
     return refuse(s, oe.REASON_UNKNOWN_INSTRUMENT, number, 0)
 
 
-@jit
+@linked
 def set_trading_state(s, a):
     """SetTradingState: 0 or the reason against it. Opening a crossed book holds an auction."""
     number = control.set_trading_state_instrument(a)
@@ -76,7 +77,7 @@ def _open(s, number):
     return 0
 
 
-@jit
+@linked
 def open_market(s, number):
     """The auction is over."""
     change_state(s, number, oe.TRADING_STATE_OPEN)
@@ -84,7 +85,7 @@ def open_market(s, number):
     s.instruments[number].auction_lots = 0
 
 
-@jit
+@linked
 def change_state(s, number, state):
     """Put an instrument into a state and say so."""
     book = s.instruments[number]
@@ -102,7 +103,7 @@ def change_state(s, number, state):
     control.set_trading_state_changed_auction_qty(e, quantity)
 
 
-@jit
+@linked
 def set_index_price(s, a):
     """SetIndexPrice: 0 or the reason against it."""
     number = control.set_index_price_asset(a)
@@ -144,7 +145,7 @@ def _follow_index(s, first, price):
         number = book.next_of_underlying
 
 
-@jit
+@linked
 def set_mark_price(s, a):
     """SetMarkPrice: 0 or the reason against it. The mark is kept on the instrument's grain."""
     number = control.set_mark_price_instrument(a)

@@ -18,6 +18,7 @@ from core.engine.protection import protection_fill
 from core.engine.trades import account_fill
 from core.engine.units import value_of
 from core.jit import jit
+from core.linked import linked
 from core.records import DONE, QUOTE, REDUCE_ONLY, RESTING
 
 # Trades one command may cause, its stops' included: no command outgrows the event log. A sweep that
@@ -39,7 +40,7 @@ def reducible(s, order):
     return max(0, -quantity if order.side == 1 else quantity)
 
 
-@jit
+@linked
 def match(s, taker):
     """Trade an order that isn't on the book against it.
 
@@ -214,7 +215,7 @@ def _certain(s, maker):
     return min(order.leaves, max(0, left))
 
 
-@jit
+@linked
 def fillable(s, slot):
     """Whether an order could be filled whole at once, its own owner's orders left alone."""
     order = s.orders[slot]

@@ -16,6 +16,7 @@ from core.engine.orders import close_order, end_order, give_back_slot, open_orde
 from core.engine.positions import position_of
 from core.engine.stops import add_stop, remove_stop, triggered_stop
 from core.jit import jit
+from core.linked import linked
 from core.records import DONE, POST_ONLY, REDUCE_ONLY
 from sbe.raw import store_i64
 
@@ -25,7 +26,7 @@ TRIGGERS_MAX = 64  # Stops of one instrument executed at a time.
 EVERYWHERE = -1  # Several instruments have stops left over.
 
 
-@jit
+@linked
 def new_order(s, a):
     """Handle a NewOrderSingle."""
     slot = take_slot(s)
@@ -53,7 +54,7 @@ def reject(s, slot, reason):
     give_back_slot(s, slot)
 
 
-@jit
+@linked
 def enter(s, slot):
     """Admit a judged order and execute it, or let it wait for its trigger; 0 or the reason."""
     order = s.orders[slot]
@@ -83,7 +84,7 @@ def enter(s, slot):
     return 0
 
 
-@jit
+@linked
 def admit(s, slot):
     """Every rule that needs the book or the account; reserves margin when all hold."""
     order = s.orders[slot]
@@ -129,7 +130,7 @@ def impact_tick(book, side):
     return max(1, best - max(1, width))
 
 
-@jit
+@linked
 def execute(s, slot, exec_type):
     """Match an admitted order, then rest or end what is left; reports as it goes.
 
@@ -201,7 +202,7 @@ def trigger(s, slot):
     oe.set_execution_report_limit(a, s.work.limit)
 
 
-@jit
+@linked
 def run_triggers(s, instrument):
     """Execute the stops that an instrument's prices trigger, TRIGGERS_MAX at the most.
 

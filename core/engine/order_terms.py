@@ -10,6 +10,7 @@ import sbe.generated.order_entry as oe
 from core.engine.client_index import find_client_order
 from core.engine.units import lots_of, ticks_of
 from core.jit import jit
+from core.linked import linked
 from core.records import ECHO_MAX, NO_TERMS, POST_ONLY, QUOTE, REDUCE_ONLY, SURVIVES_DISCONNECT
 from sbe.raw import copy, load_u8
 
@@ -44,7 +45,7 @@ def judge_account(s, account):
     return 0
 
 
-@jit
+@linked
 def read_terms(s, slot, a):
     """Copy a NewOrderSingle into an order's records, unjudged but for what could not be stored."""
     order = s.orders[slot]
@@ -108,7 +109,7 @@ def keep_echo(s, slot, echo):
         copy(s.echoes[slot].ctypes.data, echo + 1, size)
 
 
-@jit
+@linked
 def judge_terms(s, slot, a):
     """All rules that need no book and no margin, in order; 0 or the first reason."""
     reason = judge_account(s, account_of(s, oe.new_order_single_account(a)))

@@ -15,6 +15,7 @@ from core.engine.expiry import remove_expiry
 from core.engine.margin.door import margin_release
 from core.engine.stops import remove_stop
 from core.jit import jit
+from core.linked import linked
 from core.records import DONE, FREE, RESTING, STOPPED
 
 SLOT_BITS = 24
@@ -109,7 +110,7 @@ def withdraw(s, slot):
         remove_stop(s, slot)
 
 
-@jit
+@linked
 def end_order(s, slot, reason):
     """Report the end of an order that is off the book, and close it; the report's address."""
     order = s.orders[slot]
@@ -123,7 +124,7 @@ def end_order(s, slot, reason):
     return a
 
 
-@jit
+@linked
 def cancel_order(s, slot, reason):
     """Cancel an open order for a reason; the address of its report."""
     withdraw(s, slot)

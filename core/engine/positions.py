@@ -13,6 +13,7 @@ delisted instrument go back to a list of free ones.
 import sbe.generated.order_entry as oe
 from core.engine.margin.events import group_of, leave_group
 from core.jit import jit
+from core.linked import linked
 
 _MIX = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
 
@@ -52,7 +53,7 @@ def is_prediction(kind):
     return kind >= oe.INSTRUMENT_KIND_OUTCOME
 
 
-@jit
+@linked
 def _make(s, account, instrument):
     book = s.instruments[instrument]
     if s.position_free == 0 and s.positions_used + 1 >= len(s.positions):
@@ -155,7 +156,7 @@ def _unindex(s, number):
     s.position_index[gap] = 0
 
 
-@jit
+@linked
 def free_first_holder(s, instrument):
     """Free the first position of an instrument, which holds nothing and has no order."""
     book = s.instruments[instrument]

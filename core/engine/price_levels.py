@@ -16,6 +16,7 @@ from typing import Any
 
 from core.atomics import count_leading_zeros, count_trailing_zeros
 from core.jit import jit
+from core.linked import linked
 
 
 @jit
@@ -158,7 +159,7 @@ def highest(s, root, depth):
     return (tick << 6) + 64 - count_leading_zeros(s.pages[number].occupied)
 
 
-@jit
+@linked
 def next_above(s, root, depth, tick):
     """The lowest tick above the given one that has a level, plus 1; 0 when there is none."""
     page = page_of(s, root, depth, tick)
@@ -181,7 +182,7 @@ def next_above(s, root, depth, tick):
     return 0
 
 
-@jit
+@linked
 def next_below(s, root, depth, tick):
     """The highest tick below the given one that has a level, plus 1; 0 when there is none."""
     page = page_of(s, root, depth, tick)

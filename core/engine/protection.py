@@ -11,6 +11,7 @@ import numpy as np
 import sbe.generated.order_entry as oe
 from core.engine.order_terms import account_of, judge_account, refuse
 from core.jit import jit
+from core.linked import linked
 
 
 @jit
@@ -22,7 +23,7 @@ def protection_of(s, account, underlying):
     return number
 
 
-@jit
+@linked
 def protection_set(s, a):
     """Handle a ProtectionSet; 0 or the reason against it."""
     account = account_of(s, oe.protection_set_account(a))
@@ -62,7 +63,7 @@ def reset(protection):
     protection.count = 0
 
 
-@jit
+@linked
 def protection_reset(s, a):
     """Handle a ProtectionReset; 0 or the reason against it."""
     account = account_of(s, oe.protection_reset_account(a))

@@ -18,6 +18,7 @@ from core.engine.orders import cancel_order, give_back_slot, is_open, take_slot
 from core.engine.protection import protection_of, reset
 from core.engine.replace import change_order, reduce_order
 from core.jit import jit
+from core.linked import linked
 from core.records import QUOTE
 
 QUOTES_MAX = 500
@@ -40,7 +41,7 @@ def open_quote(s, quote_set, instrument, side):
     return slot if slot != 0 and is_open(s, slot) else 0
 
 
-@jit
+@linked
 def mass_quote(s, a, wire_block):
     """Handle a MassQuote: each entry is judged by itself, one acknowledgement answers all."""
     account = account_of(s, oe.mass_quote_account(a))
@@ -224,7 +225,7 @@ def _acknowledge(s, a, account, quote_set, reason, count):
         oe.set_mass_quote_ack_quotes_offer_order_id(e, answers[answer + 4])
 
 
-@jit
+@linked
 def quote_cancel(s, a):
     """Handle a QuoteCancel: the account's quotes, of one instrument or of all; 0 or a reason."""
     account = account_of(s, oe.quote_cancel_account(a))
@@ -242,7 +243,7 @@ def quote_cancel(s, a):
     return 0
 
 
-@jit
+@linked
 def run_protections(s):
     """Cancel the quotes of every protection that tripped in this command, and say so."""
     while s.protection_pending != 0:

@@ -11,6 +11,7 @@ from core.engine.emit import event_begin
 from core.engine.money import MILLION
 from core.engine.order_terms import refuse
 from core.jit import jit
+from core.linked import linked
 from core.records import FEE_TIERS, FIRST_CLIENT, OUTCOMES_MAX
 from sbe.raw import copy
 
@@ -20,7 +21,7 @@ DECIMALS_MAX = 12
 _BORROW_MARGIN_MAX = 10 * MILLION
 
 
-@jit
+@linked
 def register_asset(s, a):
     """RegisterAsset: 0 or the reason against it. Asset 0 is USDC, with 6 decimals."""
     number = control.register_asset_asset(a)
@@ -92,7 +93,7 @@ def _asset_registered(s, a, number):
     control.set_asset_registered_reserve_share(e, asset.reserve_share)
 
 
-@jit
+@linked
 def register_owner(s, a):
     """RegisterOwner: 0 or the reason against it. Number 1 is the house's."""
     number = control.register_owner_owner(a)
@@ -119,7 +120,7 @@ def register_owner(s, a):
     return 0
 
 
-@jit
+@linked
 def register_account(s, a):
     """RegisterAccount: 0 or the reason against it."""
     number = control.register_account_account(a)
@@ -147,7 +148,7 @@ def register_account(s, a):
     return 0
 
 
-@jit
+@linked
 def register_session(s, a):
     """RegisterSession: 0 or the reason against it. Account 0: messages must name one."""
     number = control.register_session_session(a)
@@ -185,7 +186,7 @@ def register_session(s, a):
     return 0
 
 
-@jit
+@linked
 def register_event(s, a, block):
     """RegisterEvent: 0 or the reason against it. Its outcomes are listed as instruments later."""
     number = control.register_event_event(a)
@@ -217,7 +218,7 @@ def register_event(s, a, block):
     return 0
 
 
-@jit
+@linked
 def set_account_state(s, a):
     """SetAccountState: 0 or the reason against it. Open orders stay; new ones obey the state."""
     number = control.set_account_state_account(a)

@@ -26,6 +26,7 @@ from core.engine.orders import find_order, is_open
 from core.engine.stops import add_stop, remove_stop
 from core.engine.units import lots_of
 from core.jit import jit
+from core.linked import linked
 from core.records import POST_ONLY, REDUCE_ONLY, STOPPED
 
 _REPLACE = 2  # FIX CxlRejResponseTo
@@ -33,7 +34,7 @@ _REPLACE = 2  # FIX CxlRejResponseTo
 _LOTS, _TICK, _STOP, _DISPLAY = 0, 1, 2, 3
 
 
-@jit
+@linked
 def replace_order(s, a):
     """Handle an OrderCancelReplaceRequest."""
     client_order_id = np.int64(oe.order_cancel_replace_request_cl_ord_id(a))
@@ -209,7 +210,7 @@ def _judge_again(s, slot, tick, leaves):
     return margin_admit(s, order.position, order.side, tick, leaves)
 
 
-@jit
+@linked
 def change_order(s, slot, tick, lots, display, client_order_id):
     """Judge the order in its new form with its old reservation set aside, then send it in anew.
 

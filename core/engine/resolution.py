@@ -21,6 +21,7 @@ from core.engine.orders import cancel_order
 from core.engine.positions import free_first_holder, is_prediction
 from core.engine.trades import enter
 from core.jit import jit
+from core.linked import linked
 from core.records import CLEARING
 from sbe.raw import copy
 
@@ -28,7 +29,7 @@ EVENT_RESOLVING, EVENT_RESOLVED = 1, 2
 _CANCELLING, _DEBITS, _CREDITS, _FREEING = 0, 1, 2, 3
 
 
-@jit
+@linked
 def resolve_event(s, a, block):
     """ResolveEvent: 0 or the reason against it."""
     number = control.resolve_event_event(a)
@@ -102,7 +103,7 @@ def _judge_payout(s, instrument, payout):
     return 0
 
 
-@jit
+@linked
 def resolve_instrument(s, a):
     """ResolveInstrument: 0 or the reason against it. For predictions that belong to no event."""
     number = control.resolve_instrument_instrument(a)
@@ -157,7 +158,7 @@ def _instrument_at(s, subject, place):
     return event.instrument[place - 1] if place <= event.outcomes else -1
 
 
-@jit
+@linked
 def resolution_slice(s, job, budget):
     """Work on up to `budget` positions and orders; the budget left, −1 when more remains.
 
@@ -193,7 +194,7 @@ def resolution_slice(s, job, budget):
     return -1
 
 
-@jit
+@linked
 def cancel_orders_of(s, number, reason, most):
     """Cancel the orders of a position, `most` at the most: (what it cost a job, whether all)."""
     position = s.positions[number]

@@ -55,6 +55,7 @@ from core.engine.timers import run_timers, set_cancel_timer
 from core.engine.transfers import deposit, transfer, transfer_request
 from core.engine.withdrawals import withdrawal_request, withdrawal_step
 from core.jit import jit
+from core.linked import linked
 from sbe.raw import load_i16, load_i32, load_i64, load_u32
 
 HEADER_AT = 32
@@ -66,7 +67,7 @@ _MESSAGE_NUMBER_AT = 8
 _FIRST_REPORT = 200
 
 
-@jit
+@linked
 def apply(s: Any, frame: int) -> None:
     """Apply the stamped command at the address; its events are in the stream afterwards."""
     work = s.work

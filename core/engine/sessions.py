@@ -12,12 +12,13 @@ import sbe.generated.order_entry as oe
 from core.engine.emit import event_begin
 from core.engine.timers import MILLISECOND, arm_timer
 from core.jit import jit
+from core.linked import linked
 from sbe.raw import copy, store_i32
 
 _TEXT_HEADER = control.SESSION_NUMBERS_ASSIGNED_TEXT_HEADER_SIZE
 
 
-@jit
+@linked
 def session_open(s, a):
     """SessionOpen: somebody known is connected. A newer connection takes over from an older.
 
@@ -62,7 +63,7 @@ def _opened(s, number, connection, reason):
     control.set_session_opened_connection(e, connection)
 
 
-@jit
+@linked
 def session_close(s, a):
     """SessionClose: the connection is gone; cancel-on-disconnect is armed if it was asked for.
 
@@ -85,13 +86,10 @@ def session_close(s, a):
     control.set_session_closed_connection(e, connection)
 
 
-@jit
-def session_numbers(s, a, block):
-    """SessionNumbers: outbound numbers for messages that the gateway makes itself.
+from core.linked import linked
+from sbe.raw import copy, store_i32
 
-    The text of a message that must be told again word for word goes into the event, and with that
-    into the journal and the archive.
-    """
+_TEXT_HEADER = control.SESSION_NUMBERS_ASSIGNED_TEXT_HEADER_SIZE
     number = s.work.session
     session = s.sessions[number]
     count = control.session_numbers_count(a)
@@ -117,7 +115,7 @@ def _put_header(e, number, first, last_applied):
     store_i32(e + 12, last_applied)
 
 
-@jit
+@linked
 def session_reset(s, a):
     """SessionReset: the numbers of either direction are set; 0 keeps one as it is."""
     number = s.work.session
@@ -136,7 +134,7 @@ def session_reset(s, a):
     control.set_session_was_reset_reference(e, control.session_reset_reference(a))
 
 
-@jit
+@linked
 def session_inbound(s, a):
     """SessionInbound: messages that never became commands took numbers too; never backwards."""
     session = s.sessions[s.work.session]

@@ -30,12 +30,13 @@ from core.engine.settling import (
     settlement_due,
 )
 from core.jit import jit
+from core.linked import linked
 from core.records import CLEARING, ROUNDING
 
 RATE_MAX = BILLION  # Of the notional, in one funding.
 
 
-@jit
+@linked
 def settlement_start(s, a):
     """SettlementStart: 0 or the reason against it. The cut is taken now."""
     cycle = np.int64(control.settlement_start_cycle(a))
@@ -62,7 +63,7 @@ def settlement_start(s, a):
     return 0
 
 
-@jit
+@linked
 def settlement_slice(s, job, budget):
     """Visit up to `budget` positions; how much of the budget is left, −1 when more remains."""
     while budget > 0:
@@ -100,7 +101,7 @@ def _settlement_completed(s):
     control.set_settlement_completed_credits(e, s.settlement_credits)
 
 
-@jit
+@linked
 def funding_start(s, a):
     """FundingStart: 0 or the reason against it. Quantities and mark are those of now."""
     number = control.funding_start_instrument(a)
@@ -126,7 +127,7 @@ def funding_start(s, a):
     return 0
 
 
-@jit
+@linked
 def funding_slice(s, job, budget):
     """Visit up to `budget` positions; how much of the budget is left, −1 when more remains."""
     book = s.instruments[job.subject]
@@ -166,7 +167,7 @@ def _funding_completed(s, number):
     control.set_funding_completed_remainder(e, remainder)
 
 
-@jit
+@linked
 def report_balances(s, a):
     """ReportBalances: 0 or the reason against it."""
     if job_pending(s, JOB_REPORT, 0):
@@ -179,7 +180,7 @@ def report_balances(s, a):
     return 0
 
 
-@jit
+@linked
 def report_slice(s, job, budget):
     """Report up to `budget` accounts; how much of the budget is left, −1 when more remains."""
     last = max(s.accounts_used, ROUNDING)

@@ -15,6 +15,7 @@ from core.engine.emit import event_begin
 from core.engine.margin.door import margin_changed
 from core.engine.money import multiply_divide, multiply_divide_up
 from core.jit import jit
+from core.linked import linked
 from core.records import CLEARING
 
 BILLION = 1_000_000_000
@@ -36,7 +37,7 @@ def funding_due(position, book):
     return multiply_divide(size, abs(rate), BILLION)
 
 
-@jit
+@linked
 def settle_position(s, number):
     """Turn a position's profit since its last settlement into balance."""
     position = s.positions[number]
@@ -66,7 +67,7 @@ def settle_position(s, number):
     oe.set_position_settled_cycle(a, s.settlement_cycle)
 
 
-@jit
+@linked
 def fund_position(s, number):
     """Pay or take a position's funding."""
     position = s.positions[number]
@@ -89,7 +90,7 @@ def fund_position(s, number):
     oe.set_funding_payment_balance(a, s.accounts[position.account].assets[book.quote].balance)
 
 
-@jit
+@linked
 def settle_before_trade(s, number):
     """Bring a position up to the running cuts; the job then has nothing left to do with it."""
     position = s.positions[number]

@@ -9,10 +9,11 @@ Triggers are indices here: 0 last, 1 mark, 2 index (the schema's TriggerType les
 
 from core.engine.price_levels import add_level, highest, level_of, lowest, new_node, remove_level
 from core.jit import jit
+from core.linked import linked
 from core.records import STOPPED
 
 
-@jit
+@linked
 def add_stop(s, slot):
     """Let an order wait for its trigger at `order.tick`; False when no level is left."""
     order = s.orders[slot]
@@ -50,7 +51,7 @@ def _refresh_best(s, book, trigger, side):
         book.stop_best[trigger, side] = highest(s, root, book.depth)
 
 
-@jit
+@linked
 def remove_stop(s, slot):
     """Take a waiting stop out of its level."""
     order = s.orders[slot]

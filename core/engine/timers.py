@@ -10,6 +10,7 @@ from core.engine.expiry import due_order
 from core.engine.order_terms import account_of, judge_account
 from core.engine.orders import cancel_order
 from core.jit import jit
+from core.linked import linked
 
 EXPIRIES_MAX = 256  # After one command; what is left is taken up after the next.
 CANCELS_MAX = 1024  # The same, in whole accounts.
@@ -24,7 +25,7 @@ def arm_timer(s, time):
         s.next_timer = time
 
 
-@jit
+@linked
 def set_cancel_timer(s, a):
     """Handle a SetCancelTimer; 0 or the reason against it."""
     account = account_of(s, oe.set_cancel_timer_account(a))
@@ -39,7 +40,7 @@ def set_cancel_timer(s, a):
     return 0
 
 
-@jit
+@linked
 def run_timers(s):
     """End what is due at the running command's time."""
     now = s.work.time

@@ -15,10 +15,11 @@ from core.engine.margin.door import margin_changed
 from core.engine.money import multiply_divide
 from core.engine.settling import settle_before_trade
 from core.jit import jit
+from core.linked import linked
 from core.records import FEES
 
 
-@jit
+@linked
 def account_fill(s, number, side, tick, lots, fee):
     """Book one side of a trade of lots at a tick; fee in units of the quote asset.
 

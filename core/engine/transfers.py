@@ -11,6 +11,7 @@ from core.engine.money import UNITS_MAX
 from core.engine.order_terms import account_of, judge_account, refuse
 from core.engine.registry import known_asset
 from core.jit import jit
+from core.linked import linked
 from core.records import FIRST_CLIENT
 
 
@@ -26,7 +27,7 @@ def positive(s, amount):
     return 0 if amount > 0 else refuse(s, oe.REASON_QUANTITY_NOT_POSITIVE, amount, 1)
 
 
-@jit
+@linked
 def deposit(s, a):
     """Deposit: custody has received an amount for an account. 0 or the reason against it."""
     account = control.deposit_account(a)
@@ -49,7 +50,7 @@ def deposit(s, a):
     return 0
 
 
-@jit
+@linked
 def transfer(s, a):
     """Transfer: an operator moves money between any two accounts. 0 or the reason against it.
 
@@ -92,7 +93,7 @@ def _do_transfer(s, origin, target, asset, amount, request):
     balance_update(s, target, asset, into, amount, origin, request)
 
 
-@jit
+@linked
 def transfer_request(s, a):
     """Handle a TransferRequest of a client: between accounts of one owner; answered by a report."""
     origin = account_of(s, oe.transfer_request_account(a))

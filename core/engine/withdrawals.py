@@ -18,10 +18,11 @@ from core.engine.order_terms import account_of, judge_account, refuse
 from core.engine.registry import known_asset
 from core.engine.transfers import positive
 from core.jit import jit
+from core.linked import linked
 from core.records import WITHDRAWALS, WITHDRAWALS_MAX
 
 
-@jit
+@linked
 def withdrawal_request(s, a):
     """Handle a WithdrawalRequest of a client; answered by a WithdrawalReport."""
     account = account_of(s, oe.withdrawal_request_account(a))
@@ -81,7 +82,7 @@ def _take_number(s):
     return s.withdrawal_ids
 
 
-@jit
+@linked
 def withdrawal_step(s, a):
     """WithdrawalStep: what custody did. 0 or the reason against it."""
     number = np.int64(control.withdrawal_step_withdrawal_id(a))

@@ -6,12 +6,10 @@ each step. What was compiled is remembered by a stamp in the cache, named by eve
 code depends on, so that later starts don't even load the compiler.
 """
 
-import ctypes
 import hashlib
 import importlib.util
 import os
 import platform
-import signal
 import subprocess
 import sys
 import time
@@ -24,7 +22,7 @@ from rich.console import Console
 from structlog.typing import FilteringBoundLogger
 
 from core.config import Configuration
-from core.process import PR_SET_PDEATHSIG, Options, Refused
+from core.process import Options, Refused, die_with_parent
 
 WARM = ("core.warm", "gateway.warm")
 SOURCES = Path(__file__).parents[2]
@@ -91,7 +89,7 @@ def _compile(
         subprocess.Popen(
             [sys.executable, "-u", "-m", name, *options.arguments()],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log_descriptor, text=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
         for name in modules
     ]
@@ -117,8 +115,3 @@ def _compile(
     for name, code in zip(modules, codes, strict=True):
         if code != 0:
             raise Refused(f"compiling failed: python -m {name} ended with code {code}")
-
-
-def _die_with_parent() -> None:
-    """In the child: end with the supervisor, however that ends."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

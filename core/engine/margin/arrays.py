@@ -19,6 +19,7 @@ from core.engine.money import MILLION
 from core.engine.order_terms import refuse
 from core.engine.registry import known_asset
 from core.jit import jit
+from core.linked import linked
 from core.records import RISK_COLUMNS_MAX, RISK_NODES_MAX
 from sbe.raw import load_i32
 
@@ -33,7 +34,7 @@ def arrays_are_fresh(s, grid):
     return grid.version != 0 and s.time - grid.time <= ARRAYS_AGE_MAX
 
 
-@jit
+@linked
 def set_risk_array(s, a, block):
     """SetRiskArray: 0 or the reason against it, and nothing changed."""
     number = control.set_risk_array_asset(a)

@@ -24,6 +24,7 @@ from core.engine.margin.relief import reduces_risk
 from core.engine.margin.scan import netting
 from core.engine.money import MILLION, multiply_divide, share_up, value_up
 from core.jit import jit
+from core.linked import linked
 
 _INDEX_STALE = 2
 
@@ -55,7 +56,7 @@ def _shift(s, position, side, lots, value):
             s.accounts[position.account].assets_seen |= 1 << book.base
 
 
-@jit
+@linked
 def margin_reserve(s, number, side, tick, lots):
     """An order of so many lots at a tick became open (or grew by them)."""
     position = s.positions[number]
@@ -64,7 +65,7 @@ def margin_reserve(s, number, side, tick, lots):
     _refresh(s, position)
 
 
-@jit
+@linked
 def margin_release(s, number, side, tick, lots):
     """So many lots of an order at a tick are no longer open: filled, cancelled or reduced."""
     position = s.positions[number]
@@ -95,7 +96,7 @@ def _bring_up(s, account):
         refresh_account(s, account)
 
 
-@jit
+@linked
 def margin_admit(s, number, side, tick, lots):
     """Whether an additional order may be open: 0, or the reason why not.
 
@@ -253,7 +254,7 @@ def _pool_ceiling(asset, lent):
     return multiply_divide(max(0, lent), asset.utilisation_ceiling, MILLION)
 
 
-@jit
+@linked
 def margin_withdrawable(s, account, number, amount):
     """Whether an amount of an asset may leave the account: 0, or the reason why not."""
     _bring_up(s, account)
@@ -285,7 +286,7 @@ def margin_withdrawable(s, account, number, amount):
     return 0
 
 
-@jit
+@linked
 def margin_levels(s, account):
     """Write equity, initial and maintenance requirement to work.scratch[0:3], in USDC units."""
     _bring_up(s, account)

@@ -19,6 +19,7 @@ moves from the group into cash no less than the floor counted.
 
 import sbe.generated.order_entry as oe
 from core.jit import jit
+from core.linked import linked
 from core.wide import at
 
 
@@ -105,7 +106,7 @@ def group_floor(group):
     return least_payoff(group.kind, group.none, group.gain, group.outcomes)
 
 
-@jit
+@linked
 def refresh_prediction(s, position):
     """Bring the floor of a prediction's group, and its account's sum, up to the position."""
     book = s.instruments[position.instrument]

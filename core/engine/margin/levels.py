@@ -13,10 +13,10 @@ from core.engine.margin.linear import (
     spot_order_loss,
 )
 from core.engine.margin.scan import netting
-from core.jit import jit
+from core.linked import linked
 
 
-@jit
+@linked
 def levels(s, account):
     """(equity, initial, maintenance) of an account whose linear sums are those of now."""
     holder = s.accounts[account]

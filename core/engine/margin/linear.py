@@ -21,6 +21,7 @@ from core.engine.money import (
     value_up,
 )
 from core.jit import jit
+from core.linked import linked
 
 _SIZE_SCALE = 1_000_000_000_000  # 1e9 of the factor × √1e6 of the units
 
@@ -156,7 +157,7 @@ def refresh_linear(s, position):
     position.initial = initial
 
 
-@jit
+@linked
 def refresh_account(s, account):
     """Recompute every linear position of an account at the marks and indices of now."""
     holder = s.accounts[account]

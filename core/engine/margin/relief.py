@@ -18,6 +18,7 @@ from core.engine.margin.levels import levels
 from core.engine.margin.linear import notional_requirement
 from core.engine.money import share_up, value_down, value_up
 from core.jit import jit
+from core.linked import linked
 
 _INDEX_STALE = 2
 
@@ -32,7 +33,7 @@ def _product_at_least(a, b, c, d):
     return low_left >= low_right
 
 
-@jit
+@linked
 def reduces_risk(s, number, side, tick, lots):
     """Whether an order may be accepted although E < IM with it."""
     position = s.positions[number]

@@ -39,6 +39,7 @@ from core.engine.margin.linear import (
 from core.engine.margin.strips import strip_loss
 from core.engine.money import MILLION, multiply_divide_up, share_up
 from core.jit import jit
+from core.linked import linked
 from core.records import SCAN_LINES_MAX
 
 # Fields of a line of work.scan, which is one price link of the account.
@@ -47,7 +48,7 @@ _ROUNDING = 4  # units a line may be off by, always charged
 _UNLIMITED = 1 << 62
 
 
-@jit
+@linked
 def netting(s, account, initial):
     """How much less an account requires than the sum of its parts, over all underlyings."""
     if s.accounts[account].linked == 0:
@@ -66,7 +67,7 @@ def netting(s, account, initial):
     return saved
 
 
-@jit
+@linked
 def unit_netting(s, account, underlying, initial):
     """The same for one underlying; 0 when its arrays are missing or old."""
     grid = s.risk_grids[underlying]
