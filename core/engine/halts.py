@@ -11,9 +11,10 @@ from core.engine.cancels import cancel_account
 from core.engine.emit import echo_size, event_begin, put_echo
 from core.engine.order_terms import account_of, judge_account, refuse
 from core.jit import jit
+from core.linked import linked
 
 
-@jit
+@linked
 def trading_halt(s, a):
     """Handle a TradingHalt; answered by a report for each order, and by one of its own."""
     account = account_of(s, oe.trading_halt_account(a))

@@ -19,13 +19,14 @@ from core.engine.orders import give_back_slot, take_slot
 from core.engine.positions import position_of
 from core.engine.units import value_of
 from core.jit import jit
+from core.linked import linked
 from core.records import DONE
 
 assert oe.ORDER_PREVIEW_REQUEST_OUTCOME_SIDE_OFFSET == oe.NEW_ORDER_SINGLE_OUTCOME_SIDE_OFFSET
 assert oe.ORDER_PREVIEW_REQUEST_ORDER_QTY_OFFSET == oe.NEW_ORDER_SINGLE_ORDER_QTY_OFFSET
 
 
-@jit
+@linked
 def order_preview(s, a):
     """Handle an OrderPreviewRequest: one OrderPreview, and the books as they were."""
     account = account_of(s, oe.order_preview_request_account(a))

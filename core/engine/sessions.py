@@ -86,10 +86,13 @@ def session_close(s, a):
     control.set_session_closed_connection(e, connection)
 
 
-from core.linked import linked
-from sbe.raw import copy, store_i32
+@linked
+def session_numbers(s, a, block):
+    """SessionNumbers: outbound numbers for messages that the gateway makes itself.
 
-_TEXT_HEADER = control.SESSION_NUMBERS_ASSIGNED_TEXT_HEADER_SIZE
+    The text of a message that must be told again word for word goes into the event, and with that
+    into the journal and the archive.
+    """
     number = s.work.session
     session = s.sessions[number]
     count = control.session_numbers_count(a)
