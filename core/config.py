@@ -219,6 +219,24 @@ class Reserves(Section, frozen=True, kw_only=True):
     key_file: str = ""  # Ed25519, made on first use under the data directory if empty
 
 
+class Risk(Section, frozen=True, kw_only=True):
+    """How accounts below their maintenance margin are closed, and who may change risk parameters.
+
+    Said to the core once, when the venue is founded; from then on `onebook admin risk` changes it.
+    """
+
+    liquidation: bool = True
+    interval_seconds: Seconds = 0.1
+    slice_millionths: Share = 100_000
+    whole: Fixed = Fixed(50 * FIXED_SCALE)  # USDC: with less missing a position is closed whole
+    fillable_spread_millionths: Share = 1_000_000
+    fillable_minimum_millionths: Share = 2_500
+    degraded_seconds: Seconds = 60.0
+    backstop_notice_seconds: Seconds = 86_400.0
+    loosening_delay_seconds: Seconds = 86_400.0
+    proposal_seconds: Seconds = 86_400.0
+
+
 class Configuration(Section, frozen=True, kw_only=True):
     """All of it."""
 
@@ -234,6 +252,7 @@ class Configuration(Section, frozen=True, kw_only=True):
     settlement: Settlement = Settlement()
     lending: Lending = Lending()
     reserves: Reserves = Reserves()
+    risk: Risk = Risk()
     asset: tuple[Asset, ...] = ()
     instrument: tuple[Instrument, ...] = ()
     event: tuple[Event, ...] = ()

@@ -20,12 +20,12 @@ ECHO_MAX = 160
 RISK_NODES_MAX = 64
 RISK_COLUMNS_MAX = 8
 SCAN_LINES_MAX = 32
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 
 # Accounts of the house, owned by owner 1; clients' start at FIRST_CLIENT.
-FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING = 1, 2, 3, 4, 5, 6
+FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING, BACKSTOP_FUND = 1, 2, 3, 4, 5, 6, 7
 HOUSE_OWNER = 1
-HOUSE_ACCOUNTS = 7
+HOUSE_ACCOUNTS = 8
 FIRST_CLIENT = 100
 
 # `order.state`
@@ -320,7 +320,7 @@ INSTRUMENT = np.dtype(
         ("payout", "i8"),  # exponent -8, when resolved
         ("position_limit", "i8"),  # lots, 0 none
         ("next_of_underlying", "i4"),  # instrument, of the base asset's
-        ("spare", "i4"),
+        ("limited", "i4"),  # 1: the market or its event has limits besides the position's
         ("rules_hash", "u1", (32,)),
         ("symbol", "u1", (32,)),
     ],
@@ -333,6 +333,7 @@ OWNER = np.dtype(
         ("fee_tier", "i4"),
         ("self_trade_prevention", "i4"),
         ("first_account", "i4"),
+        ("exposure_limit", "i8"),  # USDC units over all its accounts, 0 none
         ("name", "u1", (48,)),
     ],
     align=True,
@@ -344,6 +345,8 @@ EVENT = np.dtype(  # A prediction event: its outcomes are instruments.
         ("outcomes", "i4"),
         ("state", "i4"),  # 0 open, 1 resolving, 2 resolved
         ("spare", "i4"),
+        ("account_limit", "i8"),  # USDC units one account may lose in it, 0 none
+        ("owner_limit", "i8"),
         ("instrument", "i4", (OUTCOMES_MAX,)),
         ("rules_hash", "u1", (32,)),
     ],
@@ -405,6 +408,10 @@ WORK = np.dtype(  # Of the running command; not part of the digest.
         ("triggered", "i8"),  # instrument whose last price moved, 0 none
         ("consumed", "i8", (PRODUCERS,)),  # of each producer's ring, in this batch
         ("scratch", "i8", (4096,)),
+        ("equity", "i8"),  # of an account in liquidation, before its step
+        ("initial", "i8"),
+        ("maintenance", "i8"),
+        ("choice", "i8", (8,)),  # the order chosen for it
         ("scan", "i8", (SCAN_LINES_MAX, 8)),  # the price links of a joint scan
     ],
     align=True,

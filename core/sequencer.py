@@ -133,8 +133,11 @@ def _time_presses(s: Any) -> bool:
     """Whether something waits for nothing but a command to follow."""
     if s.jobs != 0 or s.trigger_pending != 0 or s.auction_pending != 0:
         return True
+    if s.watching != 0:
+        return True
     now = clock_realtime_ns()
     due = s.expiries > 0 and s.expiry[1].time <= now
+    due = due or (s.liquidations > 0 and s.liquidation_due <= now) or 0 < s.risk_due <= now
     return bool(due or 0 < s.next_timer <= now)
 
 

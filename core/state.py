@@ -52,6 +52,7 @@ from core.records import (
     WITHDRAWALS_MAX,
     WORK,
 )
+from core.risk_records import risk_fields
 
 
 class Limits(Protocol):
@@ -92,6 +93,15 @@ def _account(limits: Limits) -> np.dtype[Any]:
             ("first_linear", "i4"),  # of the positions in spot pairs and perpetuals
             ("owner_next", "i4"),
             ("linked", "i4"),  # how many positions in price links
+            ("watch_next", "i4"),  # of those to be looked at again; −1 the last, 0 not among them
+            ("first_watch", "i4"),
+            ("liquidation", "i4"),  # under way, else 0
+            ("margin_level", "i4"),  # as last looked at: 1 below the initial margin
+            ("backstop", "i4"),  # of a provider, its record; else 0
+            ("limited", "i4"),  # 1: a provider, or one of the limits below or of its owner is set
+            ("leverage_limit", "i8"),  # thousandths, 0 none
+            ("exposure_limit", "i8"),  # USDC units, 0 none
+            ("borrowing_limit", "i8"),  # USDC units, 0 none
             ("assets_seen", "i8"),  # bit per asset: its balance was ever touched
             ("price_version", "i8"),  # the state's, when the two sums below were computed
             ("profit", "i8"),  # sums over its spot pairs and perpetuals
@@ -150,6 +160,7 @@ def state_dtype(limits: Limits) -> np.dtype[Any]:
             ("payouts_in_clearing", "i8"),  # USDC units taken from shorts and not yet paid
             ("accounts_used", "i4"),  # highest account number registered
             ("instruments_listed", "i4"),  # highest instrument number listed
+            *risk_fields(limits),
             ("producers", PRODUCER, (PRODUCERS,)),
             ("fees", FEE, (FEE_TIERS, INSTRUMENT_KINDS)),
             ("job", JOB, (JOBS_MAX,)),

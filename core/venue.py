@@ -79,6 +79,10 @@ class Instrument(Section, frozen=True, kw_only=True):
     price_max: Fixed = Fixed(0)  # 0: as far as exact arithmetic reaches
     position_max: Fixed = Fixed(0)  # of one account; 0: none
     price_band_millionths: Share = 0  # how far from the mark a limit price may be; 0: anywhere
+    premium_band_millionths: Share = 0  # how far from the index with its mean premium; 0: anywhere
+    insurance_cap: Fixed = Fixed(0)  # USDC that the insurance account may lose in this market
+    open_interest_max: Fixed = Fixed(0)  # 0: none
+    owner_position_max: Fixed = Fixed(0)  # over all accounts of one owner; 0: none
     margin_base_initial_millionths: Share = 100_000
     margin_base_maintenance_millionths: Share = 60_000
     margin_factor_initial_billionths: UnsignedInt = 20_000  # per root of a whole USDC of notional

@@ -7,6 +7,7 @@ keeps the pool's totals. A balance below zero is borrowed from the pool.
 
 import sbe.generated.order_entry as oe
 from core.engine.emit import event_begin
+from core.engine.liquidation.queue import look_again
 from core.engine.money import multiply_divide, multiply_divide_up
 from core.jit import jit
 from core.linked import linked
@@ -89,6 +90,7 @@ def credit(s, account, asset, amount):
     if account < FIRST_CLIENT:
         entry.balance += amount
         return
+    look_again(s, account)
     touch(s, account, asset)
     pool = s.assets[asset]
     before = entry.balance

@@ -21,9 +21,11 @@ sum up; nothing is taken from what it checks.
     13  a level's quantity and count are the sums over its queue
     14  house accounts have no orders or positions; no balance is touched that isn't marked as seen
     15  the number of open orders is the same by state, by account and by instrument
+    16–19  what core.engine.check_risk states about liquidations
 """
 
 import sbe.generated.order_entry as oe
+from core.engine.check_risk import check_risk
 from core.engine.margin.events import group_floor, lone_floor, payoff_with, payoff_without
 from core.engine.margin.linear import (
     perpetual_initial,
@@ -33,7 +35,7 @@ from core.engine.margin.linear import (
 )
 from core.engine.positions import find_position
 from core.jit import jit
-from core.records import CLEARING, FIRST_CLIENT, RESTING, STOPPED
+from core.records import CLEARING, FIRST_CLIENT, HOUSE_ACCOUNTS, RESTING, STOPPED
 
 
 @jit
@@ -58,7 +60,7 @@ def check(s):
         broken = _check_account(s, account)
         if broken != 0:
             return broken
-    return 0 if _open_orders_agree(s) else 15
+    return check_risk(s) if _open_orders_agree(s) else 15
 
 
 @jit
@@ -66,7 +68,7 @@ def _check_asset(s, number):
     """Invariants 1 and 6."""
     asset = s.assets[number]
     total, borrowed, lent = 0, 0, 0
-    for account in range(1, max(s.accounts_used, CLEARING + 3) + 1):
+    for account in range(1, max(s.accounts_used, HOUSE_ACCOUNTS - 1) + 1):
         holder = s.accounts[account]
         balance = holder.assets[number].balance
         total += balance

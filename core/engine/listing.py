@@ -202,6 +202,7 @@ def _keep_sizes(s, book, a):
     book.lots_minimum = least
     book.lots_maximum = most if most > 0 else limit
     book.position_maximum = limit
+    s.markets[control.list_instrument_instrument(a)].position_bound = limit
     book.one_tick = highest if prediction else 0
     book.one_value = highest * value if prediction else 0
     return 0
@@ -227,7 +228,9 @@ def _keep_identity(s, book, number, a):
     if book.kind == oe.INSTRUMENT_KIND_OUTCOME:
         book.base = 0
         if book.event != 0:
-            s.event_groups[book.event].instrument[book.outcome] = number
+            event = s.event_groups[book.event]
+            event.instrument[book.outcome] = number
+            book.limited |= event.account_limit != 0 or event.owner_limit != 0
     else:
         book.index = s.assets[book.base].index_price
         book.next_of_underlying = s.assets[book.base].first_instrument

@@ -14,6 +14,7 @@ import sbe.generated.order_entry as oe
 from core.engine.auction import auction_tick
 from core.engine.emit import event_begin
 from core.engine.job_queue import JOB_CLOSE, job_pending, queue_full, start_job
+from core.engine.liquidation.queue import index_source, mark_source, price_moved
 from core.engine.money import set_value_factor
 from core.engine.new_order import run_triggers
 from core.engine.order_terms import refuse
@@ -22,6 +23,7 @@ from core.engine.registry import known_asset
 from core.jit import jit
 from core.linked import linked
 
+LIVE = 0
 PRICE_STATES = 3  # live, degraded, stale
 INDEX_MAX = 1 << 52
 _RULES = 4
@@ -118,6 +120,8 @@ def set_index_price(s, a):
         return refuse(s, oe.REASON_PRICE_OUT_OF_RANGE, price, INDEX_MAX)
     asset = s.assets[number]
     asset.index_state = state
+    if state == LIVE:
+        s.sources[number].live_at = s.work.time
     asset.index_sources = control.set_index_price_sources(a)
     if asset.index_price != price:
         asset.index_price = price
@@ -129,6 +133,7 @@ def set_index_price(s, a):
     control.set_index_price_changed_state(e, state)
     control.set_index_price_changed_sources(e, asset.index_sources)
     control.set_index_price_changed_price(e, price)
+    price_moved(s, index_source(number))
     _follow_index(s, asset.first_instrument, price)
     return 0
 
@@ -170,6 +175,10 @@ def set_mark_price(s, a):
         book.mark_value = grains * book.value_per_grain
         if book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
             s.price_version += 1
+            price_moved(s, mark_source(s, number))
+        elif book.base != 0:
+            price_moved(s, index_source(book.base))
+    s.markets[number].premium = control.set_mark_price_premium(a)
     s.work.triggered = number
     e = event_begin(s, control.MARK_PRICE_CHANGED_BLOCK, 0, 0)
     control.write_mark_price_changed_header(e - 8)

@@ -9,7 +9,8 @@ from core.engine.book import crosses
 from core.engine.client_index import add_client_order
 from core.engine.emit import add_report_flag, report
 from core.engine.expiry import add_expiry
-from core.engine.margin.door import margin_admit, margin_release, margin_reserve
+from core.engine.limits import admit_order
+from core.engine.margin.door import margin_release, margin_reserve
 from core.engine.matching import FILLS_MAX, fillable, match, reducible, rest
 from core.engine.order_terms import judge_band, judge_terms, read_terms, refuse
 from core.engine.orders import close_order, end_order, give_back_slot, open_order, take_slot
@@ -109,7 +110,7 @@ def admit(s, slot):
         most = reducible(s, order) * book.lot_size
         asked = order.leaves * book.lot_size
         return refuse(s, oe.REASON_REDUCE_ONLY_WOULD_INCREASE, asked, most)
-    reason = margin_admit(s, order.position, order.side, order.tick, order.leaves)
+    reason = admit_order(s, order.position, order.side, order.tick, order.leaves)
     if reason != 0:
         return reason
     if detail.time_in_force == oe.TIME_IN_FORCE_FILL_OR_KILL and not fillable(s, slot):

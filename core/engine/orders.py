@@ -12,6 +12,7 @@ from core.engine.book import dequeue
 from core.engine.client_index import find_client_order, remove_client_order
 from core.engine.emit import report
 from core.engine.expiry import remove_expiry
+from core.engine.liquidation.queue import look_again
 from core.engine.margin.door import margin_release
 from core.engine.stops import remove_stop
 from core.jit import jit
@@ -66,6 +67,7 @@ def open_order(s, slot):
         s.details[first].account_previous = slot
     account.first_order = slot
     account.open_orders += 1
+    look_again(s, s.orders[slot].account)
     s.instruments[s.orders[slot].instrument].open_orders += 1
     s.orders_open += 1
 

@@ -136,6 +136,9 @@ def register_account(s, a):
     account.state = oe.ACCOUNT_STATE_ACTIVE
     account.auto_lend = control.register_account_auto_lend(a) != 0
     account.auto_borrow = control.register_account_auto_borrow(a) != 0
+    account.owner_next = s.owners[owner].first_account
+    s.owners[owner].first_account = number
+    account.limited = s.owners[owner].exposure_limit != 0
     s.accounts_used = max(s.accounts_used, number)
     name = control.register_account_name_address(a)
     copy(account.name.ctypes.data, name, control.REGISTER_ACCOUNT_NAME_LENGTH)

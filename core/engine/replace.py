@@ -10,7 +10,9 @@ import sbe.generated.order_entry as oe
 from core.engine.book import crosses, dequeue, reduce_visible
 from core.engine.client_index import add_client_order, find_client_order, remove_client_order
 from core.engine.emit import add_report_flag, cancel_reject, report
-from core.engine.margin.door import margin_admit, margin_release, margin_reserve
+from core.engine.limits import admit_order
+from core.engine.liquidation.queue import look_again
+from core.engine.margin.door import margin_release, margin_reserve
 from core.engine.matching import reducible
 from core.engine.new_order import execute
 from core.engine.order_terms import (
@@ -207,7 +209,7 @@ def _judge_again(s, slot, tick, leaves):
     if (order.flags & REDUCE_ONLY or only) and reducible(s, order) < leaves:
         most = reducible(s, order) * book.lot_size
         return refuse(s, oe.REASON_REDUCE_ONLY_WOULD_INCREASE, leaves * book.lot_size, most)
-    return margin_admit(s, order.position, order.side, tick, leaves)
+    return admit_order(s, order.position, order.side, tick, leaves)
 
 
 @linked
@@ -234,6 +236,7 @@ def change_order(s, slot, tick, lots, display, client_order_id):
     detail.display = display if display < lots else 0
     detail.reserved_tick = tick
     margin_reserve(s, order.position, order.side, tick, leaves)
+    look_again(s, order.account)
     if s.work.echo != 0:
         keep_echo(s, slot, s.work.echo)
     original = detail.client_order_id

@@ -18,9 +18,17 @@ from core.engine.auction import auction_tick, still_crosses, uncross
 from core.engine.cancels import cancel_request, mass_cancel, open_orders, order_status
 from core.engine.emit import business_reject, event_begin, mark_last_in_event
 from core.engine.fees import set_fees
+from core.engine.governance.proposals import (
+    decide_risk_proposal,
+    run_risk_timers,
+    set_risk_parameter,
+)
 from core.engine.halts import trading_halt
 from core.engine.jobs import run_jobs
 from core.engine.lending import accrue_interest
+from core.engine.liquidation.backstop import set_backstop
+from core.engine.liquidation.progress import run_liquidations
+from core.engine.liquidation.watch import run_watch
 from core.engine.listing import delist_instrument, list_instrument
 from core.engine.margin.arrays import set_risk_array
 from core.engine.markets import (
@@ -61,6 +69,7 @@ from sbe.raw import load_i16, load_i32, load_i64, load_u32
 HEADER_AT = 32
 BODY_AT = 40
 JOB_SLICE = 64  # Positions or accounts a command may be followed by.
+WATCH_SLICE = 32  # Watches and accounts looked at behind a command while prices have moved.
 _CLIENT_TEMPLATES = 400  # Below: from clients, numbered; from here on internal.
 _KEYED = 410
 _MESSAGE_NUMBER_AT = 8
@@ -215,7 +224,9 @@ def _keyed_command(s, template, a, block):
         reason = oe.REASON_DUPLICATE_KEY
     else:
         producer.last_key = key
-        if template < ct.DEPOSIT_TEMPLATE or template == ct.SET_ACCOUNT_STATE_TEMPLATE:
+        if template >= ct.SET_BACKSTOP_TEMPLATE:
+            reason = _risk_command(s, template, a)
+        elif template < ct.DEPOSIT_TEMPLATE or template == ct.SET_ACCOUNT_STATE_TEMPLATE:
             reason = _operator_command(s, template, a, block)
         else:
             reason = _sidecar_command(s, template, a, block)
@@ -251,6 +262,17 @@ def _operator_command(s, template, a, block):
         return set_fees(s, a)
     if template == ct.SET_ACCOUNT_STATE_TEMPLATE:
         return set_account_state(s, a)
+    return oe.REASON_INVALID_FIELD
+
+
+@jit
+def _risk_command(s, template, a):
+    if template == ct.SET_BACKSTOP_TEMPLATE:
+        return set_backstop(s, a)
+    if template == ct.SET_RISK_PARAMETER_TEMPLATE:
+        return set_risk_parameter(s, a)
+    if template == ct.DECIDE_RISK_PROPOSAL_TEMPLATE:
+        return decide_risk_proposal(s, a)
     return oe.REASON_INVALID_FIELD
 
 
@@ -299,8 +321,24 @@ def _follow_up(s):
     run_timers(s)
     if s.jobs != 0:
         run_jobs(s, JOB_SLICE)
+    if s.risk_due != 0 and s.risk_due <= s.work.time:
+        run_risk_timers(s)
+    if s.watching != 0:
+        run_watch(s, WATCH_SLICE)
+    if s.liquidations != 0:
+        _liquidate(s)
     if s.protection_pending != 0:
         run_protections(s)
+
+
+@jit
+def _liquidate(s):
+    """The next steps of liquidations, and the stops that their trades trigger."""
+    triggered = s.work.triggered
+    s.work.triggered = 0
+    run_liquidations(s)
+    if s.work.triggered != 0 and s.work.triggered != triggered:
+        run_triggers(s, s.work.triggered)
 
 
 @jit

@@ -25,10 +25,16 @@ def account_fill(s, number, side, tick, lots, fee):
 
     The order's reservation must have been released. The margin room is told.
     """
+    value = tick * lots * s.instruments[s.positions[number].instrument].value_per_tick_lot
+    book_fill(s, number, side, lots, value, fee)
+
+
+@linked
+def book_fill(s, number, side, lots, value, fee):
+    """The same of lots that change hands for a value in quote units, on a tick or not."""
     position = s.positions[number]
     account = position.account
     book = s.instruments[position.instrument]
-    value = tick * lots * book.value_per_tick_lot
     signed = lots if side == oe.SIDE_BUY else -lots
     paid = value if side == oe.SIDE_BUY else -value
     if book.kind == oe.INSTRUMENT_KIND_PERPETUAL:

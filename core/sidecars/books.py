@@ -9,6 +9,7 @@ a contra account to an account, so that every posting balances by itself.
     ExecutionReport, prediction trade      ∓ quote value   CLEARING      in YES terms
     ExecutionReport, any trade             − fee           FEES
     PositionSettled, PositionResolved      amount          CLEARING
+    PositionTransferred of a prediction    − value         CLEARING
     FundingPayment                         amount          CLEARING
     BalanceUpdate, transfer                change          TRANSIT
     BalanceUpdate, deposit or withdrawal   change          OUTSIDE, or the account of held ones
@@ -32,6 +33,7 @@ from core.reference import Instrument, ReferenceData
 from core.sidecars.pick import NULL_UINT32, offset_of, pick
 
 OUTSIDE, FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING = 0, 1, 2, 3, 4, 5, 6
+BACKSTOP_FUND = 7
 TRANSIT = -1
 
 ONE = 10**8
@@ -41,11 +43,12 @@ SPOT, PERPETUAL = 1, 2
 # BalanceReason of the schema; trades and fees have no BalanceUpdate of their own.
 SNAPSHOT, DEPOSIT, WITHDRAWAL, WITHDRAWAL_RETURNED, TRANSFER_IN, TRANSFER_OUT = 0, 1, 2, 3, 4, 5
 SETTLEMENT, FUNDING, PAYOUT, BORROW_INTEREST, LEND_INTEREST, TRADE, FEE = 6, 7, 8, 9, 10, 11, 12
+LIQUIDATION = 13
 
 REASONS = (
     "snapshot", "deposit", "withdrawal", "withdrawal returned", "transfer in", "transfer out",
     "settlement", "funding", "payout", "borrow interest", "lend interest", "trade", "fee",
-    "liquidation",
+    "liquidation", "backstop pledge",
 )
 
 _BUY = 1
@@ -63,6 +66,8 @@ _settled = pick("PositionSettled", "header.transactTime", "account", "instrument
                 "balance", "cycle")
 _resolved = pick("PositionResolved", "header.transactTime", "account", "instrument", "amount",
                  "balance")
+_transferred = pick("PositionTransferred", "header.transactTime", "account", "instrument",
+                    "quantity", "value", "balance")
 
 
 class Posting(NamedTuple):
@@ -122,6 +127,7 @@ class Books:
             template("FundingPayment"): self._on_funding,
             template("PositionSettled"): self._on_settled,
             template("PositionResolved"): self._on_resolved,
+            template("PositionTransferred"): self._on_transferred,
         }
 
     def apply(self, event: Event) -> None:
@@ -206,6 +212,19 @@ class Books:
                           p.amount, PAYOUT, p.instrument, 0))
         self._position(p.account, p.instrument).quantity = 0
         self._state(p.account, asset, p.balance)
+
+    def _on_transferred(self, event: Event) -> None:
+        """A position changed hands without the book, in a liquidation."""
+        t = _transferred(event.body)
+        instrument = self.reference.instruments[t.instrument]
+        position = self._position(t.account, t.instrument)
+        position.quantity += t.quantity
+        if instrument.kind == PERPETUAL:
+            position.cost += t.value
+        else:
+            self.post(Posting(t.header_transactTime, event.sequence, t.account, CLEARING,
+                              instrument.quote_asset, -t.value, LIQUIDATION, t.instrument, 0))
+        self._state(t.account, instrument.quote_asset, t.balance)
 
     # ---- arithmetic ------------------------------------------------------------------------------
 

@@ -27,6 +27,22 @@ MASS_CANCEL_CODES = {
     oe.MASS_CANCEL_SCOPE_SESSION: 6,
     oe.MASS_CANCEL_SCOPE_ALL: 7,
 }
+STAGES = {
+    oe.LIQUIDATION_STAGE_STARTED: "started",
+    oe.LIQUIDATION_STAGE_ORDERS_CANCELED: "orders cancelled",
+    oe.LIQUIDATION_STAGE_BOOK_ORDER: "closed on the book",
+    oe.LIQUIDATION_STAGE_BACKSTOP: "taken over by backstop providers",
+    oe.LIQUIDATION_STAGE_INSURED_ORDER: "closed on the book, insured",
+    oe.LIQUIDATION_STAGE_DELEVERAGING: "auto-deleveraging",
+    oe.LIQUIDATION_STAGE_ADVANCED: "made up for by the insurance account",
+    oe.LIQUIDATION_STAGE_ABSORBED: "borne by the market's insurance",
+    oe.LIQUIDATION_STAGE_WRITTEN_OFF: "written off",
+    oe.LIQUIDATION_STAGE_RECOVERED: "over",
+}
+ROLES = {
+    oe.LIQUIDATION_ROLE_BACKSTOP_PROVIDER: "takeover",
+    oe.LIQUIDATION_ROLE_DELEVERAGED: "auto-deleveraging",
+}
 # Template of a refused message to RefMsgType (372).
 MESSAGE_TYPES = {
     "NewOrderSingle": "D", "OrderCancelRequest": "F", "OrderCancelReplaceRequest": "G",
@@ -60,6 +76,7 @@ class Renderer:
             "FundingPayment": self._funding,
             "PositionSettled": self._settled,
             "PositionResolved": self._resolved,
+            "LiquidationReport": self._liquidation,
         }
         self._handlers = {template(name): handler for name, handler in handlers.items()}
 
@@ -226,6 +243,26 @@ class Renderer:
 
     def _resolved(self, _session: int, f: dict[str, Any]) -> Rendered:
         return self._moved(f, f["payout"], None, "FMTM", f["amount"], "resolution", True)
+
+    def _liquidation(self, _session: int, f: dict[str, Any]) -> Rendered:
+        """News about a step of a liquidation; what it means for the account, in words."""
+        name, time = self._account_name(f["account"]), f["header"]["transactTime"]
+        headline = f"liquidation {f['certificate']} of {name}, step {f['step']}"
+        if f["role"]:
+            headline = f"liquidation {f['certificate']}: {ROLES[f['role']]} of {name}"
+        parts = [STAGES.get(f["stage"], "?")]
+        instrument = self._reference.instruments.get(f["instrument"] or 0)
+        if instrument is not None:
+            quantity, position = decimal_text(f["quantity"]), decimal_text(f["position"])
+            parts.append(f"{instrument.symbol} {quantity} for {amount_text(f['value'], 6)}, "
+                         f"now {position}")
+        if f["refund"]:
+            parts.append(f"{amount_text(f['refund'], 6)} to the insurance account")
+        if not f["role"]:
+            parts.append(f"equity {amount_text(f['equity'], 6)}, "
+                         f"maintenance margin {amount_text(f['maintenanceMargin'], 6)}")
+        text = "; ".join(parts)
+        return "B", [(60, time_text(time, 9)), (148, headline), (58, text)]
 
 
 def _why(reason: int) -> str:

@@ -87,6 +87,15 @@ REJECTS: dict[int, Reject] = {
     oe.REASON_BUSY: Reject("the exchange is busy, try again"),
     oe.REASON_THROTTLED: Reject("too many orders"),
     oe.REASON_INVALID_FIELD: Reject("a field has a value that isn't allowed", _UNSUPPORTED),
+    oe.REASON_PRICE_DEGRADED: Reject("the index has lost sources: no new risk now", _CLOSED),
+    oe.REASON_OPEN_INTEREST_LIMIT: Reject(
+        "open interest {value} would exceed the limit {limit}", _LIMIT),
+    oe.REASON_OWNER_LIMIT: Reject(
+        "position {value} over all accounts would exceed the limit {limit}", _LIMIT),
+    oe.REASON_EVENT_LIMIT: Reject(
+        "{needed} could be lost in the event, the limit is {free}", _LIMIT),
+    oe.REASON_EXPOSURE_LIMIT: Reject("exposure {needed} would exceed the limit {free}", _LIMIT),
+    oe.REASON_LEVERAGE_LIMIT: Reject("exposure {needed}: leverage allows {free}", _LIMIT),
 }
 
 # Why an order changed without the client's order message.

@@ -65,6 +65,9 @@ MESSAGE_NAMES = {
     436: "AccrueInterest",
     437: "ReportBalances",
     438: "SetRiskArray",
+    460: "SetBackstop",
+    461: "SetRiskParameter",
+    462: "DecideRiskProposal",
     440: "Tick",
     500: "SessionOpened",
     501: "SessionClosed",
@@ -90,6 +93,11 @@ MESSAGE_NAMES = {
     547: "WithdrawalChanged",
     548: "AccountStateChanged",
     549: "FeesChanged",
+    560: "LiquidationCertificate",
+    561: "LiquidationStep",
+    562: "PositionTransferred",
+    563: "BackstopChanged",
+    564: "RiskParameterChanged",
 }
 
 
@@ -281,6 +289,74 @@ WITHDRAWAL_STATE_FAILED = 4
 WITHDRAWAL_STATE_NULL = 255
 
 
+# LiquidationStage: uint8
+# What a step of a liquidation did.
+LIQUIDATION_STAGE_STARTED = 1
+LIQUIDATION_STAGE_ORDERS_CANCELED = 2
+LIQUIDATION_STAGE_BOOK_ORDER = 3
+LIQUIDATION_STAGE_BACKSTOP = 4
+LIQUIDATION_STAGE_INSURED_ORDER = 5
+LIQUIDATION_STAGE_DELEVERAGING = 6
+LIQUIDATION_STAGE_ADVANCED = 7
+LIQUIDATION_STAGE_ABSORBED = 8
+LIQUIDATION_STAGE_WRITTEN_OFF = 9
+LIQUIDATION_STAGE_RECOVERED = 10
+LIQUIDATION_STAGE_NULL = 255
+
+
+# LiquidationRole: uint8
+LIQUIDATION_ROLE_LIQUIDATED = 0
+LIQUIDATION_ROLE_BACKSTOP_PROVIDER = 1
+LIQUIDATION_ROLE_DELEVERAGED = 2
+LIQUIDATION_ROLE_NULL = 255
+
+
+# RiskParameter: uint16
+# What can be set, its unit, and what its scope is.
+RISK_PARAMETER_LIQUIDATION_ENABLED = 1
+RISK_PARAMETER_LIQUIDATION_INTERVAL = 2
+RISK_PARAMETER_LIQUIDATION_SLICE = 3
+RISK_PARAMETER_LIQUIDATION_WHOLE = 4
+RISK_PARAMETER_FILLABLE_SPREAD = 5
+RISK_PARAMETER_FILLABLE_MINIMUM = 6
+RISK_PARAMETER_DEGRADED_WAIT = 7
+RISK_PARAMETER_BACKSTOP_NOTICE = 8
+RISK_PARAMETER_LOOSENING_DELAY = 9
+RISK_PARAMETER_PROPOSAL_LIFE = 10
+RISK_PARAMETER_MARGIN_BASE_INITIAL = 20
+RISK_PARAMETER_MARGIN_BASE_MAINTENANCE = 21
+RISK_PARAMETER_MARGIN_FACTOR_INITIAL = 22
+RISK_PARAMETER_MARGIN_FACTOR_MAINTENANCE = 23
+RISK_PARAMETER_PRICE_BAND = 24
+RISK_PARAMETER_PREMIUM_BAND = 25
+RISK_PARAMETER_POSITION_LIMIT = 26
+RISK_PARAMETER_OWNER_POSITION_LIMIT = 27
+RISK_PARAMETER_OPEN_INTEREST_LIMIT = 28
+RISK_PARAMETER_INSURANCE_CAP = 29
+RISK_PARAMETER_HAIRCUT_INITIAL = 40
+RISK_PARAMETER_HAIRCUT_MAINTENANCE = 41
+RISK_PARAMETER_BORROW_MARGIN_INITIAL = 42
+RISK_PARAMETER_BORROW_MARGIN_MAINTENANCE = 43
+RISK_PARAMETER_BORROW_LIMIT = 44
+RISK_PARAMETER_UTILISATION_CEILING = 45
+RISK_PARAMETER_ACCOUNT_LEVERAGE = 60
+RISK_PARAMETER_ACCOUNT_EXPOSURE = 61
+RISK_PARAMETER_ACCOUNT_BORROWING = 62
+RISK_PARAMETER_OWNER_EXPOSURE = 70
+RISK_PARAMETER_EVENT_ACCOUNT_LIMIT = 80
+RISK_PARAMETER_EVENT_OWNER_LIMIT = 81
+RISK_PARAMETER_NULL = 65535
+
+
+# RiskProposalState: uint8
+RISK_PROPOSAL_STATE_APPLIED = 1
+RISK_PROPOSAL_STATE_PROPOSED = 2
+RISK_PROPOSAL_STATE_APPROVED = 3
+RISK_PROPOSAL_STATE_REJECTED = 4
+RISK_PROPOSAL_STATE_EXPIRED = 5
+RISK_PROPOSAL_STATE_NULL = 255
+
+
 # BalanceReason: uint8
 # Why a balance changed.
 BALANCE_REASON_SNAPSHOT = 0
@@ -297,6 +373,7 @@ BALANCE_REASON_LEND_INTEREST = 10
 BALANCE_REASON_TRADE = 11
 BALANCE_REASON_FEE = 12
 BALANCE_REASON_LIQUIDATION = 13
+BALANCE_REASON_BACKSTOP_PLEDGE = 14
 BALANCE_REASON_NULL = 255
 
 
@@ -360,6 +437,12 @@ REASON_IN_PROGRESS = 54
 REASON_NOT_EXACTLY_REPRESENTABLE = 55
 REASON_UNKNOWN_WITHDRAWAL = 56
 REASON_PROTECTION_TRIPPED = 57
+REASON_PRICE_DEGRADED = 64
+REASON_OPEN_INTEREST_LIMIT = 65
+REASON_OWNER_LIMIT = 66
+REASON_EVENT_LIMIT = 67
+REASON_EXPOSURE_LIMIT = 68
+REASON_LEVERAGE_LIMIT = 69
 REASON_USER_REQUEST = 70
 REASON_MASS_CANCEL = 71
 REASON_IMMEDIATE_OR_CANCEL = 72
@@ -1419,6 +1502,101 @@ SET_RISK_ARRAY_VALUES_VALUE_OFFSET = 0
 SET_RISK_ARRAY_VALUES_VALUE_NULL = -2147483648
 set_risk_array_values_value = load("i32", 0)
 set_set_risk_array_values_value = store("i32", 0)
+
+
+# SetBackstop: template 460, 24 bytes
+# What a provider pledges to take over positions of one market with; taken from its balance at once, given back after the notice.
+SET_BACKSTOP_TEMPLATE = 460
+SET_BACKSTOP_BLOCK = 24
+write_set_backstop_header = image("1800cc0103000100")
+SET_BACKSTOP = record(
+    24,
+    ("key", "<u8", 0),
+    ("account", "<u4", 8),
+    ("instrument", "<u4", 12),
+    ("commitment", "<i8", 16),
+)
+SET_BACKSTOP_KEY_OFFSET = 0
+SET_BACKSTOP_KEY_NULL = 18446744073709551615
+set_backstop_key = load("u64", 0)
+set_set_backstop_key = store("u64", 0)
+SET_BACKSTOP_ACCOUNT_OFFSET = 8
+SET_BACKSTOP_ACCOUNT_NULL = 4294967295
+set_backstop_account = load("u32", 8)
+set_set_backstop_account = store("u32", 8)
+SET_BACKSTOP_INSTRUMENT_OFFSET = 12
+SET_BACKSTOP_INSTRUMENT_NULL = 4294967295
+set_backstop_instrument = load("u32", 12)
+set_set_backstop_instrument = store("u32", 12)
+SET_BACKSTOP_COMMITMENT_OFFSET = 16
+SET_BACKSTOP_COMMITMENT_NULL = -9223372036854775808
+set_backstop_commitment = load("i64", 16)
+set_set_backstop_commitment = store("i64", 16)
+
+
+# SetRiskParameter: template 461, 23 bytes
+# A risk parameter: tightening takes effect at once, loosening is proposed.
+SET_RISK_PARAMETER_TEMPLATE = 461
+SET_RISK_PARAMETER_BLOCK = 23
+write_set_risk_parameter_header = image("1700cd0103000100")
+SET_RISK_PARAMETER = record(
+    23,
+    ("key", "<u8", 0),
+    ("parameter", "<u2", 8),
+    ("role", "u1", 10),
+    ("scope", "<u4", 11),
+    ("value", "<i8", 15),
+)
+SET_RISK_PARAMETER_KEY_OFFSET = 0
+SET_RISK_PARAMETER_KEY_NULL = 18446744073709551615
+set_risk_parameter_key = load("u64", 0)
+set_set_risk_parameter_key = store("u64", 0)
+SET_RISK_PARAMETER_PARAMETER_OFFSET = 8
+SET_RISK_PARAMETER_PARAMETER_NULL = 65535
+set_risk_parameter_parameter = load("u16", 8)
+set_set_risk_parameter_parameter = store("u16", 8)
+SET_RISK_PARAMETER_ROLE_OFFSET = 10
+SET_RISK_PARAMETER_ROLE_NULL = 255
+set_risk_parameter_role = load("u8", 10)
+set_set_risk_parameter_role = store("u8", 10)
+SET_RISK_PARAMETER_SCOPE_OFFSET = 11
+SET_RISK_PARAMETER_SCOPE_NULL = 4294967295
+set_risk_parameter_scope = load("u32", 11)
+set_set_risk_parameter_scope = store("u32", 11)
+SET_RISK_PARAMETER_VALUE_OFFSET = 15
+SET_RISK_PARAMETER_VALUE_NULL = -9223372036854775808
+set_risk_parameter_value = load("i64", 15)
+set_set_risk_parameter_value = store("i64", 15)
+
+
+# DecideRiskProposal: template 462, 14 bytes
+# The other role's word on a proposal.
+DECIDE_RISK_PROPOSAL_TEMPLATE = 462
+DECIDE_RISK_PROPOSAL_BLOCK = 14
+write_decide_risk_proposal_header = image("0e00ce0103000100")
+DECIDE_RISK_PROPOSAL = record(
+    14,
+    ("key", "<u8", 0),
+    ("proposal", "<u4", 8),
+    ("role", "u1", 12),
+    ("approve", "u1", 13),
+)
+DECIDE_RISK_PROPOSAL_KEY_OFFSET = 0
+DECIDE_RISK_PROPOSAL_KEY_NULL = 18446744073709551615
+decide_risk_proposal_key = load("u64", 0)
+set_decide_risk_proposal_key = store("u64", 0)
+DECIDE_RISK_PROPOSAL_PROPOSAL_OFFSET = 8
+DECIDE_RISK_PROPOSAL_PROPOSAL_NULL = 4294967295
+decide_risk_proposal_proposal = load("u32", 8)
+set_decide_risk_proposal_proposal = store("u32", 8)
+DECIDE_RISK_PROPOSAL_ROLE_OFFSET = 12
+DECIDE_RISK_PROPOSAL_ROLE_NULL = 255
+decide_risk_proposal_role = load("u8", 12)
+set_decide_risk_proposal_role = store("u8", 12)
+DECIDE_RISK_PROPOSAL_APPROVE_OFFSET = 13
+DECIDE_RISK_PROPOSAL_APPROVE_NULL = 255
+decide_risk_proposal_approve = load("u8", 13)
+set_decide_risk_proposal_approve = store("u8", 13)
 
 
 # Tick: template 440, 0 bytes
@@ -2573,6 +2751,427 @@ fees_changed_taker_fee = load("i32", 22)
 set_fees_changed_taker_fee = store("i32", 22)
 
 
+# LiquidationCertificate: template 560, 64 bytes
+# What a liquidation began with: every input that judged the account.
+LIQUIDATION_CERTIFICATE_TEMPLATE = 560
+LIQUIDATION_CERTIFICATE_BLOCK = 64
+write_liquidation_certificate_header = image("4000300203000100")
+LIQUIDATION_CERTIFICATE = record(
+    64,
+    ("header", OUTBOUND_HEADER, 0),
+    ("certificate", "<u8", 16),
+    ("account", "<u4", 24),
+    ("equity", "<i8", 28),
+    ("initialMargin", "<i8", 36),
+    ("maintenanceMargin", "<i8", 44),
+    ("tolerance", "<i8", 52),
+    ("orders", "<u4", 60),
+)
+LIQUIDATION_CERTIFICATE_HEADER_TRANSACT_TIME_OFFSET = 0
+LIQUIDATION_CERTIFICATE_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
+liquidation_certificate_header_transact_time = load("u64", 0)
+set_liquidation_certificate_header_transact_time = store("u64", 0)
+LIQUIDATION_CERTIFICATE_HEADER_MSG_SEQ_NUM_OFFSET = 8
+LIQUIDATION_CERTIFICATE_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+liquidation_certificate_header_msg_seq_num = load("u32", 8)
+set_liquidation_certificate_header_msg_seq_num = store("u32", 8)
+LIQUIDATION_CERTIFICATE_HEADER_LAST_APPLIED_SEQ_NO_OFFSET = 12
+LIQUIDATION_CERTIFICATE_HEADER_LAST_APPLIED_SEQ_NO_NULL = 4294967295
+liquidation_certificate_header_last_applied_seq_no = load("u32", 12)
+set_liquidation_certificate_header_last_applied_seq_no = store("u32", 12)
+LIQUIDATION_CERTIFICATE_CERTIFICATE_OFFSET = 16
+LIQUIDATION_CERTIFICATE_CERTIFICATE_NULL = 18446744073709551615
+liquidation_certificate_certificate = load("u64", 16)
+set_liquidation_certificate_certificate = store("u64", 16)
+LIQUIDATION_CERTIFICATE_ACCOUNT_OFFSET = 24
+LIQUIDATION_CERTIFICATE_ACCOUNT_NULL = 4294967295
+liquidation_certificate_account = load("u32", 24)
+set_liquidation_certificate_account = store("u32", 24)
+LIQUIDATION_CERTIFICATE_EQUITY_OFFSET = 28
+LIQUIDATION_CERTIFICATE_EQUITY_NULL = -9223372036854775808
+liquidation_certificate_equity = load("i64", 28)
+set_liquidation_certificate_equity = store("i64", 28)
+LIQUIDATION_CERTIFICATE_INITIAL_MARGIN_OFFSET = 36
+LIQUIDATION_CERTIFICATE_INITIAL_MARGIN_NULL = -9223372036854775808
+liquidation_certificate_initial_margin = load("i64", 36)
+set_liquidation_certificate_initial_margin = store("i64", 36)
+LIQUIDATION_CERTIFICATE_MAINTENANCE_MARGIN_OFFSET = 44
+LIQUIDATION_CERTIFICATE_MAINTENANCE_MARGIN_NULL = -9223372036854775808
+liquidation_certificate_maintenance_margin = load("i64", 44)
+set_liquidation_certificate_maintenance_margin = store("i64", 44)
+LIQUIDATION_CERTIFICATE_TOLERANCE_OFFSET = 52
+LIQUIDATION_CERTIFICATE_TOLERANCE_NULL = -9223372036854775808
+liquidation_certificate_tolerance = load("i64", 52)
+set_liquidation_certificate_tolerance = store("i64", 52)
+LIQUIDATION_CERTIFICATE_ORDERS_OFFSET = 60
+LIQUIDATION_CERTIFICATE_ORDERS_NULL = 4294967295
+liquidation_certificate_orders = load("u32", 60)
+set_liquidation_certificate_orders = store("u32", 60)
+
+
+# LiquidationCertificate.positions: entries of 36 bytes
+LIQUIDATION_CERTIFICATE_POSITIONS_HEADER_SIZE = 4
+LIQUIDATION_CERTIFICATE_POSITIONS_BLOCK = 36
+liquidation_certificate_positions_count = load("u16", 2)
+liquidation_certificate_positions_stride = load("u16", 0)
+write_liquidation_certificate_positions_header = image_with("24000000", "u16", 2)
+LIQUIDATION_CERTIFICATE_POSITIONS = record(
+    36,
+    ("instrument", "<u4", 0),
+    ("position", "<i8", 4),
+    ("mark", "<i8", 12),
+    ("index", "<i8", 20),
+    ("maintenance", "<i8", 28),
+)
+LIQUIDATION_CERTIFICATE_POSITIONS_INSTRUMENT_OFFSET = 0
+LIQUIDATION_CERTIFICATE_POSITIONS_INSTRUMENT_NULL = 4294967295
+liquidation_certificate_positions_instrument = load("u32", 0)
+set_liquidation_certificate_positions_instrument = store("u32", 0)
+LIQUIDATION_CERTIFICATE_POSITIONS_POSITION_OFFSET = 4
+LIQUIDATION_CERTIFICATE_POSITIONS_POSITION_NULL = -9223372036854775808
+liquidation_certificate_positions_position = load("i64", 4)
+set_liquidation_certificate_positions_position = store("i64", 4)
+LIQUIDATION_CERTIFICATE_POSITIONS_POSITION_EXPONENT = -8
+LIQUIDATION_CERTIFICATE_POSITIONS_MARK_OFFSET = 12
+LIQUIDATION_CERTIFICATE_POSITIONS_MARK_NULL = -9223372036854775808
+liquidation_certificate_positions_mark = load("i64", 12)
+set_liquidation_certificate_positions_mark = store("i64", 12)
+LIQUIDATION_CERTIFICATE_POSITIONS_MARK_EXPONENT = -8
+LIQUIDATION_CERTIFICATE_POSITIONS_INDEX_OFFSET = 20
+LIQUIDATION_CERTIFICATE_POSITIONS_INDEX_NULL = -9223372036854775808
+liquidation_certificate_positions_index = load("i64", 20)
+set_liquidation_certificate_positions_index = store("i64", 20)
+LIQUIDATION_CERTIFICATE_POSITIONS_INDEX_EXPONENT = -8
+LIQUIDATION_CERTIFICATE_POSITIONS_MAINTENANCE_OFFSET = 28
+LIQUIDATION_CERTIFICATE_POSITIONS_MAINTENANCE_NULL = -9223372036854775808
+liquidation_certificate_positions_maintenance = load("i64", 28)
+set_liquidation_certificate_positions_maintenance = store("i64", 28)
+
+
+# LiquidationCertificate.balances: entries of 20 bytes
+LIQUIDATION_CERTIFICATE_BALANCES_HEADER_SIZE = 4
+LIQUIDATION_CERTIFICATE_BALANCES_BLOCK = 20
+liquidation_certificate_balances_count = load("u16", 2)
+liquidation_certificate_balances_stride = load("u16", 0)
+write_liquidation_certificate_balances_header = image_with("14000000", "u16", 2)
+LIQUIDATION_CERTIFICATE_BALANCES = record(
+    20,
+    ("asset", "<u2", 0),
+    ("indexState", "u1", 2),
+    ("sources", "u1", 3),
+    ("balance", "<i8", 4),
+    ("index", "<i8", 12),
+)
+LIQUIDATION_CERTIFICATE_BALANCES_ASSET_OFFSET = 0
+LIQUIDATION_CERTIFICATE_BALANCES_ASSET_NULL = 65535
+liquidation_certificate_balances_asset = load("u16", 0)
+set_liquidation_certificate_balances_asset = store("u16", 0)
+LIQUIDATION_CERTIFICATE_BALANCES_INDEX_STATE_OFFSET = 2
+LIQUIDATION_CERTIFICATE_BALANCES_INDEX_STATE_NULL = 255
+liquidation_certificate_balances_index_state = load("u8", 2)
+set_liquidation_certificate_balances_index_state = store("u8", 2)
+LIQUIDATION_CERTIFICATE_BALANCES_SOURCES_OFFSET = 3
+LIQUIDATION_CERTIFICATE_BALANCES_SOURCES_NULL = 255
+liquidation_certificate_balances_sources = load("u8", 3)
+set_liquidation_certificate_balances_sources = store("u8", 3)
+LIQUIDATION_CERTIFICATE_BALANCES_BALANCE_OFFSET = 4
+LIQUIDATION_CERTIFICATE_BALANCES_BALANCE_NULL = -9223372036854775808
+liquidation_certificate_balances_balance = load("i64", 4)
+set_liquidation_certificate_balances_balance = store("i64", 4)
+LIQUIDATION_CERTIFICATE_BALANCES_INDEX_OFFSET = 12
+LIQUIDATION_CERTIFICATE_BALANCES_INDEX_NULL = -9223372036854775808
+liquidation_certificate_balances_index = load("i64", 12)
+set_liquidation_certificate_balances_index = store("i64", 12)
+LIQUIDATION_CERTIFICATE_BALANCES_INDEX_EXPONENT = -8
+
+
+# LiquidationStep: template 561, 133 bytes
+# One step of a liquidation, with the numbers before and after it.
+LIQUIDATION_STEP_TEMPLATE = 561
+LIQUIDATION_STEP_BLOCK = 133
+write_liquidation_step_header = image("8500310203000100")
+LIQUIDATION_STEP = record(
+    133,
+    ("header", OUTBOUND_HEADER, 0),
+    ("certificate", "<u8", 16),
+    ("step", "<u4", 24),
+    ("account", "<u4", 28),
+    ("stage", "u1", 32),
+    ("instrument", "<u4", 33),
+    ("counterAccount", "<u4", 37),
+    ("quantity", "<i8", 41),
+    ("value", "<i8", 49),
+    ("limitPrice", "<i8", 57),
+    ("mark", "<i8", 65),
+    ("index", "<i8", 73),
+    ("equity", "<i8", 81),
+    ("initialMargin", "<i8", 89),
+    ("maintenanceMargin", "<i8", 97),
+    ("equityAfter", "<i8", 105),
+    ("maintenanceAfter", "<i8", 113),
+    ("insurance", "<i8", 121),
+    ("count", "<u4", 129),
+)
+LIQUIDATION_STEP_HEADER_TRANSACT_TIME_OFFSET = 0
+LIQUIDATION_STEP_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
+liquidation_step_header_transact_time = load("u64", 0)
+set_liquidation_step_header_transact_time = store("u64", 0)
+LIQUIDATION_STEP_HEADER_MSG_SEQ_NUM_OFFSET = 8
+LIQUIDATION_STEP_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+liquidation_step_header_msg_seq_num = load("u32", 8)
+set_liquidation_step_header_msg_seq_num = store("u32", 8)
+LIQUIDATION_STEP_HEADER_LAST_APPLIED_SEQ_NO_OFFSET = 12
+LIQUIDATION_STEP_HEADER_LAST_APPLIED_SEQ_NO_NULL = 4294967295
+liquidation_step_header_last_applied_seq_no = load("u32", 12)
+set_liquidation_step_header_last_applied_seq_no = store("u32", 12)
+LIQUIDATION_STEP_CERTIFICATE_OFFSET = 16
+LIQUIDATION_STEP_CERTIFICATE_NULL = 18446744073709551615
+liquidation_step_certificate = load("u64", 16)
+set_liquidation_step_certificate = store("u64", 16)
+LIQUIDATION_STEP_STEP_OFFSET = 24
+LIQUIDATION_STEP_STEP_NULL = 4294967295
+liquidation_step_step = load("u32", 24)
+set_liquidation_step_step = store("u32", 24)
+LIQUIDATION_STEP_ACCOUNT_OFFSET = 28
+LIQUIDATION_STEP_ACCOUNT_NULL = 4294967295
+liquidation_step_account = load("u32", 28)
+set_liquidation_step_account = store("u32", 28)
+LIQUIDATION_STEP_STAGE_OFFSET = 32
+LIQUIDATION_STEP_STAGE_NULL = 255
+liquidation_step_stage = load("u8", 32)
+set_liquidation_step_stage = store("u8", 32)
+LIQUIDATION_STEP_INSTRUMENT_OFFSET = 33
+LIQUIDATION_STEP_INSTRUMENT_NULL = 4294967295
+liquidation_step_instrument = load("u32", 33)
+set_liquidation_step_instrument = store("u32", 33)
+LIQUIDATION_STEP_COUNTER_ACCOUNT_OFFSET = 37
+LIQUIDATION_STEP_COUNTER_ACCOUNT_NULL = 4294967295
+liquidation_step_counter_account = load("u32", 37)
+set_liquidation_step_counter_account = store("u32", 37)
+LIQUIDATION_STEP_QUANTITY_OFFSET = 41
+LIQUIDATION_STEP_QUANTITY_NULL = -9223372036854775808
+liquidation_step_quantity = load("i64", 41)
+set_liquidation_step_quantity = store("i64", 41)
+LIQUIDATION_STEP_QUANTITY_EXPONENT = -8
+LIQUIDATION_STEP_VALUE_OFFSET = 49
+LIQUIDATION_STEP_VALUE_NULL = -9223372036854775808
+liquidation_step_value = load("i64", 49)
+set_liquidation_step_value = store("i64", 49)
+LIQUIDATION_STEP_LIMIT_PRICE_OFFSET = 57
+LIQUIDATION_STEP_LIMIT_PRICE_NULL = -9223372036854775808
+liquidation_step_limit_price = load("i64", 57)
+set_liquidation_step_limit_price = store("i64", 57)
+LIQUIDATION_STEP_LIMIT_PRICE_EXPONENT = -8
+LIQUIDATION_STEP_MARK_OFFSET = 65
+LIQUIDATION_STEP_MARK_NULL = -9223372036854775808
+liquidation_step_mark = load("i64", 65)
+set_liquidation_step_mark = store("i64", 65)
+LIQUIDATION_STEP_MARK_EXPONENT = -8
+LIQUIDATION_STEP_INDEX_OFFSET = 73
+LIQUIDATION_STEP_INDEX_NULL = -9223372036854775808
+liquidation_step_index = load("i64", 73)
+set_liquidation_step_index = store("i64", 73)
+LIQUIDATION_STEP_INDEX_EXPONENT = -8
+LIQUIDATION_STEP_EQUITY_OFFSET = 81
+LIQUIDATION_STEP_EQUITY_NULL = -9223372036854775808
+liquidation_step_equity = load("i64", 81)
+set_liquidation_step_equity = store("i64", 81)
+LIQUIDATION_STEP_INITIAL_MARGIN_OFFSET = 89
+LIQUIDATION_STEP_INITIAL_MARGIN_NULL = -9223372036854775808
+liquidation_step_initial_margin = load("i64", 89)
+set_liquidation_step_initial_margin = store("i64", 89)
+LIQUIDATION_STEP_MAINTENANCE_MARGIN_OFFSET = 97
+LIQUIDATION_STEP_MAINTENANCE_MARGIN_NULL = -9223372036854775808
+liquidation_step_maintenance_margin = load("i64", 97)
+set_liquidation_step_maintenance_margin = store("i64", 97)
+LIQUIDATION_STEP_EQUITY_AFTER_OFFSET = 105
+LIQUIDATION_STEP_EQUITY_AFTER_NULL = -9223372036854775808
+liquidation_step_equity_after = load("i64", 105)
+set_liquidation_step_equity_after = store("i64", 105)
+LIQUIDATION_STEP_MAINTENANCE_AFTER_OFFSET = 113
+LIQUIDATION_STEP_MAINTENANCE_AFTER_NULL = -9223372036854775808
+liquidation_step_maintenance_after = load("i64", 113)
+set_liquidation_step_maintenance_after = store("i64", 113)
+LIQUIDATION_STEP_INSURANCE_OFFSET = 121
+LIQUIDATION_STEP_INSURANCE_NULL = -9223372036854775808
+liquidation_step_insurance = load("i64", 121)
+set_liquidation_step_insurance = store("i64", 121)
+LIQUIDATION_STEP_COUNT_OFFSET = 129
+LIQUIDATION_STEP_COUNT_NULL = 4294967295
+liquidation_step_count = load("u32", 129)
+set_liquidation_step_count = store("u32", 129)
+
+
+# PositionTransferred: template 562, 53 bytes
+# A position changed hands without the book; one for each side.
+POSITION_TRANSFERRED_TEMPLATE = 562
+POSITION_TRANSFERRED_BLOCK = 53
+write_position_transferred_header = image("3500320203000100")
+POSITION_TRANSFERRED = record(
+    53,
+    ("header", OUTBOUND_HEADER, 0),
+    ("account", "<u4", 16),
+    ("counterAccount", "<u4", 20),
+    ("instrument", "<u4", 24),
+    ("stage", "u1", 28),
+    ("quantity", "<i8", 29),
+    ("value", "<i8", 37),
+    ("balance", "<i8", 45),
+)
+POSITION_TRANSFERRED_HEADER_TRANSACT_TIME_OFFSET = 0
+POSITION_TRANSFERRED_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
+position_transferred_header_transact_time = load("u64", 0)
+set_position_transferred_header_transact_time = store("u64", 0)
+POSITION_TRANSFERRED_HEADER_MSG_SEQ_NUM_OFFSET = 8
+POSITION_TRANSFERRED_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+position_transferred_header_msg_seq_num = load("u32", 8)
+set_position_transferred_header_msg_seq_num = store("u32", 8)
+POSITION_TRANSFERRED_HEADER_LAST_APPLIED_SEQ_NO_OFFSET = 12
+POSITION_TRANSFERRED_HEADER_LAST_APPLIED_SEQ_NO_NULL = 4294967295
+position_transferred_header_last_applied_seq_no = load("u32", 12)
+set_position_transferred_header_last_applied_seq_no = store("u32", 12)
+POSITION_TRANSFERRED_ACCOUNT_OFFSET = 16
+POSITION_TRANSFERRED_ACCOUNT_NULL = 4294967295
+position_transferred_account = load("u32", 16)
+set_position_transferred_account = store("u32", 16)
+POSITION_TRANSFERRED_COUNTER_ACCOUNT_OFFSET = 20
+POSITION_TRANSFERRED_COUNTER_ACCOUNT_NULL = 4294967295
+position_transferred_counter_account = load("u32", 20)
+set_position_transferred_counter_account = store("u32", 20)
+POSITION_TRANSFERRED_INSTRUMENT_OFFSET = 24
+POSITION_TRANSFERRED_INSTRUMENT_NULL = 4294967295
+position_transferred_instrument = load("u32", 24)
+set_position_transferred_instrument = store("u32", 24)
+POSITION_TRANSFERRED_STAGE_OFFSET = 28
+POSITION_TRANSFERRED_STAGE_NULL = 255
+position_transferred_stage = load("u8", 28)
+set_position_transferred_stage = store("u8", 28)
+POSITION_TRANSFERRED_QUANTITY_OFFSET = 29
+POSITION_TRANSFERRED_QUANTITY_NULL = -9223372036854775808
+position_transferred_quantity = load("i64", 29)
+set_position_transferred_quantity = store("i64", 29)
+POSITION_TRANSFERRED_QUANTITY_EXPONENT = -8
+POSITION_TRANSFERRED_VALUE_OFFSET = 37
+POSITION_TRANSFERRED_VALUE_NULL = -9223372036854775808
+position_transferred_value = load("i64", 37)
+set_position_transferred_value = store("i64", 37)
+POSITION_TRANSFERRED_BALANCE_OFFSET = 45
+POSITION_TRANSFERRED_BALANCE_NULL = -9223372036854775808
+position_transferred_balance = load("i64", 45)
+set_position_transferred_balance = store("i64", 45)
+
+
+# BackstopChanged: template 563, 48 bytes
+# What a provider has pledged in a market.
+BACKSTOP_CHANGED_TEMPLATE = 563
+BACKSTOP_CHANGED_BLOCK = 48
+write_backstop_changed_header = image("3000330203000100")
+BACKSTOP_CHANGED = record(
+    48,
+    ("header", OUTBOUND_HEADER, 0),
+    ("account", "<u4", 16),
+    ("instrument", "<u4", 20),
+    ("commitment", "<i8", 24),
+    ("pledged", "<i8", 32),
+    ("releaseTime", "<i8", 40),
+)
+BACKSTOP_CHANGED_HEADER_TRANSACT_TIME_OFFSET = 0
+BACKSTOP_CHANGED_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
+backstop_changed_header_transact_time = load("u64", 0)
+set_backstop_changed_header_transact_time = store("u64", 0)
+BACKSTOP_CHANGED_HEADER_MSG_SEQ_NUM_OFFSET = 8
+BACKSTOP_CHANGED_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+backstop_changed_header_msg_seq_num = load("u32", 8)
+set_backstop_changed_header_msg_seq_num = store("u32", 8)
+BACKSTOP_CHANGED_HEADER_LAST_APPLIED_SEQ_NO_OFFSET = 12
+BACKSTOP_CHANGED_HEADER_LAST_APPLIED_SEQ_NO_NULL = 4294967295
+backstop_changed_header_last_applied_seq_no = load("u32", 12)
+set_backstop_changed_header_last_applied_seq_no = store("u32", 12)
+BACKSTOP_CHANGED_ACCOUNT_OFFSET = 16
+BACKSTOP_CHANGED_ACCOUNT_NULL = 4294967295
+backstop_changed_account = load("u32", 16)
+set_backstop_changed_account = store("u32", 16)
+BACKSTOP_CHANGED_INSTRUMENT_OFFSET = 20
+BACKSTOP_CHANGED_INSTRUMENT_NULL = 4294967295
+backstop_changed_instrument = load("u32", 20)
+set_backstop_changed_instrument = store("u32", 20)
+BACKSTOP_CHANGED_COMMITMENT_OFFSET = 24
+BACKSTOP_CHANGED_COMMITMENT_NULL = -9223372036854775808
+backstop_changed_commitment = load("i64", 24)
+set_backstop_changed_commitment = store("i64", 24)
+BACKSTOP_CHANGED_PLEDGED_OFFSET = 32
+BACKSTOP_CHANGED_PLEDGED_NULL = -9223372036854775808
+backstop_changed_pledged = load("i64", 32)
+set_backstop_changed_pledged = store("i64", 32)
+BACKSTOP_CHANGED_RELEASE_TIME_OFFSET = 40
+BACKSTOP_CHANGED_RELEASE_TIME_NULL = -9223372036854775808
+backstop_changed_release_time = load("i64", 40)
+set_backstop_changed_release_time = store("i64", 40)
+
+
+# RiskParameterChanged: template 564, 52 bytes
+# A risk parameter, or a proposal to loosen one.
+RISK_PARAMETER_CHANGED_TEMPLATE = 564
+RISK_PARAMETER_CHANGED_BLOCK = 52
+write_risk_parameter_changed_header = image("3400340203000100")
+RISK_PARAMETER_CHANGED = record(
+    52,
+    ("header", OUTBOUND_HEADER, 0),
+    ("parameter", "<u2", 16),
+    ("state", "u1", 18),
+    ("role", "u1", 19),
+    ("proposal", "<u4", 20),
+    ("scope", "<u4", 24),
+    ("before", "<i8", 28),
+    ("value", "<i8", 36),
+    ("time", "<i8", 44),
+)
+RISK_PARAMETER_CHANGED_HEADER_TRANSACT_TIME_OFFSET = 0
+RISK_PARAMETER_CHANGED_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
+risk_parameter_changed_header_transact_time = load("u64", 0)
+set_risk_parameter_changed_header_transact_time = store("u64", 0)
+RISK_PARAMETER_CHANGED_HEADER_MSG_SEQ_NUM_OFFSET = 8
+RISK_PARAMETER_CHANGED_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+risk_parameter_changed_header_msg_seq_num = load("u32", 8)
+set_risk_parameter_changed_header_msg_seq_num = store("u32", 8)
+RISK_PARAMETER_CHANGED_HEADER_LAST_APPLIED_SEQ_NO_OFFSET = 12
+RISK_PARAMETER_CHANGED_HEADER_LAST_APPLIED_SEQ_NO_NULL = 4294967295
+risk_parameter_changed_header_last_applied_seq_no = load("u32", 12)
+set_risk_parameter_changed_header_last_applied_seq_no = store("u32", 12)
+RISK_PARAMETER_CHANGED_PARAMETER_OFFSET = 16
+RISK_PARAMETER_CHANGED_PARAMETER_NULL = 65535
+risk_parameter_changed_parameter = load("u16", 16)
+set_risk_parameter_changed_parameter = store("u16", 16)
+RISK_PARAMETER_CHANGED_STATE_OFFSET = 18
+RISK_PARAMETER_CHANGED_STATE_NULL = 255
+risk_parameter_changed_state = load("u8", 18)
+set_risk_parameter_changed_state = store("u8", 18)
+RISK_PARAMETER_CHANGED_ROLE_OFFSET = 19
+RISK_PARAMETER_CHANGED_ROLE_NULL = 255
+risk_parameter_changed_role = load("u8", 19)
+set_risk_parameter_changed_role = store("u8", 19)
+RISK_PARAMETER_CHANGED_PROPOSAL_OFFSET = 20
+RISK_PARAMETER_CHANGED_PROPOSAL_NULL = 4294967295
+risk_parameter_changed_proposal = load("u32", 20)
+set_risk_parameter_changed_proposal = store("u32", 20)
+RISK_PARAMETER_CHANGED_SCOPE_OFFSET = 24
+RISK_PARAMETER_CHANGED_SCOPE_NULL = 4294967295
+risk_parameter_changed_scope = load("u32", 24)
+set_risk_parameter_changed_scope = store("u32", 24)
+RISK_PARAMETER_CHANGED_BEFORE_OFFSET = 28
+RISK_PARAMETER_CHANGED_BEFORE_NULL = -9223372036854775808
+risk_parameter_changed_before = load("i64", 28)
+set_risk_parameter_changed_before = store("i64", 28)
+RISK_PARAMETER_CHANGED_VALUE_OFFSET = 36
+RISK_PARAMETER_CHANGED_VALUE_NULL = -9223372036854775808
+risk_parameter_changed_value = load("i64", 36)
+set_risk_parameter_changed_value = store("i64", 36)
+RISK_PARAMETER_CHANGED_TIME_OFFSET = 44
+RISK_PARAMETER_CHANGED_TIME_NULL = -9223372036854775808
+risk_parameter_changed_time = load("i64", 44)
+set_risk_parameter_changed_time = store("i64", 44)
+
+
 # SessionOpen: values and ends
 
 
@@ -3275,6 +3874,79 @@ def set_risk_array_values_end(g: int) -> int:
     return position
 
 
+# SetBackstop: values and ends
+
+
+@compiled
+def set_backstop_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 12)  # instrument
+    if value == 4294967295:
+        return 3
+    value = load_i64(a + 16)  # commitment
+    if value == -9223372036854775808:
+        return 4
+    return 0
+
+
+# SetRiskParameter: values and ends
+
+
+@compiled
+def set_risk_parameter_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u16(a + 8)  # parameter
+    if not (
+        1 <= value <= 10
+        or 20 <= value <= 29
+        or 40 <= value <= 45
+        or 60 <= value <= 62
+        or value == 70
+        or 80 <= value <= 81
+    ):
+        return 2
+    value = load_u8(a + 10)  # role
+    if value == 255:
+        return 3
+    value = load_u32(a + 11)  # scope
+    if value == 4294967295:
+        return 4
+    value = load_i64(a + 15)  # value
+    if value == -9223372036854775808:
+        return 5
+    return 0
+
+
+# DecideRiskProposal: values and ends
+
+
+@compiled
+def decide_risk_proposal_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # proposal
+    if value == 4294967295:
+        return 2
+    value = load_u8(a + 12)  # role
+    if value == 255:
+        return 3
+    value = load_u8(a + 13)  # approve
+    if value == 255:
+        return 4
+    return 0
+
+
 # Tick: values and ends
 
 
@@ -3303,7 +3975,7 @@ def session_opened_fault(a: int) -> int:
     if value == 4294967295:
         return 2
     value = load_u16(a + 20)  # reason
-    if not (0 <= value <= 57 or 70 <= value <= 85):
+    if not (0 <= value <= 57 or 64 <= value <= 85):
         return 3
     wide = load_u64(a + 22)  # versionId
     if wide == 18446744073709551615:
@@ -3437,7 +4109,7 @@ def command_result_fault(a: int) -> int:
     if value == 65535:
         return 4
     value = load_u16(a + 28)  # reason
-    if not (0 <= value <= 57 or 70 <= value <= 85):
+    if not (0 <= value <= 57 or 64 <= value <= 85):
         return 5
     value = load_i64(a + 30)  # detail
     if value == -9223372036854775808:
@@ -4028,6 +4700,292 @@ def fees_changed_fault(a: int) -> int:
     return 0
 
 
+# LiquidationCertificate: values and ends
+
+
+@compiled
+def liquidation_certificate_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # certificate
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # account
+    if value == 4294967295:
+        return 3
+    value = load_i64(a + 28)  # equity
+    if value == -9223372036854775808:
+        return 4
+    value = load_i64(a + 36)  # initialMargin
+    if value == -9223372036854775808:
+        return 5
+    value = load_i64(a + 44)  # maintenanceMargin
+    if value == -9223372036854775808:
+        return 6
+    value = load_i64(a + 52)  # tolerance
+    if value == -9223372036854775808:
+        return 7
+    value = load_u32(a + 60)  # orders
+    if value == 4294967295:
+        return 8
+    return 0
+
+
+@compiled
+def liquidation_certificate_positions_fault(e: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u32(e)  # instrument
+    if value == 4294967295:
+        return 1
+    value = load_i64(e + 4)  # mantissa
+    if value == -9223372036854775808:
+        return 2
+    value = load_i64(e + 12)  # mantissa
+    if value == -9223372036854775808:
+        return 3
+    value = load_i64(e + 20)  # mantissa
+    if value == -9223372036854775808:
+        return 4
+    value = load_i64(e + 28)  # maintenance
+    if value == -9223372036854775808:
+        return 5
+    return 0
+
+
+@compiled
+def liquidation_certificate_positions_end(g: int) -> int:
+    position = g
+    count_0 = load_u16(position + 2)
+    stride_0 = load_u16(position)
+    position += 4 + count_0 * stride_0
+    return position
+
+
+@compiled
+def liquidation_certificate_balances_fault(e: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u16(e)  # asset
+    if value == 65535:
+        return 1
+    value = load_u8(e + 2)  # indexState
+    if value == 255:
+        return 2
+    value = load_u8(e + 3)  # sources
+    if value == 255:
+        return 3
+    value = load_i64(e + 4)  # balance
+    if value == -9223372036854775808:
+        return 4
+    value = load_i64(e + 12)  # mantissa
+    if value == -9223372036854775808:
+        return 5
+    return 0
+
+
+@compiled
+def liquidation_certificate_balances_end(g: int) -> int:
+    position = g
+    count_0 = load_u16(position + 2)
+    stride_0 = load_u16(position)
+    position += 4 + count_0 * stride_0
+    return position
+
+
+# LiquidationStep: values and ends
+
+
+@compiled
+def liquidation_step_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # certificate
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # step
+    if value == 4294967295:
+        return 3
+    value = load_u32(a + 28)  # account
+    if value == 4294967295:
+        return 4
+    value = load_u8(a + 32)  # stage
+    if not (1 <= value <= 10):
+        return 5
+    value = load_u32(a + 37)  # counterAccount
+    if value == 4294967295:
+        return 7
+    value = load_i64(a + 41)  # mantissa
+    if value == -9223372036854775808:
+        return 8
+    value = load_i64(a + 49)  # value
+    if value == -9223372036854775808:
+        return 9
+    value = load_i64(a + 65)  # mantissa
+    if value == -9223372036854775808:
+        return 11
+    value = load_i64(a + 73)  # mantissa
+    if value == -9223372036854775808:
+        return 12
+    value = load_i64(a + 81)  # equity
+    if value == -9223372036854775808:
+        return 13
+    value = load_i64(a + 89)  # initialMargin
+    if value == -9223372036854775808:
+        return 14
+    value = load_i64(a + 97)  # maintenanceMargin
+    if value == -9223372036854775808:
+        return 15
+    value = load_i64(a + 105)  # equityAfter
+    if value == -9223372036854775808:
+        return 16
+    value = load_i64(a + 113)  # maintenanceAfter
+    if value == -9223372036854775808:
+        return 17
+    value = load_i64(a + 121)  # insurance
+    if value == -9223372036854775808:
+        return 18
+    value = load_u32(a + 129)  # count
+    if value == 4294967295:
+        return 19
+    return 0
+
+
+# PositionTransferred: values and ends
+
+
+@compiled
+def position_transferred_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 20)  # counterAccount
+    if value == 4294967295:
+        return 3
+    value = load_u32(a + 24)  # instrument
+    if value == 4294967295:
+        return 4
+    value = load_u8(a + 28)  # stage
+    if not (1 <= value <= 10):
+        return 5
+    value = load_i64(a + 29)  # mantissa
+    if value == -9223372036854775808:
+        return 6
+    value = load_i64(a + 37)  # value
+    if value == -9223372036854775808:
+        return 7
+    value = load_i64(a + 45)  # balance
+    if value == -9223372036854775808:
+        return 8
+    return 0
+
+
+# BackstopChanged: values and ends
+
+
+@compiled
+def backstop_changed_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 20)  # instrument
+    if value == 4294967295:
+        return 3
+    value = load_i64(a + 24)  # commitment
+    if value == -9223372036854775808:
+        return 4
+    value = load_i64(a + 32)  # pledged
+    if value == -9223372036854775808:
+        return 5
+    value = load_i64(a + 40)  # releaseTime
+    if value == -9223372036854775808:
+        return 6
+    return 0
+
+
+# RiskParameterChanged: values and ends
+
+
+@compiled
+def risk_parameter_changed_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u16(a + 16)  # parameter
+    if not (
+        1 <= value <= 10
+        or 20 <= value <= 29
+        or 40 <= value <= 45
+        or 60 <= value <= 62
+        or value == 70
+        or 80 <= value <= 81
+    ):
+        return 2
+    value = load_u8(a + 18)  # state
+    if not (1 <= value <= 5):
+        return 3
+    value = load_u8(a + 19)  # role
+    if value == 255:
+        return 4
+    value = load_u32(a + 20)  # proposal
+    if value == 4294967295:
+        return 5
+    value = load_u32(a + 24)  # scope
+    if value == 4294967295:
+        return 6
+    value = load_i64(a + 28)  # before
+    if value == -9223372036854775808:
+        return 7
+    value = load_i64(a + 36)  # value
+    if value == -9223372036854775808:
+        return 8
+    value = load_i64(a + 44)  # time
+    if value == -9223372036854775808:
+        return 9
+    return 0
+
+
 # The walk: a whole message is validated once, then nothing needs a check.
 
 
@@ -4080,6 +5038,34 @@ def _walk_set_risk_array_arrays(position: int, end: int, version: int) -> int:
     count = load_u16(position + 2)
     position += 4
     if count > 0 and stride < 6:
+        return -ERROR_BLOCK_LENGTH
+    if count * stride > end - position:
+        return -ERROR_TRUNCATED
+    return position + count * stride
+
+
+@compiled
+def _walk_liquidation_certificate_positions(position: int, end: int, version: int) -> int:
+    if end - position < 4:
+        return -ERROR_TRUNCATED
+    stride = load_u16(position)
+    count = load_u16(position + 2)
+    position += 4
+    if count > 0 and stride < 36:
+        return -ERROR_BLOCK_LENGTH
+    if count * stride > end - position:
+        return -ERROR_TRUNCATED
+    return position + count * stride
+
+
+@compiled
+def _walk_liquidation_certificate_balances(position: int, end: int, version: int) -> int:
+    if end - position < 4:
+        return -ERROR_TRUNCATED
+    stride = load_u16(position)
+    count = load_u16(position + 2)
+    position += 4
+    if count > 0 and stride < 20:
         return -ERROR_BLOCK_LENGTH
     if count * stride > end - position:
         return -ERROR_TRUNCATED
@@ -4202,6 +5188,15 @@ def measure(address: int, length: int) -> int:
         position = _walk_set_risk_array_nodes(position, end, version)
         if position < 0:
             return position
+    elif template == 460:  # SetBackstop
+        if block < 24:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 461:  # SetRiskParameter
+        if block < 23:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 462:  # DecideRiskProposal
+        if block < 14:
+            return -ERROR_BLOCK_LENGTH
     elif template == 440:  # Tick
         pass
     elif template == 500:  # SessionOpened
@@ -4284,6 +5279,27 @@ def measure(address: int, length: int) -> int:
             return -ERROR_BLOCK_LENGTH
     elif template == 549:  # FeesChanged
         if block < 26:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 560:  # LiquidationCertificate
+        if block < 64:
+            return -ERROR_BLOCK_LENGTH
+        position = _walk_liquidation_certificate_positions(position, end, version)
+        if position < 0:
+            return position
+        position = _walk_liquidation_certificate_balances(position, end, version)
+        if position < 0:
+            return position
+    elif template == 561:  # LiquidationStep
+        if block < 133:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 562:  # PositionTransferred
+        if block < 53:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 563:  # BackstopChanged
+        if block < 48:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 564:  # RiskParameterChanged
+        if block < 52:
             return -ERROR_BLOCK_LENGTH
     else:
         return -ERROR_TEMPLATE

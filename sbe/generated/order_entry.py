@@ -82,6 +82,7 @@ MESSAGE_NAMES = {
     306: "PositionResolved",
     307: "WithdrawalReport",
     308: "TransferReport",
+    320: "LiquidationReport",
 }
 
 
@@ -273,6 +274,74 @@ WITHDRAWAL_STATE_FAILED = 4
 WITHDRAWAL_STATE_NULL = 255
 
 
+# LiquidationStage: uint8
+# What a step of a liquidation did.
+LIQUIDATION_STAGE_STARTED = 1
+LIQUIDATION_STAGE_ORDERS_CANCELED = 2
+LIQUIDATION_STAGE_BOOK_ORDER = 3
+LIQUIDATION_STAGE_BACKSTOP = 4
+LIQUIDATION_STAGE_INSURED_ORDER = 5
+LIQUIDATION_STAGE_DELEVERAGING = 6
+LIQUIDATION_STAGE_ADVANCED = 7
+LIQUIDATION_STAGE_ABSORBED = 8
+LIQUIDATION_STAGE_WRITTEN_OFF = 9
+LIQUIDATION_STAGE_RECOVERED = 10
+LIQUIDATION_STAGE_NULL = 255
+
+
+# LiquidationRole: uint8
+LIQUIDATION_ROLE_LIQUIDATED = 0
+LIQUIDATION_ROLE_BACKSTOP_PROVIDER = 1
+LIQUIDATION_ROLE_DELEVERAGED = 2
+LIQUIDATION_ROLE_NULL = 255
+
+
+# RiskParameter: uint16
+# What can be set, its unit, and what its scope is.
+RISK_PARAMETER_LIQUIDATION_ENABLED = 1
+RISK_PARAMETER_LIQUIDATION_INTERVAL = 2
+RISK_PARAMETER_LIQUIDATION_SLICE = 3
+RISK_PARAMETER_LIQUIDATION_WHOLE = 4
+RISK_PARAMETER_FILLABLE_SPREAD = 5
+RISK_PARAMETER_FILLABLE_MINIMUM = 6
+RISK_PARAMETER_DEGRADED_WAIT = 7
+RISK_PARAMETER_BACKSTOP_NOTICE = 8
+RISK_PARAMETER_LOOSENING_DELAY = 9
+RISK_PARAMETER_PROPOSAL_LIFE = 10
+RISK_PARAMETER_MARGIN_BASE_INITIAL = 20
+RISK_PARAMETER_MARGIN_BASE_MAINTENANCE = 21
+RISK_PARAMETER_MARGIN_FACTOR_INITIAL = 22
+RISK_PARAMETER_MARGIN_FACTOR_MAINTENANCE = 23
+RISK_PARAMETER_PRICE_BAND = 24
+RISK_PARAMETER_PREMIUM_BAND = 25
+RISK_PARAMETER_POSITION_LIMIT = 26
+RISK_PARAMETER_OWNER_POSITION_LIMIT = 27
+RISK_PARAMETER_OPEN_INTEREST_LIMIT = 28
+RISK_PARAMETER_INSURANCE_CAP = 29
+RISK_PARAMETER_HAIRCUT_INITIAL = 40
+RISK_PARAMETER_HAIRCUT_MAINTENANCE = 41
+RISK_PARAMETER_BORROW_MARGIN_INITIAL = 42
+RISK_PARAMETER_BORROW_MARGIN_MAINTENANCE = 43
+RISK_PARAMETER_BORROW_LIMIT = 44
+RISK_PARAMETER_UTILISATION_CEILING = 45
+RISK_PARAMETER_ACCOUNT_LEVERAGE = 60
+RISK_PARAMETER_ACCOUNT_EXPOSURE = 61
+RISK_PARAMETER_ACCOUNT_BORROWING = 62
+RISK_PARAMETER_OWNER_EXPOSURE = 70
+RISK_PARAMETER_EVENT_ACCOUNT_LIMIT = 80
+RISK_PARAMETER_EVENT_OWNER_LIMIT = 81
+RISK_PARAMETER_NULL = 65535
+
+
+# RiskProposalState: uint8
+RISK_PROPOSAL_STATE_APPLIED = 1
+RISK_PROPOSAL_STATE_PROPOSED = 2
+RISK_PROPOSAL_STATE_APPROVED = 3
+RISK_PROPOSAL_STATE_REJECTED = 4
+RISK_PROPOSAL_STATE_EXPIRED = 5
+RISK_PROPOSAL_STATE_NULL = 255
+
+
 # BalanceReason: uint8
 # Why a balance changed.
 BALANCE_REASON_SNAPSHOT = 0
@@ -289,6 +358,7 @@ BALANCE_REASON_LEND_INTEREST = 10
 BALANCE_REASON_TRADE = 11
 BALANCE_REASON_FEE = 12
 BALANCE_REASON_LIQUIDATION = 13
+BALANCE_REASON_BACKSTOP_PLEDGE = 14
 BALANCE_REASON_NULL = 255
 
 
@@ -352,6 +422,12 @@ REASON_IN_PROGRESS = 54
 REASON_NOT_EXACTLY_REPRESENTABLE = 55
 REASON_UNKNOWN_WITHDRAWAL = 56
 REASON_PROTECTION_TRIPPED = 57
+REASON_PRICE_DEGRADED = 64
+REASON_OPEN_INTEREST_LIMIT = 65
+REASON_OWNER_LIMIT = 66
+REASON_EVENT_LIMIT = 67
+REASON_EXPOSURE_LIMIT = 68
+REASON_LEVERAGE_LIMIT = 69
 REASON_USER_REQUEST = 70
 REASON_MASS_CANCEL = 71
 REASON_IMMEDIATE_OR_CANCEL = 72
@@ -2940,6 +3016,96 @@ transfer_report_echo_address = place(1)
 write_transfer_report_echo_length = image_with("00", "u8", 0)
 
 
+# LiquidationReport: template 320, 94 bytes
+# A step of a liquidation that this account was part of, to its owner's sessions.
+LIQUIDATION_REPORT_TEMPLATE = 320
+LIQUIDATION_REPORT_BLOCK = 94
+write_liquidation_report_header = image("5e00400101000100")
+LIQUIDATION_REPORT = record(
+    94,
+    ("header", OUTBOUND_HEADER, 0),
+    ("certificate", "<u8", 16),
+    ("step", "<u4", 24),
+    ("account", "<u4", 28),
+    ("stage", "u1", 32),
+    ("role", "u1", 33),
+    ("instrument", "<u4", 34),
+    ("quantity", "<i8", 38),
+    ("value", "<i8", 46),
+    ("refund", "<i8", 54),
+    ("position", "<i8", 62),
+    ("equity", "<i8", 70),
+    ("initialMargin", "<i8", 78),
+    ("maintenanceMargin", "<i8", 86),
+)
+LIQUIDATION_REPORT_HEADER_TRANSACT_TIME_OFFSET = 0
+LIQUIDATION_REPORT_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
+liquidation_report_header_transact_time = load("u64", 0)
+set_liquidation_report_header_transact_time = store("u64", 0)
+LIQUIDATION_REPORT_HEADER_MSG_SEQ_NUM_OFFSET = 8
+LIQUIDATION_REPORT_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+liquidation_report_header_msg_seq_num = load("u32", 8)
+set_liquidation_report_header_msg_seq_num = store("u32", 8)
+LIQUIDATION_REPORT_HEADER_LAST_APPLIED_SEQ_NO_OFFSET = 12
+LIQUIDATION_REPORT_HEADER_LAST_APPLIED_SEQ_NO_NULL = 4294967295
+liquidation_report_header_last_applied_seq_no = load("u32", 12)
+set_liquidation_report_header_last_applied_seq_no = store("u32", 12)
+LIQUIDATION_REPORT_CERTIFICATE_OFFSET = 16
+LIQUIDATION_REPORT_CERTIFICATE_NULL = 18446744073709551615
+liquidation_report_certificate = load("u64", 16)
+set_liquidation_report_certificate = store("u64", 16)
+LIQUIDATION_REPORT_STEP_OFFSET = 24
+LIQUIDATION_REPORT_STEP_NULL = 4294967295
+liquidation_report_step = load("u32", 24)
+set_liquidation_report_step = store("u32", 24)
+LIQUIDATION_REPORT_ACCOUNT_OFFSET = 28
+LIQUIDATION_REPORT_ACCOUNT_NULL = 4294967295
+liquidation_report_account = load("u32", 28)
+set_liquidation_report_account = store("u32", 28)
+LIQUIDATION_REPORT_STAGE_OFFSET = 32
+LIQUIDATION_REPORT_STAGE_NULL = 255
+liquidation_report_stage = load("u8", 32)
+set_liquidation_report_stage = store("u8", 32)
+LIQUIDATION_REPORT_ROLE_OFFSET = 33
+LIQUIDATION_REPORT_ROLE_NULL = 255
+liquidation_report_role = load("u8", 33)
+set_liquidation_report_role = store("u8", 33)
+LIQUIDATION_REPORT_INSTRUMENT_OFFSET = 34
+LIQUIDATION_REPORT_INSTRUMENT_NULL = 4294967295
+liquidation_report_instrument = load("u32", 34)
+set_liquidation_report_instrument = store("u32", 34)
+LIQUIDATION_REPORT_QUANTITY_OFFSET = 38
+LIQUIDATION_REPORT_QUANTITY_NULL = -9223372036854775808
+liquidation_report_quantity = load("i64", 38)
+set_liquidation_report_quantity = store("i64", 38)
+LIQUIDATION_REPORT_QUANTITY_EXPONENT = -8
+LIQUIDATION_REPORT_VALUE_OFFSET = 46
+LIQUIDATION_REPORT_VALUE_NULL = -9223372036854775808
+liquidation_report_value = load("i64", 46)
+set_liquidation_report_value = store("i64", 46)
+LIQUIDATION_REPORT_REFUND_OFFSET = 54
+LIQUIDATION_REPORT_REFUND_NULL = -9223372036854775808
+liquidation_report_refund = load("i64", 54)
+set_liquidation_report_refund = store("i64", 54)
+LIQUIDATION_REPORT_POSITION_OFFSET = 62
+LIQUIDATION_REPORT_POSITION_NULL = -9223372036854775808
+liquidation_report_position = load("i64", 62)
+set_liquidation_report_position = store("i64", 62)
+LIQUIDATION_REPORT_POSITION_EXPONENT = -8
+LIQUIDATION_REPORT_EQUITY_OFFSET = 70
+LIQUIDATION_REPORT_EQUITY_NULL = -9223372036854775808
+liquidation_report_equity = load("i64", 70)
+set_liquidation_report_equity = store("i64", 70)
+LIQUIDATION_REPORT_INITIAL_MARGIN_OFFSET = 78
+LIQUIDATION_REPORT_INITIAL_MARGIN_NULL = -9223372036854775808
+liquidation_report_initial_margin = load("i64", 78)
+set_liquidation_report_initial_margin = store("i64", 78)
+LIQUIDATION_REPORT_MAINTENANCE_MARGIN_OFFSET = 86
+LIQUIDATION_REPORT_MAINTENANCE_MARGIN_NULL = -9223372036854775808
+liquidation_report_maintenance_margin = load("i64", 86)
+set_liquidation_report_maintenance_margin = store("i64", 86)
+
+
 # Negotiate: values and ends
 
 
@@ -3793,7 +3959,7 @@ def execution_report_fault(a: int) -> int:
     if not (48 <= value <= 50 or value == 52 or value == 56 or value == 67):
         return 17
     value = load_u16(a + 94)  # reason
-    if not (0 <= value <= 57 or 70 <= value <= 85):
+    if not (0 <= value <= 57 or 64 <= value <= 85):
         return 18
     value = load_i64(a + 120)  # fee
     if value == -9223372036854775808:
@@ -3867,7 +4033,7 @@ def order_cancel_reject_fault(a: int) -> int:
     if value == 4294967295:
         return 5
     value = load_u16(a + 44)  # reason
-    if not (0 <= value <= 57 or 70 <= value <= 85):
+    if not (0 <= value <= 57 or 64 <= value <= 85):
         return 6
     value = load_u8(a + 46)  # responseTo
     if value == 255:
@@ -3914,7 +4080,7 @@ def order_mass_cancel_report_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 36)  # reason
-    if not (0 <= value <= 57 or 70 <= value <= 85):
+    if not (0 <= value <= 57 or 64 <= value <= 85):
         return 6
     value = load_u8(a + 38)  # scope
     if not (1 <= value <= 5):
@@ -3952,7 +4118,7 @@ def mass_quote_ack_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 57 or 70 <= value <= 85):
+    if not (0 <= value <= 57 or 64 <= value <= 85):
         return 5
     return 0
 
@@ -3964,10 +4130,10 @@ def mass_quote_ack_quotes_fault(e: int) -> int:
     if value == 4294967295:
         return 1
     value = load_u16(e + 4)  # bidReason
-    if not (0 <= value <= 57 or 70 <= value <= 85):
+    if not (0 <= value <= 57 or 64 <= value <= 85):
         return 2
     value = load_u16(e + 6)  # offerReason
-    if not (0 <= value <= 57 or 70 <= value <= 85):
+    if not (0 <= value <= 57 or 64 <= value <= 85):
         return 3
     return 0
 
@@ -4042,7 +4208,7 @@ def order_preview_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 57 or 70 <= value <= 85):
+    if not (0 <= value <= 57 or 64 <= value <= 85):
         return 5
     value = load_i64(a + 34)  # detail
     if value == -9223372036854775808:
@@ -4107,7 +4273,7 @@ def trading_halt_report_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 57 or 70 <= value <= 85):
+    if not (0 <= value <= 57 or 64 <= value <= 85):
         return 5
     value = load_u8(a + 34)  # state
     if not (1 <= value <= 5):
@@ -4142,7 +4308,7 @@ def business_reject_fault(a: int) -> int:
     if value == 65535:
         return 3
     value = load_u16(a + 22)  # reason
-    if not (0 <= value <= 57 or 70 <= value <= 85):
+    if not (0 <= value <= 57 or 64 <= value <= 85):
         return 4
     value = load_i64(a + 24)  # detail
     if value == -9223372036854775808:
@@ -4230,7 +4396,7 @@ def balance_update_fault(a: int) -> int:
     if value == 65535:
         return 4
     value = load_u8(a + 30)  # reason
-    if not (0 <= value <= 13):
+    if not (0 <= value <= 14):
         return 5
     value = load_i64(a + 31)  # change
     if value == -9223372036854775808:
@@ -4315,7 +4481,7 @@ def account_report_end_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 57 or 70 <= value <= 85):
+    if not (0 <= value <= 57 or 64 <= value <= 85):
         return 5
     return 0
 
@@ -4470,7 +4636,7 @@ def withdrawal_report_fault(a: int) -> int:
     if not (1 <= value <= 4):
         return 6
     value = load_u16(a + 39)  # reason
-    if not (0 <= value <= 57 or 70 <= value <= 85):
+    if not (0 <= value <= 57 or 64 <= value <= 85):
         return 7
     value = load_i64(a + 41)  # amount
     if value == -9223372036854775808:
@@ -4517,7 +4683,7 @@ def transfer_report_fault(a: int) -> int:
     if value == 65535:
         return 5
     value = load_u16(a + 34)  # reason
-    if not (0 <= value <= 57 or 70 <= value <= 85):
+    if not (0 <= value <= 57 or 64 <= value <= 85):
         return 6
     value = load_i64(a + 36)  # amount
     if value == -9223372036854775808:
@@ -4534,6 +4700,60 @@ def transfer_report_fault(a: int) -> int:
 @compiled
 def transfer_report_echo_end(d: int) -> int:
     return d + 1 + load_u8(d)
+
+
+# LiquidationReport: values and ends
+
+
+@compiled
+def liquidation_report_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # certificate
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # step
+    if value == 4294967295:
+        return 3
+    value = load_u32(a + 28)  # account
+    if value == 4294967295:
+        return 4
+    value = load_u8(a + 32)  # stage
+    if not (1 <= value <= 10):
+        return 5
+    value = load_u8(a + 33)  # role
+    if not (0 <= value <= 2):
+        return 6
+    value = load_i64(a + 38)  # mantissa
+    if value == -9223372036854775808:
+        return 8
+    value = load_i64(a + 46)  # value
+    if value == -9223372036854775808:
+        return 9
+    value = load_i64(a + 54)  # refund
+    if value == -9223372036854775808:
+        return 10
+    value = load_i64(a + 62)  # mantissa
+    if value == -9223372036854775808:
+        return 11
+    value = load_i64(a + 70)  # equity
+    if value == -9223372036854775808:
+        return 12
+    value = load_i64(a + 78)  # initialMargin
+    if value == -9223372036854775808:
+        return 13
+    value = load_i64(a + 86)  # maintenanceMargin
+    if value == -9223372036854775808:
+        return 14
+    return 0
 
 
 # The walk: a whole message is validated once, then nothing needs a check.
@@ -4795,6 +5015,9 @@ def measure(address: int, length: int) -> int:
         position = _walk_echo(position, end, version)
         if position < 0:
             return position
+    elif template == 320:  # LiquidationReport
+        if block < 94:
+            return -ERROR_BLOCK_LENGTH
     else:
         return -ERROR_TEMPLATE
     return position - address

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.model.exchange import Exchange
 
 BUY, SELL = oe.SIDE_BUY, oe.SIDE_SELL
-STALE = 2
+LIVE, DEGRADED, STALE = 0, 1, 2
 Wanted = tuple[int, int, int, int]
 
 
@@ -213,6 +213,10 @@ def admit(x: "Exchange", account: Account, wanted: Wanted) -> int:
     before, after = orders_of(x, account, None), orders_of(x, account, wanted)
     side_lots = sum(o[3] for o in after if o[0] == number and o[1] == side)
     reach = side_lots + (position.quantity if side == BUY else -position.quantity)
+    state = 0 if book.kind == oe.INSTRUMENT_KIND_OUTCOME else x.assets[book.base].index_state
+    linked = book.kind >= oe.INSTRUMENT_KIND_PRICE_ABOVE
+    if reach > 0 and ((book.is_perpetual and state == DEGRADED) or (linked and state != LIVE)):
+        return x.refuse(oe.REASON_PRICE_DEGRADED, state, 0)
     if reach > book.position_maximum:
         return x.refuse(oe.REASON_POSITION_LIMIT, reach * book.lot_size,
                         book.position_maximum * book.lot_size)

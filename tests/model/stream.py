@@ -392,8 +392,8 @@ class Stream:
         asset = self.pick(INDEX)
         step = INDEX[asset] // (5_000 if self.chance(0.15) else 100_000)
         price = INDEX[asset] + (self.below(2001) - 1000) * step
-        return self.keyed("SetIndexPrice", asset=asset, state=2 if self.chance(0.05) else 0,
-                          sources=3, price=price)
+        state = 2 if self.chance(0.05) else int(self.chance(0.03))
+        return self.keyed("SetIndexPrice", asset=asset, state=state, sources=3, price=price)
 
     def settlement(self) -> Command:
         """SettlementStart."""

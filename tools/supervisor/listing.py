@@ -47,6 +47,7 @@ def commands(configuration: Configuration, now_ns: int) -> Iterator[Command]:
         fields = _instrument(configuration, listed, now_ns) | {"instrument": number}
         yield Command(f"instrument {listed.symbol}", "ListInstrument", fields)
     yield from _deposits(configuration)
+    yield from _risk(configuration)
 
 
 def _assets(configuration: Configuration) -> Iterator[Command]:
@@ -188,3 +189,43 @@ def _deposits(configuration: Configuration) -> Iterator[Command]:
 def units(amount: Fixed, decimals: int) -> int:
     """An amount with exponent -8 in whole units of its asset."""
     return int(amount) // int(10 ** (8 - decimals))
+
+
+def _risk(configuration: Configuration) -> Iterator[Command]:
+    """Risk parameters; liquidation is enabled last, and with it the venue is founded."""
+    risk = configuration.risk
+    numbers = configuration.numbers()
+    for name, value in (
+        ("LiquidationInterval", nanoseconds(risk.interval_seconds)),
+        ("LiquidationSlice", risk.slice_millionths),
+        ("LiquidationWhole", units(risk.whole, 6)),
+        ("FillableSpread", risk.fillable_spread_millionths),
+        ("FillableMinimum", risk.fillable_minimum_millionths),
+        ("DegradedWait", nanoseconds(risk.degraded_seconds)),
+        ("BackstopNotice", nanoseconds(risk.backstop_notice_seconds)),
+        ("LooseningDelay", nanoseconds(risk.loosening_delay_seconds)),
+        ("ProposalLife", nanoseconds(risk.proposal_seconds)),
+    ):
+        yield _parameter(name, 0, value)
+    for listed in configuration.instrument:
+        number = numbers.instruments[listed.symbol]
+        for name, value in (
+            ("PremiumBand", listed.premium_band_millionths),
+            ("InsuranceCap", units(listed.insurance_cap, 6)),
+            ("OpenInterestLimit", listed.open_interest_max // listed.lot),
+            ("OwnerPositionLimit", listed.owner_position_max // listed.lot),
+        ):
+            if value:
+                yield _parameter(name, number, value, f" {listed.symbol}")
+    if risk.liquidation:
+        yield _parameter("LiquidationEnabled", 0, 1)
+
+
+def _parameter(name: str, scope: int, value: int, of: str = "") -> Command:
+    fields = {"parameter": name, "role": 1, "scope": scope, "value": value}
+    return Command(f"risk {name}{of}", "SetRiskParameter", fields)
+
+
+def nanoseconds(seconds: float) -> int:
+    """Seconds as whole nanoseconds."""
+    return round(seconds * NANOSECONDS)

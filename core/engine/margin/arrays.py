@@ -15,6 +15,7 @@ underlying's first perpetual, and each value must be a probability.
 
 import sbe.generated.control as control
 import sbe.generated.order_entry as oe
+from core.engine.liquidation.queue import index_source, price_moved
 from core.engine.money import MILLION
 from core.engine.order_terms import refuse
 from core.engine.registry import known_asset
@@ -67,6 +68,7 @@ def set_risk_array(s, a, block):
     for node in range(grid.nodes):
         grid.delta[node] = _delta(nodes, node)
     _keep(s, grid, arrays, values)
+    price_moved(s, index_source(number))
     return 0
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from core.reference import ReferenceData
 from core.sidecars.books import (
+    BACKSTOP_FUND,
     CLEARING,
     FEES,
     INSURANCE,
@@ -36,6 +37,7 @@ COLUMNS = ("time", "asset", "reason", "instrument", "amount", "balance", "counte
 HOUSE = {
     OUTSIDE: "outside", FEES: "fees", INSURANCE: "insurance", CLEARING: "clearing",
     POOL: "pool", WITHDRAWALS: "withdrawals", ROUNDING: "rounding", TRANSIT: "transfer",
+    BACKSTOP_FUND: "backstop",
 }
 
 

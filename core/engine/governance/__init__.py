@@ -1,0 +1,1 @@
+"""Risk parameters as state: what they are, and who may change them when."""
