@@ -22,6 +22,7 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,47}$")]
 Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9_.-]{0,31}$")]
 Share = Annotated[int, Meta(ge=0, le=1_000_000)]  # millionths of a whole
 SymbolOrNone = Annotated[str, Meta(pattern=r"^$|^[A-Z0-9][A-Z0-9_.-]{0,31}$")]
+ClockOrNone = Annotated[str, Meta(pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d:[0-5]\d$")]
 Kind = Literal["spot", "perpetual", "prediction", "price_linked"]
 FeeTier = Annotated[int, Meta(ge=0, le=7)]
 CancelOnDisconnect = Literal["none", "session", "accounts"]
@@ -168,6 +169,7 @@ class FixSession(Section, frozen=True, kw_only=True):
     reset_on_logon: bool = False  # start from 1 at every logon; else only when the client asks
     reset_on_logout: bool = False
     reset_on_disconnect: bool = False
+    reset_time: ClockOrNone = ""  # UTC, each day; empty: a continuous session
     possible_resend: Literal["report", "ignore"] = "report"  # a PossResend of an order we know
     cancel_on_disconnect: CancelOnDisconnect = "none"
     cancel_window_milliseconds: UnsignedInt = 0

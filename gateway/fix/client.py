@@ -26,6 +26,7 @@ class Client(Connection):
         self.record = Record(REPORT_BUFFER_BYTES)
         self.resends: list[Resend] = []
         self.resending = False  # the next slice is due soon
+        self.reset_from = 0  # position of the stream when the numbers were asked to start again
         self.session: Session
         self._gateway = gateway
         self._words = self.record.words

@@ -7,6 +7,8 @@ same message again.
     drop copy     each report of the owner's orders, to the owner's drop-copy sessions
     again         97=Y: reports that fell between a disconnect and a Logon that set numbers back,
                   and the answer to an order marked PossResend that is known already
+    capture       each trade of an account, to the sessions that subscribed by AD
+    balance       money that came or went, to the sessions that subscribed by BB
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,15 +17,18 @@ import numpy as np
 
 from core.errors import EventsLost
 from core.jit import jit
-from gateway.fix.replay import AGAIN, COPY
+from core.messages import decode_body
+from gateway.fix.message import Message, parse
+from gateway.fix.replay import AGAIN, CAPTURE, COPY
 from gateway.fix.report import POSSIBLE_RESEND
 from gateway.fix.resend import copy_reference, locate
-from gateway.fix.tables import Connection
+from gateway.fix.trades import trade_fields
 from sbe.generated import order_entry as oe
 from sbe.raw import load_i32, load_i64, store_i64
 
 if TYPE_CHECKING:
     from gateway.fix.gateway import FixGateway
+    from gateway.fix.session import Session
 
 READ_BYTES = 1 << 20
 FOUND_MAX = 1024
@@ -73,7 +78,12 @@ class Copies:
             if entry.drop_copy and known is not None and gateway.client_of(number) is not None:
                 listeners.setdefault(known.owner, []).append(number)
         self._listeners = listeners
-        gateway.context.fields["copies"] = int(bool(listeners))
+        gateway.watch()
+
+    @property
+    def listening(self) -> bool:
+        """Whether a drop-copy session is there."""
+        return bool(self._listeners)
 
     def report(self, frame: bytes, position: int) -> None:
         """A report of anybody: copy it to the drop-copy sessions of its owner."""
@@ -81,6 +91,15 @@ class Copies:
         owner = int.from_bytes(frame[at : at + 4], "little")
         for session in self._listeners.get(owner, ()):
             self._take_number(session, COPY, position)
+        for reader in self._gateway.trades.report(frame):
+            self._take_number(reader.id, CAPTURE, position)
+
+    def balance(self, frame: bytes, position: int) -> None:
+        """Money came, went or was moved: tell those who watch the account."""
+        at = EVENT_HEADER + oe.BALANCE_UPDATE_ACCOUNT_OFFSET
+        account = int.from_bytes(frame[at : at + 4], "little")
+        for reader in self._gateway.balances.watchers(account):
+            self._take_number(reader.id, COPY, position)
 
     def again(self, session: int, positions: list[int]) -> None:
         """Send reports again under new numbers, marked as possible resends."""
@@ -95,9 +114,12 @@ class Copies:
         """A session was left: what comes for it from here on is not delivered."""
         self._closed[fields["session"]] = position
 
-    def redeliver(self, session: int, position: int) -> None:
-        """A Logon set the numbers back: reports nobody received come again."""
-        start = self._closed.get(session)
+    def redeliver(self, session: int, position: int, start: int | None = None) -> None:
+        """A Logon set the numbers back: reports nobody received come again.
+
+        Those are the ones since the session was left, or since `start`.
+        """
+        start = self._closed.get(session) if start is None else start
         if start is not None:
             self.again(session, self._find(session, 0, start, position))
 
@@ -110,6 +132,12 @@ class Copies:
         signed = order - (1 << 64) if order >= 1 << 63 else order
         found = self._find(session, signed, start, gateway.position)
         return found[-1] if found else None
+
+    def reports(self, session: "Session", position: int) -> list[Message]:
+        """The session's newest reports from a position on, oldest first, as it was sent them."""
+        found = self._find(session.id, 0, position, self._gateway.position)
+        texts = (self.message(session, COPY, at, 0, 0) for at in found)
+        return [parse(text) for text in texts if text is not None]
 
     def _find(self, session: int, order: int, start: int, end: int) -> list[int]:
         out = np.zeros(FOUND_MAX + 1, np.int64)
@@ -130,9 +158,9 @@ class Copies:
         return sorted(out[1 : 1 + min(count, FOUND_MAX)].tolist())
 
     def message(
-        self, record: Connection, kind: int, position: int, number: int, again: int
+        self, session: "Session", kind: int, position: int, number: int, again: int
     ) -> bytes | None:
-        """The copy of the report at a position, for a connection; None if it is gone."""
+        """The copy of the event at a position, for a session; None if it is gone."""
         try:
             head = self._gateway.read(position, 32)
             size = int.from_bytes(head[:4], "little")
@@ -141,5 +169,17 @@ class Copies:
             return None
         if len(frame) < size or size < 32:
             return None
+        if kind == CAPTURE:
+            trade = "AE", trade_fields(frame, self._gateway.reference, [])
+            return session.spell(trade, number, _time(frame), again)
+        if int.from_bytes(frame[18:20], "little") == oe.BALANCE_UPDATE_TEMPLATE:
+            fields = decode_body(oe.BALANCE_UPDATE_TEMPLATE, frame[EVENT_HEADER:])
+            told = self._gateway.accounts.balance(session.id, fields)
+            return None if told is None else session.spell(told, number, _time(frame), again)
         mark = again or (POSSIBLE_RESEND if kind == AGAIN else 0)
-        return self._gateway.report(record, frame, number, mark)
+        return self._gateway.report(session.connection, frame, number, mark)
+
+
+def _time(frame: bytes) -> int:
+    """The transactTime of an event."""
+    return int.from_bytes(frame[EVENT_HEADER : EVENT_HEADER + 8], "little")

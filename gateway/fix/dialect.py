@@ -9,10 +9,12 @@ from typing import Any, Protocol
 
 from core.reference import Instrument, ReferenceData
 from gateway.fix.actions import Command
+from gateway.fix.lists import Lists
 from gateway.fix.message import Message
 from gateway.fix.orders import ECHO_BYTES_MAX, ID_BYTES_MAX
 from gateway.fix.queries import Queries
 from gateway.fix.quoting import Quoting
+from gateway.fix.requests import Requests
 from gateway.fix.session import Session
 from gateway.fix.tables import hash_of, unsigned
 from gateway.fix.times import time_of
@@ -20,7 +22,7 @@ from gateway.fix.values import decimal_of, instruction_bits
 from sbe.generated import order_entry as oe
 
 NOT_AVAILABLE, THROTTLED = 4, 8
-ORDERS = ("D", "F", "G", "i", "q", "Z")
+ORDERS = ("D", "F", "G", "i", "q", "Z", "E", "U1", "U3", "AY", "DH")
 Fields = dict[str, Any]
 
 
@@ -47,6 +49,16 @@ class Venue(Protocol):
     def now(self) -> int:
         """ns UTC."""
 
+    @property
+    def position(self) -> int:
+        """How far the event stream was walked."""
+
+    def watch_balances(self, session: Session, account: int, how: str) -> None:
+        """Begin (1) or cease (2) to tell the session of money that comes and goes."""
+
+    def reports_since(self, session: Session, position: int) -> list[Message]:
+        """The session's ExecutionReports from a position of the stream on."""
+
 
 class Dialect:
     """Judges and translates; one for all sessions."""
@@ -55,10 +67,15 @@ class Dialect:
         self._venue = venue
         self._queries = queries
         self.quoting = Quoting(venue)
+        self._lists = Lists(venue, self)
+        self._requests = Requests(venue, self)
         self._handlers: dict[str, Callable[[Session, Message, int], bool]] = {
             "D": self._new, "F": self._cancel, "G": self._replace, "H": self._status,
             "AF": self._mass_status, "q": self._mass_cancel, "i": self.quoting.mass_quote,
             "Z": self.quoting.quote_cancel, "AN": self._positions, "BB": self._collateral,
+            "E": self._lists.enter, "M": self._lists.status, "U1": self._requests.preview,
+            "AY": self._requests.assignment, "DH": self._requests.halt,
+            "U3": self._requests.timer,
         }
 
     def handle(self, session: Session, message: Message, number: int) -> bool:
@@ -66,6 +83,12 @@ class Dialect:
         kind = message.kind
         if kind in self._queries.kinds:
             self._queries.handle(session, message, number)
+            return False
+        if kind == "BE":
+            self._requests.limits(session, message, number)
+            return False
+        if kind not in self._handlers:
+            session.business_reject(message, number, 3, "Unsupported Message Type")
             return False
         entry = session.entry
         if kind in ORDERS and entry is not None and entry.drop_copy:
@@ -82,19 +105,35 @@ class Dialect:
     # ---- orders --------------------------------------------------------------------------------
 
     def _new(self, session: Session, message: Message, number: int) -> bool:
-        if self._too_many(session, message, number):
-            return False
+        return not self.too_many(session, message, number) and self.enter(
+            session, message, number)
+
+    def enter(self, session: Session, message: Message, number: int) -> bool:
+        """An order that the throttle has let through; number 0: of a list, not its last."""
         if message.get(97) == b"Y" and self._known_already(session, message):
             return False
+        fields = self.order_fields(session, message, number)
+        return fields is not None and self.send(
+            session, message, number, "NewOrderSingle", fields)
+
+    def order_fields(
+        self, session: Session, message: Message, number: int
+    ) -> Fields | None:
+        """An order as the core wants it; None if it was refused already."""
         common = self._common(session, message, number)
         if common is None:
-            return False
+            return None
         instrument, account, fields = common
+        for tag, name in UNSUPPORTED_TERMS.items():
+            if message.get(tag) is not None:
+                self._refuse(session, message, 11, oe.REASON_INVALID_FIELD,
+                             f"{name} (tag {tag}) is not offered")
+                return None
         prevention = message.number(2964) or 0
         stop = decimal_of(message.get(99))
         trigger = message.number(21012) or (
             oe.TRIGGER_TYPE_LAST if stop is not None else oe.TRIGGER_TYPE_NONE)
-        return self._send(session, message, number, "NewOrderSingle", fields | {
+        return fields | {
             "account": account,
             "price": decimal_of(message.get(44)),
             "orderQty": decimal_of(message.get(38)) or 0,
@@ -111,20 +150,22 @@ class Dialect:
             "triggerType": trigger,
             "outcomeSide": int(message.get(21011) == b"N"),
             "echo": self.echo(message),
-        })
+        }
 
-    def _too_many(self, session: Session, message: Message, number: int) -> bool:
-        """Count an order that the scanner left; True (and a reject) if it is one too many."""
+    def too_many(
+        self, session: Session, message: Message, number: int, count: int = 1
+    ) -> bool:
+        """Count orders that the scanner left; True (and a reject) if they are too many."""
         fields = session.connection.fields
         limit, now = int(fields["throttle"]), self._venue.now()
         if limit == 0:
             return False
         passed = now - int(fields["throttle_start"])
         if passed >= 1_000_000_000:
-            fields["throttle_start"], fields["throttle_count"] = now, 1
-            return False
-        if int(fields["throttle_count"]) < limit:
-            fields["throttle_count"] += 1
+            passed = 0
+            fields["throttle_start"], fields["throttle_count"] = now, 0
+        if int(fields["throttle_count"]) + count <= limit:
+            fields["throttle_count"] += count
             return False
         wait = (1_000_000_000 - passed) // 1_000_000 + 1
         session.throttled += 1
@@ -149,7 +190,7 @@ class Dialect:
         if common is None:
             return False
         instrument, account, fields = common
-        return self._send(session, message, number, "OrderCancelRequest", fields | {
+        return self.send(session, message, number, "OrderCancelRequest", fields | {
             "account": account,
             "origClOrdId": self._identity(message, 41),
             "orderId": message.number(37),
@@ -162,7 +203,7 @@ class Dialect:
         if common is None:
             return False
         instrument, account, fields = common
-        return self._send(session, message, number, "OrderCancelReplaceRequest", fields | {
+        return self.send(session, message, number, "OrderCancelReplaceRequest", fields | {
             "account": account,
             "origClOrdId": self._identity(message, 41),
             "orderId": message.number(37),
@@ -188,6 +229,10 @@ class Dialect:
                 text = f"tag {tag} has more than 8 decimals or is too large: {message.text(tag)}"
                 session.business_reject(message, number, 0, text, oe.REASON_INVALID_FIELD)
                 return None
+        if len(self.echo(message)) > ECHO_BYTES_MAX:
+            text = f"tags 1, 11, 41, 66 and 526 are longer than {ECHO_BYTES_MAX} bytes together"
+            session.business_reject(message, number, 0, text, oe.REASON_INVALID_FIELD)
+            return None
         if order and message.get(41) is None and message.get(37) is None:
             session.business_reject(
                 message, number, 5, "OrigClOrdID (tag 41) or OrderID (tag 37) is needed")
@@ -195,24 +240,30 @@ class Dialect:
         instrument = self._venue.reference.instruments_by_symbol.get(message.text(55))
         if instrument is None:
             text = f"there is no instrument {message.text(55)} (tag 55)"
-            self._refuse(session, message, number, 1, oe.REASON_UNKNOWN_INSTRUMENT, text)
+            self._refuse(session, message, 1, oe.REASON_UNKNOWN_INSTRUMENT, text)
             return None
         account = self.account(session, message)
         if account is None:
             text = f"the session has no account {message.text(1)} (tag 1)"
-            self._refuse(session, message, number, 15, oe.REASON_UNKNOWN_ACCOUNT, text)
+            self._refuse(session, message, 15, oe.REASON_UNKNOWN_ACCOUNT, text)
             return None
         fields = self.header(message, number) | {"clOrdId": self._identity(message, 11)}
         return instrument, account, fields
 
     def _refuse(
-        self, session: Session, message: Message, number: int, code: int, reason: int, text: str
+        self, session: Session, message: Message, code: int, reason: int, text: str
     ) -> None:
         """Refuse an order message the core can't be asked about."""
-        own = [(11, message.get(11)), (1, message.get(1)), (526, message.get(526))]
-        if message.kind == "D":
+        own = [(11, message.get(11)), (1, message.get(1)), (526, message.get(526)),
+               (66, message.get(66))]
+        if message.kind == "U1":
+            session.emit("U2", [
+                (21037, message.get(21037)), (1, message.get(1)), (55, message.get(55)),
+                (60, message.get(60)), (21020, reason), (103, code), (58, text)])
+        elif message.kind == "D":
+            place = "-".join(filter(None, (message.text(34), message.text(67))))
             session.emit("8", [
-                (37, "NONE"), *own, (17, f"R{session.number}-{number}"), (150, 8), (39, 8),
+                (37, "NONE"), *own, (17, f"R{session.number}-{place}"), (150, 8), (39, 8),
                 (55, message.get(55)), (54, message.get(54)), (38, message.get(38)),
                 (40, message.get(40)), (44, message.get(44)), (151, 0), (14, 0), (6, 0),
                 (60, message.get(60)), (21020, reason), (103, code), (58, text),
@@ -232,7 +283,7 @@ class Dialect:
             b"%d=%b\x01" % (tag, value)
             for tag in (11, 55, 54, 790) if (value := message.get(tag))
         )
-        return self._send(session, message, number, "OrderStatusRequest",
+        return self.send(session, message, number, "OrderStatusRequest",
                           self.header(message, number) | {
             "account": account if account is not None else 0,
             "clOrdId": self._identity(message, 11),
@@ -248,6 +299,9 @@ class Dialect:
         return self._account_query(session, message, number, "AccountRequest", 710)
 
     def _collateral(self, session: Session, message: Message, number: int) -> bool:
+        account = self.account(session, message)
+        if account is not None:
+            self._venue.watch_balances(session, account, message.text(263))
         return self._account_query(session, message, number, "AccountRequest", 909)
 
     def _account_query(
@@ -261,7 +315,7 @@ class Dialect:
             return False
         reference = message.get(tag) or b""
         echo = b"%d=%b\x01" % (tag, reference[:64])
-        return self._send(session, message, number, name, self.header(message, number) | {
+        return self.send(session, message, number, name, self.header(message, number) | {
             "account": account, "requestId": unsigned(hash_of(reference)), "echo": echo})
 
     def _mass_cancel(self, session: Session, message: Message, number: int) -> bool:
@@ -286,7 +340,7 @@ class Dialect:
             return False
         echo = b"".join(
             b"%d=%b\x01" % (tag, value) for tag in (11, 1, 55, 530) if (value := message.get(tag)))
-        return self._send(session, message, number, "OrderMassCancelRequest",
+        return self.send(session, message, number, "OrderMassCancelRequest",
                           self.header(message, number) | {
             "account": account,
             "clOrdId": self._identity(message, 11),
@@ -320,17 +374,22 @@ class Dialect:
     def echo(message: Message) -> bytes:
         """What reports of an order give back."""
         return b"".join(
-            b"%d=%b\x01" % (tag, value) for tag in (11, 1, 526, 41) if (value := message.get(tag)))
+            b"%d=%b\x01" % (tag, value)
+            for tag in (11, 1, 526, 66, 41) if (value := message.get(tag)))
 
-    def _send(
+    def send(
         self, session: Session, message: Message, number: int, name: str, fields: Fields
     ) -> bool:
+        """Put a command into the ring; where there is no room the client is told."""
         if self._venue.send(Command(name, fields), session.id):
             return True
         session.business_reject(
             message, number, NOT_AVAILABLE, "the exchange is busy, try again", oe.REASON_BUSY)
         return False
 
+
+# Terms of the standard that no order here can have: it is refused, never entered without them.
+UNSUPPORTED_TERMS = {110: "MinQty", 78: "NoAllocs"}
 
 MASS_CANCEL_SCOPES = {
     "1": oe.MASS_CANCEL_SCOPE_INSTRUMENT,

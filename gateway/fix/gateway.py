@@ -8,7 +8,6 @@ It holds nothing that isn't in the event stream: started again, it walks the str
 and knows what is listed, which numbers each session has used and where they are.
 """
 
-import asyncio
 import ctypes
 import time
 from collections import deque
@@ -27,13 +26,16 @@ from core.status import StatusTable
 from core.stream import EventStream
 from core.wake import ring_bell
 from core.words import load_word
+from gateway.fix.accounts import AccountRenderer
 from gateway.fix.actions import Close, Command, Replay, Send
+from gateway.fix.balances import Balances
+from gateway.fix.bulletin import Bulletin
 from gateway.fix.client import Client
 from gateway.fix.copies import Copies
 from gateway.fix.dialect import Dialect
 from gateway.fix.logon import Admission
 from gateway.fix.market_data import MarketData
-from gateway.fix.message import body
+from gateway.fix.message import Message, body
 from gateway.fix.outbound import Renderer
 from gateway.fix.outbox import kept_message
 from gateway.fix.profile import Profiles
@@ -41,16 +43,16 @@ from gateway.fix.queries import Queries
 from gateway.fix.records import T_DIRTY_COUNT, T_INDEX_COUNT, T_ROWS_COUNT
 from gateway.fix.replay import PLAIN
 from gateway.fix.report import REPORT_BYTES_MAX, put_report
-from gateway.fix.resend import Resend, gap_message, locate, reference_kind
+from gateway.fix.resend import Resends, gap_message, reference_kind
+from gateway.fix.schedule import is_over
 from gateway.fix.session import Session, State
 from gateway.fix.tables import Connection, Context
+from gateway.fix.trades import Trades
 from gateway.fix.walk import EVERYONE, walk
 from sbe.generated import control
 from sbe.generated import order_entry as oe
 
 READ_BYTES = 1 << 20
-RESEND_WAITING_MAX = 1 << 18  # bytes a client has not taken before its resend goes on
-RESEND_PAUSE_SECONDS = 0.001  # between two slices
 EVENT_HEADER = 24
 
 
@@ -74,6 +76,7 @@ class FixGateway:
         self._grants: dict[int, dict[str, int]] = {}
         self._version = -1
         self._open: dict[int, int] = {}  # session: the connection the core believes in
+        self._began: dict[int, int] = {}  # session: ns when its numbers were last taken up
         self._unsent: deque[tuple[Command, int]] = deque()
         self._ready = False
         self._scratch = np.zeros(REPORT_BYTES_MAX + 4096, np.uint8)
@@ -83,12 +86,16 @@ class FixGateway:
         self.context.position = begin
         self._admission = Admission(
             profiles, settings.logon_seconds, self._by_session.__contains__,
-            lambda session: int(self.context.numbers[session]) + 1)
+            lambda session: int(self.context.numbers[session]) + 1,
+            lambda session: self._began.get(session, 0))
         self.market_data = MarketData(self, limits)
-        self._queries = Queries(self.reference, self.market_data)
+        self.bulletin, self.trades, self.balances = Bulletin(self), Trades(self), Balances()
+        self._queries = Queries(self.reference, self.market_data, {
+            "g": self.bulletin.request, "AD": self.trades.request})
         self._dialect = Dialect(self, self._queries)
         self._renderer = Renderer(self.reference, self._dialect.quoting)
         self._copies = Copies(self)
+        self._resends = Resends(self)
         self._session_events = {
             template("SessionOpened"): self._session_opened,
             template("SessionWasReset"): self._session_reset,
@@ -109,6 +116,11 @@ class FixGateway:
     def accounts_of(self, session: int) -> dict[str, int]:
         """The accounts a session may name."""
         return self._grants.get(session, {})
+
+    def watch(self) -> None:
+        """Somebody began or ceased to want events of others: let the walk know which."""
+        reports = self._copies.listening or self.trades.listening
+        self.context.fields["copies"] = int(reports) | 2 * int(self.balances.listening)
 
     def client_of(self, session: int) -> Client | None:
         """The client of a session that is logged on or about to be."""
@@ -133,6 +145,15 @@ class FixGateway:
         """Send the report at a position under a new number, marked as possibly sent before."""
         self._copies.again(session.id, [position])
 
+    def watch_balances(self, session: Session, account: int, how: str) -> None:
+        """Begin (1) or cease (2) to tell the session of money that comes and goes."""
+        self.balances.ask(session, account, how)
+        self.watch()
+
+    def reports_since(self, session: Session, position: int) -> list[Message]:
+        """The session's newest reports from a position of the stream on, oldest first."""
+        return self._copies.reports(session, position)
+
     def read(self, position: int, limit: int = READ_BYTES) -> bytes:
         """Bytes of the event stream."""
         return self._stream.read(position, limit)
@@ -140,6 +161,11 @@ class FixGateway:
     def released(self) -> int:
         """The newest command whose events may be told."""
         return load_word(self._gate)
+
+    @property
+    def accounts(self) -> AccountRenderer:
+        """Who words events about money."""
+        return self._renderer.accounts
 
     @property
     def begin(self) -> int:
@@ -174,7 +200,9 @@ class FixGateway:
             return
         session = client.session
         session.disconnected()
-        self._queries.forget(session)
+        for answering in (self._queries, self.bulletin, self.trades, self.balances):
+            answering.forget(session)
+        self.watch()
         self.market_data.forget(session)
         for action in session.take_actions():
             if isinstance(action, Command):
@@ -194,9 +222,11 @@ class FixGateway:
             elif isinstance(action, Command):
                 if action.name == "SessionOpen":
                     self._attach(client)
+                elif action.name == "SessionReset":
+                    client.reset_from = self.position
                 self._command(action, session.id)
             elif isinstance(action, Replay):
-                self._start_resend(client, action)
+                self._resends.start(client, action)
             elif isinstance(action, Close):
                 client.finish()
                 self.farewell(client)
@@ -219,34 +249,7 @@ class FixGateway:
         """A command of the gateway's own for a session; kept back while the ring is full."""
         self._command(Command(name, fields), session)
 
-    # ---- resends -------------------------------------------------------------------------------
-
-    def _start_resend(self, client: Client, action: Replay) -> None:
-        session = client.session
-        position = locate(self.context, session.id, action.begin, self._begin)
-        client.resends.append(Resend(
-            self._stream, client.record, self.context, position, self.position, session.id,
-            action.begin, action.end,
-            lambda frame, number, now: self.word(client, frame, number, now)))
-        if not client.resending:
-            self._go_on(client)
-
-    def _go_on(self, client: Client) -> None:
-        """The next slice of a client's resends, if it reads; others get their turn in between."""
-        client.resending = False
-        if not client.resends or not client.is_open:
-            return
-        if client.waiting < RESEND_WAITING_MAX:
-            now = time.time_ns()
-            data = client.resends[0].step(now)
-            if data:
-                client.write(data)
-                client.session.wrote(now)
-            if client.resends[0].done:
-                client.resends.pop(0)
-        if client.resends:
-            client.resending = True
-            asyncio.get_running_loop().call_later(RESEND_PAUSE_SECONDS, self._go_on, client)
+    # ---- words --------------------------------------------------------------------------------
 
     def word(self, client: Client, frame: bytes, number: int, again: int) -> bytes | None:
         """The message for an event as bytes, or None where FIX has none. again: 0 or the time."""
@@ -260,8 +263,7 @@ class FixGateway:
                 time_stamp = fields["header"]["transactTime"]
                 return client.session.wire(
                     kept_message(fields["text"]), number, time_stamp, again)
-            return self._copies.message(client.record, kind, position, number, again)
-        fields = plain(fields)
+            return self._copies.message(client.session, kind, position, number, again)
         if template_id == oe.EXECUTION_REPORT_TEMPLATE and fields["orderId"]:
             extra = body(self._renderer.reject_fields(fields))
             return self.report(client.record, frame, number, again, extra)
@@ -388,6 +390,9 @@ class FixGateway:
         if template_id == oe.EXECUTION_REPORT_TEMPLATE:
             self._copies.report(frame, position)
             return
+        if template_id == oe.BALANCE_UPDATE_TEMPLATE:
+            self._copies.balance(frame, position)
+            return
         special = self._session_events.get(template_id)
         if special is not None:
             special(decode_body(template_id, frame[EVENT_HEADER:]), position)
@@ -396,10 +401,12 @@ class FixGateway:
         if changed and template_id == self._state_changed:
             number = decode_body(template_id, frame[EVENT_HEADER:])["instrument"]
             self._queries.changed(self.reference.instruments[number])
+            self.bulletin.state_changed(self.reference.instruments[number])
             self._carry_out_all()
 
     def _session_opened(self, fields: dict[str, Any], position: int) -> None:
         self._open[fields["session"]] = fields["connection"]
+        self._began[fields["session"]] = fields["header"]["transactTime"]
         client = self.clients.get(fields["connection"])
         if client is not None and client.session.id == fields["session"]:
             entry = client.session.entry
@@ -413,11 +420,13 @@ class FixGateway:
         self._open.pop(fields["session"], None)
         self._copies.session_closed(fields, position)
 
-    def _session_reset(self, fields: dict[str, Any], _position: int) -> None:
+    def _session_reset(self, fields: dict[str, Any], position: int) -> None:
+        self._began[fields["session"]] = fields["header"]["transactTime"]
         client = self.clients.get(fields["reference"])
         if client is not None and client.session.id == fields["session"]:
             client.session.opened(fields["nextInbound"], fields["nextOutbound"], time.time_ns())
             self.carry_out(client)
+            self._copies.redeliver(fields["session"], position, client.reset_from)
 
     def _carry_out_all(self) -> None:
         for client in list(self._by_session.values()):
@@ -458,14 +467,20 @@ class FixGateway:
         ready = self.core_ready()
         if ready != self._ready:
             self._ready = ready
-            self._queries.core_changed(ready)
+            self.bulletin.core_changed(ready)
         self.market_data.tick(now)
+        self.bulletin.tick(now)
         for client in list(self.clients.values()):
+            entry = client.session.entry
+            if entry and is_over(self._began.get(entry.session, 0), now, entry.reset_time):
+                client.session.say_goodbye(
+                    f"the session's day ended at {entry.reset_time} UTC; log on from 1")
             client.session.tick(now)
             self.carry_out(client)
 
     def close(self, text: str) -> None:
         """Log everybody out."""
+        self.bulletin.closing(text)
         for client in list(self.clients.values()):
             if client.session.state == State.WAITING:
                 client.finish()
@@ -473,10 +488,3 @@ class FixGateway:
                 client.session.say_goodbye(text)
                 self.carry_out(client)
 
-
-def plain(fields: dict[str, Any]) -> dict[str, Any]:
-    """Decimals as their mantissa."""
-    return {
-        key: value["mantissa"] if isinstance(value, dict) and "mantissa" in value else value
-        for key, value in fields.items()
-    }

@@ -12,6 +12,7 @@ from gateway.fix.dictionary.fields import FIELDS
 from gateway.fix.dictionary.validate import SENDING_TIME, TEXTS, check
 from gateway.fix.message import Message
 from gateway.fix.profile import Profiles, Refusal, is_allowed
+from gateway.fix.schedule import is_over
 from gateway.fix.times import time_of
 
 SECOND = 1_000_000_000
@@ -35,21 +36,31 @@ class Entry:
 
 
 class Admission:
-    """The door. `is_taken` says whether a session is logged on, `next_numbers` what comes next."""
+    """The door. `is_taken` says whether a session is logged on, `next_number_of` what comes next,
+    `began_of` when its numbers were last taken up (ns, 0: never)."""
 
     def __init__(
         self, profiles: Profiles, logon_seconds: float,
         is_taken: Callable[[int], bool], next_number_of: Callable[[int], int],
+        began_of: Callable[[int], int],
     ) -> None:
         self.logon_seconds = logon_seconds
         self._profiles = profiles
         self._is_taken = is_taken
         self._next_number_of = next_number_of
+        self._began_of = began_of
 
-    def next_number(self, message: Message) -> int:
+    def begins_again(self, session: FixSession, now: int) -> bool:
+        """Whether the session's numbers start again at this Logon, unasked."""
+        day_over = is_over(self._began_of(session.session), now, session.reset_time)
+        return session.reset_on_logon or day_over
+
+    def next_number(self, message: Message, now: int) -> int:
         """The outbound number that a Logout without a session bears; it uses none up."""
         session = self._profiles.find(message)
-        return self._next_number_of(session.session) if session else 1
+        if session is None or message.get(141) == b"Y" or self.begins_again(session, now):
+            return 1
+        return self._next_number_of(session.session)
 
     def judge(self, message: Message, peer: str, now: int) -> Entry | Refusal | str:
         """An entry, a refusal to send, or the reason to cut the connection without a word."""

@@ -10,6 +10,7 @@ from typing import Any
 from core.config import decimal_text
 from core.messages import template
 from core.reference import ReferenceData
+from gateway.fix.accounts import AccountRenderer
 from gateway.fix.message import parse
 from gateway.fix.quoting import Quoting
 from gateway.fix.texts import CANCELS, REJECTS, reject_of
@@ -48,6 +49,8 @@ MESSAGE_TYPES = {
     "NewOrderSingle": "D", "OrderCancelRequest": "F", "OrderCancelReplaceRequest": "G",
     "OrderMassCancelRequest": "q", "MassQuote": "i", "QuoteCancel": "Z",
     "OrderStatusRequest": "H", "OpenOrdersRequest": "AF", "AccountRequest": "AN",
+    "OrderPreviewRequest": "U1", "SetCancelTimer": "U3", "TransferRequest": "AY",
+    "WithdrawalRequest": "AY", "TradingHalt": "DH",
 }
 
 
@@ -78,7 +81,9 @@ class Renderer:
             "PositionResolved": self._resolved,
             "LiquidationReport": self._liquidation,
         }
-        self._handlers = {template(name): handler for name, handler in handlers.items()}
+        self.accounts = AccountRenderer(reference)
+        self._handlers = self.accounts.handlers | {
+            template(name): handler for name, handler in handlers.items()}
 
     def render(self, template_id: int, session: int, fields: dict[str, Any]) -> Rendered | None:
         """The message for an event, or None for a gap."""
@@ -140,7 +145,8 @@ class Renderer:
             f"market-maker protection: {what} {f['measured']} reached the limit {f['limit']}; "
             f"{f['canceled']} quotes were cancelled"
         )
-        return "B", [(60, time_text(f["header"]["transactTime"], 9)), (148, text), (58, text)]
+        return "B", [(42, time_text(f["header"]["transactTime"])), (61, 1),
+                     (148, "market-maker protection"), (33, 1), (58, text)]
 
     def _business_reject(self, _session: int, f: dict[str, Any]) -> Rendered:
         reject = reject_of(f["reason"], f["detail"], f["limit"], None, self._reference)

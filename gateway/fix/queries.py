@@ -1,10 +1,11 @@
 """Questions the gateway answers by itself: what is listed, and in which state it is.
 
-x → y, c → d, e → f (with updates if subscribed), g → h; market data (V) has its own module. The
-answers take numbers of the session like any message of ours; a resend fills the gap over them.
+x → y, c → d, e → f (with updates if subscribed); market data (V), phases (g) and trades (AD) have
+their own modules. The answers take numbers of the session like any message of ours; a resend
+fills the gap over them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from core.reference import Instrument, ReferenceData
@@ -27,15 +28,17 @@ class MarketData(Protocol):
 class Queries:
     """See the module; one for all sessions."""
 
-    def __init__(self, reference: ReferenceData, market_data: MarketData) -> None:
+    def __init__(
+        self, reference: ReferenceData, market_data: MarketData,
+        others: Mapping[str, Callable[[Session, Message, int], None]],
+    ) -> None:
         self._reference = reference
         self._market_data = market_data
         self._watched: dict[int, dict[Session, bytes]] = {}
-        self._phase: dict[Session, bytes] = {}
-        self._handlers: dict[str, Callable[[Session, Message, int], None]] = {
-            "x": self._list, "c": self._definition, "e": self._status, "g": self._phase_of,
+        self._handlers = {
+            "x": self._list, "c": self._definition, "e": self._status,
             "V": market_data.request,
-        }
+        } | others
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -50,7 +53,6 @@ class Queries:
         """The session is gone."""
         for watchers in self._watched.values():
             watchers.pop(session, None)
-        self._phase.pop(session, None)
 
     def changed(self, instrument: Instrument) -> None:
         """An instrument's state changed: tell those who asked to be told."""
@@ -113,20 +115,3 @@ class Queries:
         if message.text(263) == SUBSCRIBE:
             watchers[session] = request
         session.emit("f", status(instrument, request))
-
-    def _phase_of(self, session: Session, message: Message, number: int) -> None:
-        """TradingSessionStatusRequest (g): the exchange as a whole trades all day, every day."""
-        if message.text(263) == UNSUBSCRIBE:
-            self._phase.pop(session, None)
-            return
-        if message.text(263) == SUBSCRIBE:
-            self._phase[session] = message.get(335) or b""
-        session.emit("h", [(335, message.get(335)), (336, "CONTINUOUS"), (340, 2)])
-
-    def core_changed(self, ready: bool) -> None:
-        """The core went away or came back: tell those who watch the phase."""
-        for session, request in self._phase.items():
-            text = "trading goes on" if ready else "the exchange is recovering"
-            fields: list[Field] = [
-                (335, request), (336, "CONTINUOUS"), (340, 2 if ready else 1), (58, text)]
-            session.emit("h", fields)

@@ -112,7 +112,7 @@ CONTEXT = np.dtype(
         ("index_count", "<i8"),
         ("blocks", "<i8"),
         ("numbers", "<i8"),  # i64 per session: its newest outbound number
-        ("copies", "<i8"),  # 1: Python wants to see reports of others too, for drop copies
+        ("copies", "<i8"),  # bits: Python wants to see 1 reports of others, 2 their balances
         ("day", "<i8"),  # of the cached date, days since 1970
         ("day_text", "<i8"),  # the cached date's eight digits
         ("scratch", "<i8"),  # address of room for one message

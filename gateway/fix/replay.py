@@ -24,7 +24,8 @@ STATE_WORDS = 7
 
 # Two top bits of a SessionNumbers reference say what the number was taken for.
 KIND_SHIFT = 62
-PLAIN, COPY, AGAIN = 0, 1, 2  # our own message; a copy of the event at a position; the same, 97=Y
+# Our own message; a copy of the event at a position; the same with 97=Y; its trade as AE.
+PLAIN, COPY, AGAIN, CAPTURE = 0, 1, 2, 3
 
 
 @jit

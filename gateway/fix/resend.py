@@ -1,19 +1,28 @@
 """Answers a ResendRequest from the event stream, in slices, so that nobody else has to wait."""
 
+import asyncio
 import ctypes
+import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from core.errors import EventsLost
 from core.messages import decode_body
 from gateway.fix import replay as kernel
+from gateway.fix.actions import Replay
 from gateway.fix.replay import PLAIN, STATE_WORDS, finish_replay, open_gap
 from gateway.fix.report import REPORT_BYTES_MAX, put_gap
 from gateway.fix.tables import Connection, Context
 from sbe.generated import control
 
+if TYPE_CHECKING:
+    from gateway.fix.client import Client
+    from gateway.fix.gateway import FixGateway
+
+WAITING_MAX = 1 << 18  # bytes a client has not taken before its resend goes on
+PAUSE_SECONDS = 0.001  # between two slices
 READ_BYTES = 1 << 20
 OUT_BYTES = 1 << 18
 SLICE_BYTES = 4 << 20  # of the stream, in one step
@@ -167,3 +176,36 @@ def reference_kind(reference: int) -> tuple[int, int]:
     return reference >> kernel.KIND_SHIFT & 3, reference & ((1 << kernel.KIND_SHIFT) - 1)
 
 
+class Resends:
+    """The requests of all sessions, a slice of each in turn."""
+
+    def __init__(self, gateway: "FixGateway") -> None:
+        self._gateway = gateway
+
+    def start(self, client: "Client", action: Replay) -> None:
+        """Answer a request, behind those of the client that are under way."""
+        gateway, session = self._gateway, client.session
+        position = locate(gateway.context, session.id, action.begin, gateway.begin)
+        client.resends.append(Resend(
+            gateway, client.record, gateway.context, position, gateway.position, session.id,
+            action.begin, action.end,
+            lambda frame, number, now: gateway.word(client, frame, number, now)))
+        if not client.resending:
+            self._go_on(client)
+
+    def _go_on(self, client: "Client") -> None:
+        """The next slice of a client's resends, if it reads; others get their turn in between."""
+        client.resending = False
+        if not client.resends or not client.is_open:
+            return
+        if client.waiting < WAITING_MAX:
+            now = time.time_ns()
+            data = client.resends[0].step(now)
+            if data:
+                client.write(data)
+                client.session.wrote(now)
+            if client.resends[0].done:
+                client.resends.pop(0)
+        if client.resends:
+            client.resending = True
+            asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._go_on, client)

@@ -318,17 +318,17 @@ class Session(Outbox):
         if isinstance(judged, str):
             self._end(judged)
         elif isinstance(judged, Entry):
-            self._enter(judged)
+            self._enter(judged, now)
         else:
             version, text = message.text(8), judged.text
             fields: list[Field] = [(1409, judged.status)] if version == "FIXT.1.1" else []
             own = body([(49, message.text(56)), (56, message.text(49)),
-                        (34, self._admission.next_number(message)), (52, time_text(now))])
+                        (34, self._admission.next_number(message, now)), (52, time_text(now))])
             rest = body([(35, "5")]) + own + body([*fields, (58, text)])
             self.actions.append(Send(frame(version.encode(), rest)))
             self._end(text)
 
-    def _enter(self, entry: Entry) -> None:
+    def _enter(self, entry: Entry, now: int) -> None:
         """Take a Logon that proved who it is: ask the core to open the session."""
         session, record = entry.session, self.connection
         self.entry, self.version = session, entry.version
@@ -344,7 +344,7 @@ class Session(Outbox):
         self.state = State.OPENING
         self._command(
             "SessionOpen", versionId=0, nextInbound=0,
-            reset=int(entry.reset or session.reset_on_logon),
+            reset=int(entry.reset or self._admission.begins_again(session, now)),
             cancelOnDisconnect=entry.cancel_on_disconnect,
             cancelWindow=session.cancel_window_milliseconds, connection=self.number,
         )

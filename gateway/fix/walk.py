@@ -129,6 +129,17 @@ def to_session(t: int, session: int, template: int, frame: int, position: int) -
 
 
 @jit
+def is_copied(wanted: int, template: int, session: int, frame: int) -> bool:
+    """Whether Python wants to see an event of others: reports (1), money that moved (2)."""
+    if template == oe.EXECUTION_REPORT_TEMPLATE:
+        return wanted & 1 != 0
+    if wanted & 2 == 0 or template != oe.BALANCE_UPDATE_TEMPLATE or session != 0:
+        return False
+    reason = oe.balance_update_reason(frame + EVENT_HEADER)
+    return oe.BALANCE_REASON_DEPOSIT <= reason <= oe.BALANCE_REASON_TRANSFER_OUT
+
+
+@jit
 def walk(t: int, a: int, length: int, position: int) -> int:
     """Deal with the released events in `length` bytes at `a`; how many bytes are done with.
 
@@ -153,7 +164,7 @@ def walk(t: int, a: int, length: int, position: int) -> int:
                 break
             if not add_row(t, position + at, EVERYONE):
                 break
-        copied = template == oe.EXECUTION_REPORT_TEMPLATE and load_i64(t + T_COPIES)
+        copied = is_copied(load_i64(t + T_COPIES), template, session, frame)
         if copied and not add_row(t, position + at, EVERYONE):
             break
         at += size

@@ -2,7 +2,7 @@
 
 One block a message: `Type Name direction` and then its fields by name; `!` marks a required one,
 `Group(first, second, …)` a repeating group by its count field. Directions: `in` from clients,
-`out` to them, `both`.
+`out` to them, `both`; `none`: its form is judged, but it isn't offered.
 """
 
 import re
@@ -20,7 +20,11 @@ _ORDER = f"Account {_PARTIES} HandlInst ExecInst MaxFloor DisplayQty ExDestinati
     f"{_INSTRUMENT} Side! TransactTime! OrderQty OrdType! Price StopPx Currency TimeInForce " \
     "ExpireTime SecondaryClOrdID OrderCapacity CustOrderCapacity AccountType Text SettlType " \
     "SettlDate LocateReqd SelfMatchPreventionID SelfMatchPreventionInstruction OutcomeSide " \
-    "TriggerPriceType TriggerSource"
+    "TriggerPriceType TriggerSource MinQty " \
+    "NoAllocs(AllocAccount, AllocAcctIDSource, IndividualAllocID, AllocQty)"
+_LISTED = "ClOrdID!, ListSeqNo!, Account, HandlInst, ExecInst, MaxFloor, DisplayQty, Symbol!, " \
+    "Side!, TransactTime, OrderQty!, OrdType!, Price, StopPx, TimeInForce, ExpireTime, " \
+    "SecondaryClOrdID, SelfMatchPreventionInstruction, OutcomeSide, TriggerSource, MinQty"
 _LISTING = "Symbol! SecurityID SecurityIDSource SecurityType SecurityDesc Currency " \
     "MinPriceIncrement LotSize MinTradeVol MaxTradeVol MaturityDate StrikePrice LowerStrike " \
     "UpperStrike ExpireTime InstrumentKind TradingState EventID EventStructure RulesHash " \
@@ -51,7 +55,11 @@ A Logon both
   MaxMessageSize TestMessageIndicator Username Password DefaultApplVerID SessionStatus Text
   CancelOnDisconnect
 B News out
-  TransactTime Headline! Text
+  OrigTime Urgency Headline! NoRelatedSym(Symbol) NoLinesOfText!(Text)
+C Email none
+  EmailThreadID! EmailType! Subject! OrigTime
+  NoRelatedSym(Symbol, SecurityID, NoEvents(EventType, EventDate, EventText))
+  NoLinesOfText!(Text, EncodedTextLen, EncodedText)
 D NewOrderSingle in
   ClOrdID! {_ORDER}
 F OrderCancelRequest in
@@ -59,6 +67,13 @@ F OrderCancelRequest in
   SecondaryClOrdID Text
 G OrderCancelReplaceRequest in
   ClOrdID! OrigClOrdID OrderID {_ORDER}
+E NewOrderList in
+  ListID! BidType! ListExecInstType TotNoOrders! TransactTime Text NoOrders!({_LISTED})
+M ListStatusRequest in
+  ListID! Text
+N ListStatus out
+  ListID! ListStatusType! NoRpts! ListOrderStatus! RptSeq! ListStatusText TransactTime TotNoOrders!
+  LastFragment NoOrders(ClOrdID, CumQty, OrdStatus, LeavesQty, CxlQty, AvgPx, OrdRejReason, Text)
 H OrderStatusRequest in
   ClOrdID OrderID OrdStatusReqID Account {_PARTIES} {_INSTRUMENT} Side TransactTime
 AF OrderMassStatusRequest in
@@ -70,14 +85,14 @@ r OrderMassCancelReport out
   ClOrdID OrderID! Account MassCancelRequestType! MassCancelResponse! MassCancelRejectReason
   TotalAffectedOrders Symbol TransactTime Text ReasonCode
 8 ExecutionReport out
-  OrderID! ClOrdID Account SecondaryClOrdID OrigClOrdID ExecID! ExecType! OrdStatus! Symbol!
+  OrderID! ClOrdID Account SecondaryClOrdID ListID OrigClOrdID ExecID! ExecType! OrdStatus! Symbol!
   OutcomeSide Side! OrderQty OrdType Price StopPx TimeInForce ExpireTime ExecInst DisplayQty LastQty
   LastPx TrdMatchID LastLiquidityInd Commission CommType CommCurrency LeavesQty! CumQty! AvgPx!
   TransactTime ExecRestatementReason ReasonCode OrdRejReason Text OrdStatusReqID MassStatusReqID
   TotNumReports LastRptRequested
 9 OrderCancelReject out
-  OrderID! ClOrdID! OrigClOrdID Account SecondaryClOrdID OrdStatus! CxlRejResponseTo! CxlRejReason
-  TransactTime ReasonCode Text
+  OrderID! ClOrdID! OrigClOrdID Account SecondaryClOrdID ListID OrdStatus! CxlRejResponseTo!
+  CxlRejReason TransactTime ReasonCode Text
 j BusinessMessageReject out
   RefSeqNum RefMsgType! BusinessRejectRefID BusinessRejectReason! Text ReasonCode RefApplVerID
 V MarketDataRequest in
@@ -123,7 +138,45 @@ BB CollateralInquiry in
 BA CollateralReport out
   CollRptID! CollInquiryID CollStatus! TotNumReports LastRptRequested Account TransactTime
   TotalNetValue MarginExcess CashOutstanding Equity InitialMargin MaintenanceMargin MarginLevel
-  NoCollateralAmounts(CurrentCollateralAmount, CollateralCurrency) Text
+  BalanceReason Borrowed NoCollateralAmounts(CurrentCollateralAmount, CollateralCurrency) Text
+AY CollateralAssignment in
+  CollAsgnID! CollAsgnReason! CollAsgnTransType! TransactTime! Account ToAccount
+  NoCollateralAmounts!(CurrentCollateralAmount!, CollateralCurrency!) Text
+AZ CollateralResponse out
+  CollRespID! CollAsgnID CollAsgnReason CollAsgnTransType CollAsgnRespType! CollAsgnRejectReason
+  TransactTime! Account ToAccount WithdrawalState
+  NoCollateralAmounts(CurrentCollateralAmount, CollateralCurrency) ReasonCode Text
+AD TradeCaptureReportRequest in
+  TradeRequestID! TradeRequestType! SubscriptionRequestType TradeReportID OrderID ClOrdID ExecID
+  Account Symbol NoDates(TradeDate, TransactTime) Text
+AQ TradeCaptureReportRequestAck out
+  TradeRequestID! TradeRequestType! SubscriptionRequestType TotNumTradeReports TradeRequestResult!
+  TradeRequestStatus! Symbol Text
+AE TradeCaptureReport out
+  TradeReportID! TradeRequestID ExecType TotNumTradeReports LastRptRequested PreviouslyReported!
+  ExecID Symbol! LastQty! LastPx! TradeDate! TransactTime! TrdMatchID OutcomeSide
+  NoSides!(Side!, OrderID!, ClOrdID, SecondaryClOrdID, Account, CommType, Commission, CommCurrency,
+  LastLiquidityInd)
+BE UserRequest in
+  UserRequestID! UserRequestType! Username!
+BF UserResponse out
+  UserRequestID! Username! UserStatus UserStatusText NoThrottles(ThrottleAction, ThrottleType,
+  ThrottleNoMsgs, ThrottleTimeInterval, ThrottleTimeUnit, ThrottleRemaining)
+DH PartyActionRequest in
+  PartyActionRequestID! PartyActionType! Account TransactTime Text
+DI PartyActionReport out
+  PartyActionReportID! PartyActionRequestID PartyActionType! PartyActionResponse!
+  PartyActionRejectReason Account TransactTime TotalAffectedOrders AccountState ReasonCode Text
+U1 OrderPreviewRequest in
+  PreviewID! {_ORDER}
+U2 OrderPreview out
+  PreviewID! Account Symbol! Price OrderValue EstimatedFee Borrowed Equity InitialMargin
+  MaintenanceMargin InitialMarginAfter MaintenanceMarginAfter MarginExcess TransactTime! ReasonCode
+  OrdRejReason Text
+U3 CancelTimerRequest in
+  CancelTimerMilliseconds! Account TransactTime
+U4 CancelTimerReport out
+  CancelTimerMilliseconds! Account! TransactTime!
 i MassQuote in
   QuoteID! Account QuoteResponseLevel DefBidSize ResetProtection {_PARTIES}
   NoQuoteSets!(QuoteSetID, UnderlyingSymbol, TotNoQuoteEntries, NoQuoteEntries(QuoteEntryID,

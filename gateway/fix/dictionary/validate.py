@@ -159,29 +159,37 @@ def _check_group(
 ) -> tuple[Fault | None, int]:
     """The group whose count field stands at index `at`; also the index after it."""
     wanted = int(fields[at][1])
-    tags = {inner.tag: inner for inner in member.group}
-    first = member.group[0].tag
+    places = {inner.tag: place for place, inner in enumerate(member.group)}
+    needed = {inner.tag for inner in member.group if inner.required}
     entries = 0
     at += 1
+    last = -1  # place of the entry's newest field
     seen: set[int] = set()
-    while at < len(fields) and fields[at][0] in tags:
+    while at < len(fields) and fields[at][0] in places:
         tag = fields[at][0]
-        if tag == first or (tag in seen and first not in seen):
-            entries += 1
-            seen = set()
+        place = places[tag]
+        if place == 0:
+            if entries and needed - seen:
+                return Fault(MISSING, min(needed - seen)), at
+            entries, seen, last = entries + 1, set(), -1
         elif not entries:
             return Fault(GROUP_ORDER, tag), at
-        if tag in seen:
+        elif tag in seen:
             return Fault(REPEATED, tag), at
+        elif place < last:
+            return Fault(GROUP_ORDER, tag), at
         seen.add(tag)
-        inner = tags[tag]
-        if inner.group:
-            fault, at = _check_group(fields, at, inner)
+        last = place
+        if member.group[place].group:
+            fault, at = _check_group(fields, at, member.group[place])
             if fault is not None:
                 return fault, at
         else:
             at += 1
-    return (Fault(GROUP_COUNT, member.tag), at) if entries != wanted else (None, at)
+    if entries != wanted:
+        return Fault(GROUP_COUNT, member.tag), at
+    missing = needed - seen if entries else set()
+    return (Fault(MISSING, min(missing)), at) if missing else (None, at)
 
 
 def is_admin(kind: str) -> bool:

@@ -56,6 +56,8 @@ def dictionary_xml(name: str) -> str:
         _members(trailer, TRAILER_MEMBERS, used)
     for layout in MESSAGES.values():
         admin = layout.kind in ADMIN
+        if layout.direction == "none":
+            continue
         if (admin and dialect.admin) or (not admin and dialect.application):
             _message(messages, layout, used)
     root.extend([messages, trailer, ET.Element("components")])

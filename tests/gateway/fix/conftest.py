@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from core.venue import FixSession
-from tests.gateway.fix.stage import Desk, Stage
+from tests.gateway.fix.stage import GLUED, Desk, Stage
 
 COMMON: dict[str, Any] = {"owner": "acme", "account": "acme.main", "target_comp_id": "EXEC"}
 SESSIONS = (
@@ -41,9 +41,9 @@ def stage(stage_once: Stage) -> Iterator[Stage]:
     stage_once.forget()
 
 
-@pytest.fixture(params=[0, 1], ids=["whole", "bytes"])
+@pytest.fixture(params=[0, 1, GLUED], ids=["whole", "bytes", "glued"])
 def chop(request: pytest.FixtureRequest) -> int:
-    """Everything is done twice: messages as they are, and cut into single bytes."""
+    """Everything is done thrice: messages as they are, in single bytes, and glued together."""
     return int(request.param)
 
 

@@ -6,6 +6,7 @@ unless a test says so. Tests that need the real core start the exchange instead.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import itertools
 import os
@@ -316,8 +317,14 @@ class Stage:
         unlink_all(self.instance)
 
 
+GLUED = -1
+
+
 class Desk:
-    """A FIX client by hand: says what it is told, checks every frame that comes."""
+    """A FIX client by hand: says what it is told, checks every frame that comes.
+
+    chop: bytes at a time; 0: whole messages; GLUED: all there is to say until it listens again.
+    """
 
     def __init__(self, port: int, sender: str = "CLIENT", target: str = "EXEC",
                  begin: str = "FIX.4.4", chop: int = 0) -> None:
@@ -325,7 +332,7 @@ class Desk:
         self.number = 1
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._received = b""
+        self._received = self._held = b""
 
     def message(self, kind: str, text: str = "", number: int | str | None = None,
                 head: str = "", time: str | None = None, **other: str) -> bytes:
@@ -349,10 +356,19 @@ class Desk:
         return data
 
     def raw(self, data: bytes) -> None:
-        """Send bytes, cut into pieces if asked to."""
+        """Send bytes, cut into pieces or kept for one segment if asked to."""
+        if self.chop == GLUED:
+            self._held += data
+            return
         step = self.chop or len(data)
         for at in range(0, len(data), step):
             self._socket.sendall(data[at : at + step])
+
+    def flush(self) -> None:
+        """Send what was kept for one segment."""
+        held, self._held = self._held, b""
+        if held:
+            self._socket.sendall(held)
 
     def logon(self, text: str = "", number: int | None = None, beat: int = 30) -> Message:
         """Log on; the answer."""
@@ -372,6 +388,7 @@ class Desk:
 
     def next(self, patience: float = PATIENCE) -> Message:
         """The next message, its length and sum checked."""
+        self.flush()
         while True:
             end = self._received.find(b"\x0110=")
             if end >= 0 and len(self._received) >= end + 8:
@@ -400,6 +417,7 @@ class Desk:
 
     def quiet(self, seconds: float = 0.15) -> None:
         """Nothing comes for a while."""
+        self.flush()
         self._socket.settimeout(seconds)
         try:
             data = self._received or self._socket.recv(65536)
@@ -409,6 +427,8 @@ class Desk:
 
     def closed(self, patience: float = PATIENCE) -> None:
         """The gateway ends the connection and says no more."""
+        with contextlib.suppress(ConnectionError):  # It may have ended it in the middle.
+            self.flush()
         self._socket.settimeout(patience)
         try:
             data = self._received or self._socket.recv(65536)
@@ -424,4 +444,5 @@ class Desk:
 
     def half_close(self) -> None:
         """Say that nothing more comes."""
+        self.flush()
         self._socket.shutdown(socket.SHUT_WR)

@@ -12,7 +12,7 @@ from core.venue import FixSession
 from gateway.fix.actions import Command
 from gateway.fix.dialect import Dialect
 from gateway.fix.logon import Admission
-from gateway.fix.message import frame, parse
+from gateway.fix.message import Message, frame, parse
 from gateway.fix.profile import Profiles
 from gateway.fix.queries import Queries
 from gateway.fix.session import Session
@@ -48,6 +48,16 @@ class Recorder:
     def copy_report(self, session: Session, position: int) -> None:
         raise AssertionError("there is nothing to copy")
 
+    @property
+    def position(self) -> int:
+        return 0
+
+    def reports_since(self, session: Session, position: int) -> list[Message]:
+        return []
+
+    def watch_balances(self, session: Session, account: int, how: str) -> None:
+        raise AssertionError("nobody watches")
+
     def now(self) -> int:
         return NOW
 
@@ -63,7 +73,7 @@ def by_dialect(raw: bytes) -> list[tuple[str, dict[str, Any]]]:
     session = Session(admission, scanner.connection, 1, "", NOW)
     session.entry = PROFILE
     session.version = "FIX.4.4"
-    dialect = Dialect(recorder, Queries(recorder.reference, recorder))
+    dialect = Dialect(recorder, Queries(recorder.reference, recorder, {}))
     dialect.handle(session, parse(raw), 2)
     return recorder.sent
 
