@@ -69,7 +69,8 @@ def by_dialect(raw: bytes) -> list[tuple[str, dict[str, Any]]]:
     """What the Python half makes of an order."""
     recorder = Recorder()
     scanner = Scanner()
-    admission = Admission(Profiles((PROFILE,)), 10, lambda _: False, lambda _: 1)
+    admission = Admission(
+        Profiles((PROFILE,)), 10, lambda _: False, lambda _: 1, lambda _: 0)
     session = Session(admission, scanner.connection, 1, "", NOW)
     session.entry = PROFILE
     session.version = "FIX.4.4"

@@ -1,0 +1,260 @@
+"""The FIX gateway in front of the real core: what a desk does all day, each answer the core's."""
+
+import time
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from core.link import CommandLink
+from core.producers import Producer
+from gateway.fix.message import Message
+from tests.gateway.fix.exchange import Trader, now, running
+from tools.supervisor.exchange import Exchange
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+LOW = "1000"  # far below any price: such an order rests
+SYMBOL = "BTC-USDC"
+
+
+@pytest.fixture(scope="module")
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    name = f"fixreal-{uuid.uuid4().hex[:8]}"
+    with running(tmp_path_factory.mktemp("real"), name) as found:
+        yield found
+
+
+@pytest.fixture
+def north(exchange: Exchange) -> Iterator[Trader]:
+    desk = Trader(exchange, "NORTH")
+    yield desk
+    clear(desk)
+
+
+def clear(desk: Trader) -> None:
+    """Leave nothing on the book, and the session free."""
+    desk.send("q", f"11=end|530=7|60={now()}")
+    desk.until("r")
+    desk.leave()
+    time.sleep(0.1)
+
+
+@pytest.fixture
+def south(exchange: Exchange) -> Iterator[Trader]:
+    desk = Trader(exchange, "SOUTH")
+    yield desk
+    desk.leave()
+    time.sleep(0.1)
+
+
+def trade(north: Trader, south: Trader, identity: str, price: str = "1000") -> Message:
+    """North buys from south; north's report of it."""
+    north.place(f"B{identity}", 1, "0.001", price, symbol=SYMBOL)
+    north.expect("8", _150=0)
+    south.place(f"S{identity}", 2, "0.001", price, symbol=SYMBOL)
+    south.expect("8", _150=0)
+    south.expect("8", _150="F")
+    return north.expect("8", _150="F", _39=2)
+
+
+def test_a_list_is_entered_and_summed_up(north: Trader) -> None:
+    entries = "".join(
+        f"|11=L{n}|67={n}|55={symbol}|54=1|38={quantity}|40=2|44={LOW}"
+        for n, (symbol, quantity) in enumerate(
+            [(SYMBOL, "0.01"), ("NONE-USDC", "1"), ("ETH-USDC", "0.0001"), ("ETH-USDC", "1")], 1))
+    north.send("E", f"66=basket|394=3|68=4|60={now()}|73=4{entries}")
+    reports = {}
+    message = north.next()
+    while message.kind == "8":
+        assert message.text(66) == "basket"
+        reports[message.text(11)] = message.text(39)
+        message = north.next()
+    assert reports == {"L1": "0", "L2": "8", "L3": "8", "L4": "0"}
+    assert (message.kind, message.text(66), message.text(429)) == ("N", "basket", "1")
+    assert (message.text(431), message.text(68)) == ("3", "4")
+    states = [(e[11], e[39]) for e in message.group(73, (11, 14, 39, 151, 84, 6, 103, 58))]
+    assert states == [(b"L1", b"0"), (b"L2", b"8"), (b"L3", b"8"), (b"L4", b"0")]
+    north.send("F", f"11=C1|41=L1|55={SYMBOL}|54=1|60={now()}")
+    north.expect("8", _150=4)
+    north.send("M", "66=basket")
+    told = [north.next() for _ in range(5)]
+    assert [m.kind for m in told] == ["8"] * 4 + ["N"]
+    north.send("E", f"66=basket|394=3|68=1|60={now()}|73=1{entries.partition('|11=L2')[0]}")
+    assert north.expect("N", _431=7).text(444) == "ListID (tag 66) was used before"
+
+
+def test_a_preview_says_what_the_order_then_takes(north: Trader) -> None:
+    north.send("U1", f"21037=P1|55=BTC-PERP|54=1|38=0.5|40=2|44={LOW}|60={now()}")
+    told = north.expect("U2", _21037="P1", _55="BTC-PERP", _21020=0)
+    assert float(told.text(21039)) == 500
+    assert float(told.text(21035)) > float(told.text(21022))
+    north.place("P2", 1, "0.5", LOW)
+    north.expect("8", _150=0)
+    north.send("BB", "909=P3")
+    message = north.next()
+    while message.get(21022) is None:
+        assert message.kind in ("BA", "4")
+        message = north.next()
+    assert float(message.text(21022)) == pytest.approx(float(told.text(21035)), abs=1)
+    north.send("U1", f"21037=P4|55=BTC-PERP|54=1|38=5000|40=2|44={LOW}|60={now()}")
+    much = north.until("U2", _21037="P4")
+    assert (much.text(21020) != "0", much.text(58) != "") == (True, True)
+
+
+def test_trades_are_recovered_after_the_last_id_known(north: Trader, south: Trader) -> None:
+    first, second = trade(north, south, "T1"), trade(north, south, "T2", "1001")
+    north.send("AD", "568=A1|569=0|55=BTC-USDC")
+    acknowledged = north.expect("AQ", _568="A1", _749=0)
+    total = int(acknowledged.text(748))
+    reports = [north.expect("AE", _568="A1", _748=total) for _ in range(total)]
+    assert [m.text(912) for m in reports] == ["N"] * (total - 1) + ["Y"]
+    assert [m.text(17) for m in reports[-2:]] == [first.text(17), second.text(17)]
+    assert [m.text(31) for m in reports[-2:]] == ["1000", "1001"]
+    assert reports[-1].text(12) == second.text(12)
+    assert reports[-1].text(880) == second.text(880)
+    north.send("AD", f"568=A2|569=0|17={first.text(17)}")
+    north.expect("AQ", _568="A2", _748=1)
+    north.expect("AE", _568="A2", _17=second.text(17), _912="Y")
+    north.send("AD", "568=A3|569=0|1=desk-south")
+    north.expect("AQ", _568="A3", _749=9, _750=2)
+
+
+def test_trades_are_told_as_they_happen_and_again_by_number(
+    north: Trader, south: Trader
+) -> None:
+    north.send("AD", f"568=S1|569=0|263=1|17={10**17}")
+    north.expect("AQ", _568="S1", _748=0)
+    done = trade(north, south, "T3")
+    live = north.expect("AE", _17=done.text(17), _570="N")
+    north.send("2", f"7={live.text(34)}|16={live.text(34)}")
+    again = north.expect("AE", _43="Y", _17=done.text(17), _34=live.text(34))
+    changing = {9, 10, 43, 52, 122}
+    assert [f for f in again if f[0] not in changing] == [f for f in live if f[0] not in changing]
+    assert again.text(122) == live.text(52)
+
+
+def test_money_is_moved_and_its_way_is_told(exchange: Exchange, north: Trader) -> None:
+    north.send("BB", "909=W0|263=1")
+    while north.next().get(21022) is None:
+        pass
+    north.expect("4", _123="Y")  # over the end of the answer, for which FIX has no word
+    north.send("AY", f"902=X1|895=9|903=0|60={now()}|1703=1|1704=12.5|1705=USDC")
+    held = north.expect("AZ", _902="X1", _905=0, _21031=1, _1704="12.5", _1705="USDC")
+    north.until("BA", _901="-12.5", _21032=2)
+    north.until("AZ", _904=held.text(904), _905=1, _21031=3)  # custody confirmed it
+    north.send("AY", f"902=X2|895=9|903=0|60={now()}|1703=1|1704=99999999|1705=USDC")
+    refused = north.until("AZ", _902="X2", _905=3, _21031=4)
+    assert refused.text(58).startswith("not enough is free")
+    north.send("AY", f"902=X3|895=8|903=0|60={now()}|21030=desk-south|1703=1|1704=1|1705=USDC")
+    assert north.expect("AZ", _902="X3", _905=3).text(21020) != ""
+    north.send("AY", f"902=X4|895=9|903=0|60={now()}|1703=1|1704=0.1234567|1705=USDC")
+    assert "6 decimals" in north.expect("AZ", _902="X4", _905=3).text(58)
+    link = CommandLink(exchange.instance, Producer.TOOLS)
+    assert link.send("Deposit", {
+        "key": time.time_ns(), "account": 100, "asset": 0, "amount": 7_000_000})
+    deposit = north.until("BA", _901=7, _21032=1, _1705="USDC")
+    assert deposit.text(1) == "desk-north"
+
+
+def test_the_kill_switch_outlives_the_gateway(exchange: Exchange) -> None:
+    north = Trader(exchange, "NORTH")
+    north.place("K1", 1, "0.01", LOW)
+    north.expect("8", _150=0)
+    north.send("DH", "2328=K|2329=1")
+    north.expect("8", _150=4, _11="K1")
+    north.expect("DI", _2328="K", _2332=1, _533=1, _21040=5)
+    north.place("K2", 1, "0.01", LOW)
+    assert north.expect("8", _150=8).text(21020) == "4"
+    exchange.kill("fix")
+    north.leave()
+    again = reconnected(exchange)
+    again.place("K3", 1, "0.01", LOW)
+    assert again.expect("8", _150=8).text(21020) == "4"
+    again.send("DH", "2328=K|2329=2|1=desk-north")
+    again.expect("DI", _2329=2, _2332=1, _21040=1)
+    again.place("K4", 1, "0.01", LOW)
+    again.expect("8", _150=0)
+    clear(again)
+
+
+def reconnected(exchange: Exchange, seconds: float = 30) -> Trader:
+    """North, as soon as the gateway is back."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return Trader(exchange, "NORTH")
+        except (OSError, EOFError):
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
+
+def test_what_the_gateway_refused_is_told_again_by_the_next_one(exchange: Exchange) -> None:
+    desk = Trader(exchange, "SOUTH")
+    desk.place("N1", 1, "1", "1", symbol="NOTHING")
+    refused = desk.expect("8", _34=2, _11="N1", _150=8, _103=1)
+    desk.send("K", "66=x")
+    unsupported = desk.expect("j", _34=3, _380=3)
+    exchange.kill("fix")
+    desk.leave()
+    reconnected(exchange).leave()
+    desk = Trader.__new__(Trader)
+    super(Trader, desk).__init__(exchange.address("fix")[1], sender="SOUTH")
+    desk.logon(number=4)
+    desk.send("2", "7=2|16=3", number=5)
+    for first in (refused, unsupported):
+        again = desk.expect(first.kind, _43="Y", _34=first.text(34), _122=first.text(52))
+        assert again.text(58) == first.text(58)
+    desk.leave()
+    time.sleep(0.1)
+
+
+def test_the_dead_man_timer_strikes(north: Trader) -> None:
+    north.place("D1", 1, "0.01", LOW)
+    north.expect("8", _150=0)
+    north.send("U3", "21026=400")
+    north.expect("U4", _21026=400, _1="desk-north")
+    gone = north.expect("8", _150=4, _11="D1")
+    assert gone.text(21020) == "84"
+    north.send("U3", "21026=100|1=desk-south")
+    north.expect("j", _372="U3", _380=6)
+
+
+def test_the_throttle_tells_what_is_left(north: Trader) -> None:
+    north.send("BE", "923=U|924=5|553=NORTH")
+    north.expect("BF", _923="U", _1613=50, _1614=1, _21033=50)
+    for number in range(3):
+        north.place(f"H{number}", 1, "0.01", LOW)
+    north.send("BE", "923=V|924=5|553=NORTH")
+    while (message := north.next()).kind == "8":
+        pass
+    assert (message.kind, message.text(21033)) == ("BF", "47")
+
+
+def test_halts_are_announced_to_those_who_asked(exchange: Exchange, north: Trader) -> None:
+    north.send("g", "335=G|263=1")
+    north.expect("h", _335="G", _336="CONTINUOUS", _340=2)
+    admin = CommandLink(exchange.instance, Producer.TOOLS)
+    for state, word in ((4, "halted"), (2, "open")):
+        assert admin.send("SetTradingState", {
+            "key": time.time_ns(), "instrument": 2, "state": state})
+        news = north.expect("B", _146=1, _55="ETH-USDC")
+        assert news.text(148) == f"ETH-USDC is {word}"
+        assert news.text(61) == ("1" if state == 4 else "0")
+
+
+def test_the_drop_copy_session_recovers_all_trades_of_its_owner(
+    exchange: Exchange, north: Trader, south: Trader
+) -> None:
+    copy = Trader(exchange, "COPY")
+    done = trade(north, south, "T9")
+    assert copy.expect("8", _150=0).text(11) == "BT9"
+    assert copy.expect("8", _150="F").text(17) == done.text(17)
+    copy.send("AD", "568=C|569=0")
+    total = int(copy.expect("AQ", _568="C", _749=0).text(748))
+    assert total >= 1
+    assert [copy.expect("AE", _568="C") for _ in range(total)][-1].text(17) == done.text(17)
+    copy.place("no", 1, "1", "1")
+    copy.expect("j", _380=6)
+    copy.leave()
+    time.sleep(0.1)
