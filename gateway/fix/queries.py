@@ -38,7 +38,8 @@ class Queries:
         self._handlers = {
             "x": self._list, "c": self._definition, "e": self._status,
             "V": market_data.request,
-        } | others
+            **others,
+        }
 
     @property
     def kinds(self) -> frozenset[str]:
