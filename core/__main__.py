@@ -17,7 +17,7 @@ from core.jit import compile_lock
 from core.journal.archive import EventArchive
 from core.memory import Segment
 from core.process import Process, Refused, run
-from core.producers import PRODUCERS_MAX, ring_kind
+from core.producers import PRODUCERS_MAX, Producer, ring_kind
 from core.recovery import make_state, recover
 from core.ring import ring_abandon, ring_consumed, ring_readable, ring_seek
 from core.sequencer import event_memory, sequence_commands
@@ -31,6 +31,10 @@ EVENTS_BYTES_MIN = 16 << 20
 # Who waits for the core's word; sidecars and tools look by themselves, a few times a second.
 WOKEN_BY_POLICY = {"fsync": ("journal",), "async": ("fix", "binary", "feed"), "none": ("fix",
                    "binary", "feed")}
+# A gateway is woken for what its sessions are told; the feed is told nothing and wants everything.
+WAKE_BITS = {
+    "fix": 1 << Producer.FIX, "binary": 1 << Producer.BINARY, "feed": 0, "journal": 0,
+}
 _PAGE = 4096
 
 
@@ -57,7 +61,7 @@ class CoreAgent:
         self._rings: list[Segment | None] = [None] * PRODUCERS_MAX
         self._addresses = np.zeros(PRODUCERS_MAX, np.int64)
         self._doorbells: dict[str, Doorbell] = {}
-        self._bells = np.zeros((0, 2), np.int64)
+        self._bells = np.zeros((0, 3), np.int64)
         self._next_ns = 0
         self.resume_at: NDArray[np.int64] | None = None
 
@@ -106,7 +110,8 @@ class CoreAgent:
     def _list_bells(self) -> None:
         rows = [(bell, self._status.row(name)) for name, bell in self._doorbells.items()]
         self._bells = np.array(
-            [(bell.fileno(), row.asleep_address) for bell, row in rows], np.int64
+            [(bell.fileno(), row.asleep_address, WAKE_BITS[row.name]) for bell, row in rows],
+            np.int64,
         )
 
     def close(self) -> None:

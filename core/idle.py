@@ -13,10 +13,12 @@
 The poll between ARMED and the sleep is the second look that core/doorbell.py asks for, so an
 agent needs to know nothing of all this: it is polled, and says how much it did.
 
-Lingering means polling on, the processor given to whoever else wants it in between. A sleep that
-ended sooner than `linger_ns_max` should have been lingered through: the time doubles. One that
-lasted longer was right: the time halves, down to none. So a busy process is not woken for every
-message (a wake-up takes 20 to 150 µs), and a quiet one takes no processor at all.
+Spinning and lingering are the same polls, and after each without work the processor is offered to
+whoever else wants it: where processors are few, that is the one whom the work just done was for. A
+sleep that ended sooner than `linger_ns_max` should have been lingered through: the time doubles.
+One that lasted longer was right: the time halves, down to none. So a process that hears something
+every millisecond is not woken for it (a wake-up takes 20 to 150 µs, most of it where the processor
+had nothing else to do and was halted), and a quiet one takes no processor at all.
 """
 
 import os
@@ -29,7 +31,7 @@ from core.status import StatusRow
 
 SPINS = 20
 LINGER_NS_MIN = 10_000
-LINGER_NS_MAX = 200_000
+LINGER_NS_MAX = 2_000_000
 TIMEOUT_SECONDS = 0.05
 
 
@@ -93,6 +95,7 @@ class Adaptive:
                 self._wake()
         elif self._quiet < self._spins:
             self._quiet += 1
+            os.sched_yield()
         else:
             self._linger_or_arm()
 

@@ -406,6 +406,7 @@ WORK = np.dtype(  # Of the running command; not part of the digest.
         ("last_event", "i8"),  # address of the newest ExecutionReport's flags
         ("taker_report", "i8"),  # address of the taker's newest report in this command, else 0
         ("triggered", "i8"),  # instrument whose last price moved, 0 none
+        ("addressed", "i8"),  # bits of the gateways whose sessions were told something
         ("consumed", "i8", (PRODUCERS,)),  # of each producer's ring, in this batch
         ("scratch", "i8", (4096,)),
         ("equity", "i8"),  # of an account in liquidation, before its step

@@ -37,7 +37,7 @@ from core.ring import (
     ring_readable,
     ring_release,
 )
-from core.wake import ring_bells
+from core.wake import ring_addressed
 from core.words import CAPACITY, CLAIM_STEP_MAX, CLAIMED, PENDING
 from sbe.generated.control import write_tick_header
 from sbe.raw import copy, fill, load_i32, load_i64, store_i16, store_i32, store_i64
@@ -58,11 +58,12 @@ def sequence_commands(
     """Take what the producers have sent, up to _TURN commands each; how many there were.
 
     rings: int64[PRODUCERS], addresses of the producers' rings, 0 where there is none.
-    bells: int64[n, 2], descriptor and address of the asleep word of each process to be woken.
+    bells: int64[n, 3], of each process to be woken: see `core.wake.ring_addressed`.
     published: address of the status word for the newest sequence.
     """
     s = state[0]
     first = s.sequence
+    s.work.addressed = 0
     for producer in range(1, PRODUCERS):
         if rings[producer] != 0:
             _take_turn(s, rings[producer], producer, sequenced, log)
@@ -77,7 +78,7 @@ def sequence_commands(
     for producer in range(1, PRODUCERS):
         if rings[producer] != 0:
             ring_release(rings[producer], s.work.consumed[producer])
-    ring_bells(bells)
+    ring_addressed(bells, s.work.addressed)
     taken: int = s.sequence - first
     return taken
 

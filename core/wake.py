@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 from core.atomics import exchange, fence, load_acquire, write_byte
 from core.jit import jit
 
+# What a sleeper's word may be besides 1: wake me for what is addressed to others, too.
+FOR_ANYTHING = 2
+
 
 @jit
 def ring_bell(descriptor: int, asleep: int) -> bool:
@@ -20,10 +23,24 @@ def ring_bell(descriptor: int, asleep: int) -> bool:
 
 @jit
 def ring_bells(bells: NDArray[np.int64]) -> None:
-    """Wake all who sleep of many: int64[n, 2], descriptor and asleep word's address each."""
+    """Wake all who sleep of many: int64[n, 3], descriptor and asleep word's address first."""
     fence()
     for number in range(len(bells)):
         _ring(bells[number, 0], bells[number, 1])
+
+
+@jit
+def ring_addressed(bells: NDArray[np.int64], addressed: int) -> None:
+    """Wake those for whom something came: int64[n, 3], descriptor, asleep word's address, bit.
+
+    `addressed` has the bits of the addressees. Bit 0 is rung for everything, and so is a sleeper
+    whose word is FOR_ANYTHING. Who shares a processor with the addressee would only delay it.
+    """
+    fence()
+    for number in range(len(bells)):
+        bit = bells[number, 2]
+        if bit == 0 or addressed & bit != 0 or load_acquire(bells[number, 1]) == FOR_ANYTHING:
+            _ring(bells[number, 0], bells[number, 1])
 
 
 @jit

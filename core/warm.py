@@ -34,7 +34,7 @@ def compile_core(limits: AnyLimits, say: Callable[[str], None]) -> float:
     started = time.monotonic()
     state = numba.typeof(new_state(limits))
     rings = numba.typeof(np.zeros(1, np.int64))
-    bells = numba.typeof(np.zeros((1, 2), np.int64))
+    bells = numba.typeof(np.zeros((1, 3), np.int64))
     word = numba.int64
     sequencing = (state, rings, word, word, bells, word)
     replaying = (state, word, word, word)

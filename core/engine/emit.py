@@ -37,6 +37,7 @@ def event_begin(s, block, data_bytes, session):
         store_i32(a + 8, receiver.next_outbound)
         store_i32(a + 12, receiver.next_inbound - 1)
         receiver.next_outbound += 1
+        work.addressed |= 1 << receiver.producer
     s.event_position += length
     work.event_index += 1
     return a

@@ -31,7 +31,7 @@ class _Bells:
         self._status = status
         self._woken = WOKEN_BY_POLICY[policy]
         self._doorbells: dict[str, Doorbell] = {}
-        self._bells = np.zeros((0, 2), np.int64)
+        self._bells = np.zeros((0, 3), np.int64)
 
     def ring(self) -> None:
         ring_bells(self._bells)
@@ -42,7 +42,7 @@ class _Bells:
             if name not in self._doorbells and self._status.find(name) is not None:
                 self._doorbells[name] = Doorbell(self._rundir, name)
                 rows = [(bell, self._status.row(n)) for n, bell in self._doorbells.items()]
-                words = [(bell.fileno(), row.asleep_address) for bell, row in rows]
+                words = [(bell.fileno(), row.asleep_address, 0) for bell, row in rows]
                 self._bells = np.array(words, np.int64)
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from core.process import Process, Refused, run
 from core.producers import Producer
 from core.status import State, StatusRow, StatusTable
 from core.stream import EventStream
+from core.wake import FOR_ANYTHING
 from gateway.fix.gateway import FixGateway
 from gateway.fix.profile import Profiles
 from gateway.fix.wait import arm, await_events, awake
@@ -64,8 +65,9 @@ class Server(FixGateway):
         """Ask to be woken; events that came meanwhile are dealt with first."""
         if self.always:
             return
+        wake_for = FOR_ANYTHING if self.wants_copies else 1
         for _ in range(64):
-            if arm(self.row.asleep_address, self.log, self.position):
+            if arm(self.row.asleep_address, self.log, self.position, wake_for):
                 return
             if self.turn() == 0:  # Published but not released yet: the journal will ring.
                 return

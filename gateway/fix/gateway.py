@@ -173,6 +173,11 @@ class FixGateway:
         return self._begin
 
     @property
+    def wants_copies(self) -> bool:
+        """Whether a drop-copy session listens: what is told to others then concerns us, too."""
+        return bool(self.context.fields["copies"])
+
+    @property
     def position(self) -> int:
         """How far the stream was walked."""
         return self.context.position

@@ -21,9 +21,12 @@ def await_events(log: int, position: int, wait_ns: int) -> bool:
 
 
 @jit
-def arm(asleep: int, log: int, position: int) -> bool:
-    """Say that this process is about to sleep; False if there are events already."""
-    store_release(asleep, 1)
+def arm(asleep: int, log: int, position: int, wake_for: int) -> bool:
+    """Say that this process is about to sleep; False if there are events already.
+
+    wake_for: 1 to be woken for what is addressed to its sessions, or `core.wake.FOR_ANYTHING`.
+    """
+    store_release(asleep, wake_for)
     fence()
     return log_published(log) <= position
 

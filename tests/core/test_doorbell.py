@@ -8,7 +8,8 @@ import pytest
 
 from core.doorbell import Doorbell, bell_path
 from core.status import StatusTable
-from core.wake import ring_bell, ring_bells
+from core.wake import FOR_ANYTHING, ring_addressed, ring_bell, ring_bells
+from core.words import store_word
 
 # Two processes hand a number back and forth and sleep without a timeout worth the name: one lost
 # wake-up is seen after a minute. The child wakes by compiled code, the parent by plain Python.
@@ -146,3 +147,21 @@ def test_no_wake_up_is_ever_lost(instance, table, tmp_path, spawn):
     assert partner.stdout.readline() == "done\n"
     own.close()
     other.close()
+
+
+def test_sleepers_are_rung_for_what_is_addressed_to_them(table, tmp_path):
+    names = ["fix", "binary", "feed", "watcher"]
+    bells = [Doorbell(tmp_path, name) for name in names]
+    rows = [table.row(name) for name in names]
+    bits = [4, 8, 0, 16]
+    triples = zip(bells, rows, bits, strict=True)
+    addresses = np.array([(bell.fileno(), row.asleep_address, bit) for bell, row, bit in triples])
+    for bell, row in zip(bells, rows, strict=True):
+        bell.arm(row)
+    ring_addressed(addresses, 8)
+    assert [bell.drain() for bell in bells] == [0, 1, 1, 0]
+    store_word(rows[3].asleep_address, FOR_ANYTHING)
+    ring_addressed(addresses, 4)
+    assert [bell.drain() for bell in bells] == [1, 0, 0, 1]
+    for bell in bells:
+        bell.close()

@@ -146,7 +146,7 @@ class _Core:
         bind_events(self.state, *event_memory(self.events.address))
         self.rings = np.zeros(PRODUCERS, np.int64)
         self.rings[PRODUCER] = self.ring.address
-        self.bells = np.zeros((0, 2), np.int64)
+        self.bells = np.zeros((0, 3), np.int64)
         self._journal = self._start_journal(data, configuration)
 
     def _start_journal(self, data: Path, configuration: Configuration) -> subprocess.Popen[bytes]:

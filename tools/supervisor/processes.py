@@ -10,7 +10,7 @@ has stored what the core did.
     behind    follower: nobody waits for it              0  fix, binary, feed, web, follower
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.config import Configuration
 
@@ -26,21 +26,23 @@ class Spec:
     ready_seconds: float = 60.0  # longer than this to become ready counts as a failure
     stop_seconds: float = 10.0  # longer than this to stop: killed
     behind: bool = False  # started when everything is ready
+    patient: bool = False  # nobody waits for it: it never interrupts who answers clients
 
 
 PROCESSES = (
     # A recovery replays the journal before the core is ready, however long that takes.
     Spec("journal", "core.journal", start=0, stop=3, ready_seconds=600.0, stop_seconds=30.0),
     Spec("core", "core", start=0, stop=2, ready_seconds=3600.0, stop_seconds=30.0),
-    Spec("settlement", "core.sidecars.settlement", start=1, stop=1),
-    Spec("lending", "core.sidecars.lending", start=1, stop=1),
-    Spec("oracle", "core.sidecars.oracle", start=1, stop=1),
-    Spec("reserves", "core.sidecars.reserves", start=1, stop=1),
-    Spec("follower", "core.follower", start=3, stop=0, ready_seconds=3600.0, behind=True),
+    Spec("settlement", "core.sidecars.settlement", start=1, stop=1, patient=True),
+    Spec("lending", "core.sidecars.lending", start=1, stop=1, patient=True),
+    Spec("oracle", "core.sidecars.oracle", start=1, stop=1, patient=True),
+    Spec("reserves", "core.sidecars.reserves", start=1, stop=1, patient=True),
+    Spec("follower", "core.follower", start=3, stop=0, ready_seconds=3600.0, behind=True,
+         patient=True),
     Spec("fix", "gateway.fix", start=2, stop=0),
     Spec("binary", "gateway.binary", start=2, stop=0),
     Spec("feed", "gateway.feed", start=2, stop=0),
-    Spec("web", "gateway.web", start=2, stop=0),
+    Spec("web", "gateway.web", start=2, stop=0, patient=True),
 )
 
 # The core has to know the venue before anybody may use it: genesis runs when this start is ready.
@@ -56,4 +58,9 @@ def enabled(configuration: Configuration) -> tuple[Spec, ...]:
     }
     # Snapshots are made from the journal.
     wanted["follower"] = exchange.snapshot_seconds > 0 and exchange.policy != "none"
-    return tuple(spec for spec in PROCESSES if wanted.get(spec.name, True))
+    specs = (spec for spec in PROCESSES if wanted.get(spec.name, True))
+    # Only under `fsync` does anybody wait for the journal.
+    in_no_hurry = "" if exchange.policy == "fsync" else "journal"
+    return tuple(
+        replace(spec, patient=True) if spec.name == in_no_hurry else spec for spec in specs
+    )
