@@ -187,4 +187,9 @@ def set_mark_price(s, a):
     control.set_mark_price_changed_price(e, mark)
     control.set_mark_price_changed_index(e, control.set_mark_price_index(a))
     control.set_mark_price_changed_premium(e, control.set_mark_price_premium(a))
+    control.set_mark_price_changed_book(e, control.set_mark_price_book(a))
+    control.set_mark_price_changed_model(e, control.set_mark_price_model(a))
+    control.set_mark_price_changed_last_trade(e, control.set_mark_price_last_trade(a))
+    control.set_mark_price_changed_sources(e, control.set_mark_price_sources(a))
+    control.set_mark_price_changed_index_state(e, control.set_mark_price_index_state(a))
     return 0

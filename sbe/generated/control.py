@@ -1191,19 +1191,24 @@ set_set_index_price_price = store("i64", 12)
 SET_INDEX_PRICE_PRICE_EXPONENT = -8
 
 
-# SetMarkPrice: template 431, 37 bytes
+# SetMarkPrice: template 431, 63 bytes
 # The mark of an instrument and the rule it came from.
 SET_MARK_PRICE_TEMPLATE = 431
-SET_MARK_PRICE_BLOCK = 37
-write_set_mark_price_header = image("2500af0103000100")
+SET_MARK_PRICE_BLOCK = 63
+write_set_mark_price_header = image("3f00af0103000100")
 SET_MARK_PRICE = record(
-    37,
+    63,
     ("key", "<u8", 0),
     ("instrument", "<u4", 8),
     ("rule", "u1", 12),
     ("price", "<i8", 13),
     ("index", "<i8", 21),
     ("premium", "<i8", 29),
+    ("book", "<i8", 37),
+    ("model", "<i8", 45),
+    ("lastTrade", "<i8", 53),
+    ("sources", "u1", 61),
+    ("indexState", "u1", 62),
 )
 SET_MARK_PRICE_KEY_OFFSET = 0
 SET_MARK_PRICE_KEY_NULL = 18446744073709551615
@@ -1231,6 +1236,29 @@ SET_MARK_PRICE_PREMIUM_OFFSET = 29
 SET_MARK_PRICE_PREMIUM_NULL = -9223372036854775808
 set_mark_price_premium = load("i64", 29)
 set_set_mark_price_premium = store("i64", 29)
+SET_MARK_PRICE_BOOK_OFFSET = 37
+SET_MARK_PRICE_BOOK_NULL = -9223372036854775808
+set_mark_price_book = load("i64", 37)
+set_set_mark_price_book = store("i64", 37)
+SET_MARK_PRICE_BOOK_EXPONENT = -8
+SET_MARK_PRICE_MODEL_OFFSET = 45
+SET_MARK_PRICE_MODEL_NULL = -9223372036854775808
+set_mark_price_model = load("i64", 45)
+set_set_mark_price_model = store("i64", 45)
+SET_MARK_PRICE_MODEL_EXPONENT = -8
+SET_MARK_PRICE_LAST_TRADE_OFFSET = 53
+SET_MARK_PRICE_LAST_TRADE_NULL = -9223372036854775808
+set_mark_price_last_trade = load("i64", 53)
+set_set_mark_price_last_trade = store("i64", 53)
+SET_MARK_PRICE_LAST_TRADE_EXPONENT = -8
+SET_MARK_PRICE_SOURCES_OFFSET = 61
+SET_MARK_PRICE_SOURCES_NULL = 255
+set_mark_price_sources = load("u8", 61)
+set_set_mark_price_sources = store("u8", 61)
+SET_MARK_PRICE_INDEX_STATE_OFFSET = 62
+SET_MARK_PRICE_INDEX_STATE_NULL = 255
+set_mark_price_index_state = load("u8", 62)
+set_set_mark_price_index_state = store("u8", 62)
 
 
 # SettlementStart: template 432, 16 bytes
@@ -2295,19 +2323,24 @@ set_index_price_changed_price = store("i64", 20)
 INDEX_PRICE_CHANGED_PRICE_EXPONENT = -8
 
 
-# MarkPriceChanged: template 531, 45 bytes
+# MarkPriceChanged: template 531, 71 bytes
 # The mark of an instrument.
 MARK_PRICE_CHANGED_TEMPLATE = 531
-MARK_PRICE_CHANGED_BLOCK = 45
-write_mark_price_changed_header = image("2d00130203000100")
+MARK_PRICE_CHANGED_BLOCK = 71
+write_mark_price_changed_header = image("4700130203000100")
 MARK_PRICE_CHANGED = record(
-    45,
+    71,
     ("header", OUTBOUND_HEADER, 0),
     ("instrument", "<u4", 16),
     ("rule", "u1", 20),
     ("price", "<i8", 21),
     ("index", "<i8", 29),
     ("premium", "<i8", 37),
+    ("book", "<i8", 45),
+    ("model", "<i8", 53),
+    ("lastTrade", "<i8", 61),
+    ("sources", "u1", 69),
+    ("indexState", "u1", 70),
 )
 MARK_PRICE_CHANGED_HEADER_TRANSACT_TIME_OFFSET = 0
 MARK_PRICE_CHANGED_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
@@ -2343,6 +2376,29 @@ MARK_PRICE_CHANGED_PREMIUM_OFFSET = 37
 MARK_PRICE_CHANGED_PREMIUM_NULL = -9223372036854775808
 mark_price_changed_premium = load("i64", 37)
 set_mark_price_changed_premium = store("i64", 37)
+MARK_PRICE_CHANGED_BOOK_OFFSET = 45
+MARK_PRICE_CHANGED_BOOK_NULL = -9223372036854775808
+mark_price_changed_book = load("i64", 45)
+set_mark_price_changed_book = store("i64", 45)
+MARK_PRICE_CHANGED_BOOK_EXPONENT = -8
+MARK_PRICE_CHANGED_MODEL_OFFSET = 53
+MARK_PRICE_CHANGED_MODEL_NULL = -9223372036854775808
+mark_price_changed_model = load("i64", 53)
+set_mark_price_changed_model = store("i64", 53)
+MARK_PRICE_CHANGED_MODEL_EXPONENT = -8
+MARK_PRICE_CHANGED_LAST_TRADE_OFFSET = 61
+MARK_PRICE_CHANGED_LAST_TRADE_NULL = -9223372036854775808
+mark_price_changed_last_trade = load("i64", 61)
+set_mark_price_changed_last_trade = store("i64", 61)
+MARK_PRICE_CHANGED_LAST_TRADE_EXPONENT = -8
+MARK_PRICE_CHANGED_SOURCES_OFFSET = 69
+MARK_PRICE_CHANGED_SOURCES_NULL = 255
+mark_price_changed_sources = load("u8", 69)
+set_mark_price_changed_sources = store("u8", 69)
+MARK_PRICE_CHANGED_INDEX_STATE_OFFSET = 70
+MARK_PRICE_CHANGED_INDEX_STATE_NULL = 255
+mark_price_changed_index_state = load("u8", 70)
+set_mark_price_changed_index_state = store("u8", 70)
 
 
 # SettlementStarted: template 540, 24 bytes
@@ -5153,7 +5209,7 @@ def measure(address: int, length: int) -> int:
         if block < 20:
             return -ERROR_BLOCK_LENGTH
     elif template == 431:  # SetMarkPrice
-        if block < 37:
+        if block < 63:
             return -ERROR_BLOCK_LENGTH
     elif template == 432:  # SettlementStart
         if block < 16:
@@ -5248,7 +5304,7 @@ def measure(address: int, length: int) -> int:
         if block < 28:
             return -ERROR_BLOCK_LENGTH
     elif template == 531:  # MarkPriceChanged
-        if block < 45:
+        if block < 71:
             return -ERROR_BLOCK_LENGTH
     elif template == 540:  # SettlementStarted
         if block < 24:

@@ -53,10 +53,12 @@ def takeover(s, number):
     if s.deleveraging.liquidation == number:
         return _deleverage(s, record, position, equity, recover)
     held = s.positions[position].quantity
+    refunded = s.insurance_refunded
     taken = take_over(s, record, position, equity, recover)
     if taken > 0:
         signed = -taken if held > 0 else taken
-        step(s, record, oe.LIQUIDATION_STAGE_BACKSTOP, instrument, 0, signed, 0, 0)
+        stage = oe.LIQUIDATION_STAGE_BACKSTOP
+        step(s, record, stage, instrument, 0, signed, 0, refunded - s.insurance_refunded)
         return False
     recover -= _absorb(s, record, instrument, recover)
     if record.insured < INSURED_MAX:

@@ -25,9 +25,11 @@ from core.sidecars.oracle import history, outcomes
 from core.sidecars.oracle.history import Sample
 from core.sidecars.oracle.index import LIVE, STALE, Index, IndexPrice, Weighed
 from core.sidecars.oracle.marks import (
+    BOOK_SECONDS,
     PRICE_ABOVE,
     PRICE_BELOW,
     PRICE_RANGE,
+    Average,
     Mark,
     Premium,
     chance,
@@ -48,6 +50,9 @@ IMPACT_NOTIONAL = 10_000 * ONE * ONE  # USDC, exponent −16
 DUMP_NS = 60 * SECOND
 AVERAGING_NS = 30 * SECOND
 VOLATILITY = 0.6
+NO_INDEX = IndexPrice(0, LIVE, 0, ())  # Of what depends on none.
+MARGIN_BASE_INITIAL, MARGIN_BASE_MAINTENANCE = 20, 21  # RiskParameter
+APPLIED = 1  # RiskProposalState
 
 MIGRATION = """
     CREATE TABLE premium (
@@ -100,6 +105,7 @@ class Oracle(Sidecar):
         self._ranges = ranges or {}
         self._series = series
         self._premiums: dict[int, Premium] = {}
+        self._averages: dict[int, Average] = {}
         self._sent_marks: dict[int, int] = {}
         self._tried: set[str] = set()  # symbols of series asked for, listed or refused
         self._next = 0
@@ -108,6 +114,7 @@ class Oracle(Sidecar):
         self.handle_template(REPORT, self.depth.apply)
         self.handle_fields("IndexPriceChanged", self._on_index)
         self.handle_fields("InstrumentResolved", self.outcomes.on_resolved)
+        self.handle_fields("RiskParameterChanged", self._on_parameter)
 
     def _load(self, since: Callable[[int], Iterable[Event]]) -> None:
         """Premiums from the store; the books from the last dump and the events behind it."""
@@ -115,6 +122,10 @@ class Oracle(Sidecar):
         for instrument, mean, time, mark in select("SELECT * FROM premium"):
             premium = self._premiums[instrument] = self._premium()
             premium.mean, premium.time, premium.mark = mean, time, mark
+        for name in self._ranges:  # Changed since the configuration was written.
+            noted = self.store.note(f"ranges {name}")
+            if noted is not None:
+                self._ranges = {**self._ranges, name: Ranges(*map(int, noted.split()))}
         row = select("SELECT position, data FROM depth").fetchone()
         position = 0
         if row is not None:
@@ -146,7 +157,8 @@ class Oracle(Sidecar):
             if instrument.kind == OUTCOME:
                 last = self.depth.last.get(instrument.number)
                 mid = self.depth.mid(instrument.number)
-                work += self._set_mark(instrument, outcome_mark(mid, last, instrument.tick_size), 0)
+                mark = outcome_mark(mid, last, instrument.tick_size)
+                work += self._set_mark(instrument, mark, NO_INDEX)
         if now - self._dump_at >= DUMP_NS:
             self._dump(now)
         return work
@@ -168,11 +180,11 @@ class Oracle(Sidecar):
             if index.state == STALE:
                 continue
             if instrument.kind == PERPETUAL:
-                mark = self._perpetual(instrument, index.price, now)
+                mark = self._perpetual(instrument, index, now)
             else:
                 volatility = self._volatility.get(name, VOLATILITY)
                 mark = self._linked(instrument, index.price, now, volatility)
-            sent += self._set_mark(instrument, mark, index.price)
+            sent += self._set_mark(instrument, mark, index)
         if index.state != STALE and name in self._ranges:
             sent += self._set_risk_arrays(asset, name, index.price, now)
         return sent
@@ -196,13 +208,15 @@ class Oracle(Sidecar):
     def _premium(self) -> Premium:
         return Premium(self._premium_seconds, self._premium_band)
 
-    def _perpetual(self, instrument: Instrument, index: int, now: int) -> Mark:
+    def _perpetual(self, instrument: Instrument, index: IndexPrice, now: int) -> Mark:
+        """Index and premium; while the index is degraded, by the last good mean of the premium."""
         number = instrument.number
         premium = self._premiums.get(number)
         if premium is None:
             premium = self._premiums[number] = self._premium()
-        premium.sample(now, index, self.depth.impact_mid(number, IMPACT_NOTIONAL))
-        mark = premium.update(index, 1)
+        book = self.depth.impact_mid(number, IMPACT_NOTIONAL)
+        premium.sample(now, index.price, book if index.state == LIVE else None)
+        mark = premium.update(index.price, 1)._replace(book=book)
         self.store.connection.execute(
             "INSERT OR REPLACE INTO premium VALUES (?, ?, ?, ?)",
             (number, premium.mean, premium.time, premium.mark),
@@ -216,10 +230,11 @@ class Oracle(Sidecar):
         model = chance(instrument.kind, index, instrument.lower_strike, instrument.upper_strike,
                        years, volatility)
         number = instrument.number
-        return linked_mark(model, self.depth.mid(number), self.depth.last.get(number), now,
-                           instrument.tick_size)
+        book = self._averages.setdefault(number, Average(BOOK_SECONDS))
+        mean = book.sample(now, self.depth.mid(number))
+        return linked_mark(model, mean, self.depth.last.get(number), now, instrument.tick_size)
 
-    def _set_mark(self, instrument: Instrument, mark: Mark | None, index: int) -> int:
+    def _set_mark(self, instrument: Instrument, mark: Mark | None, index: IndexPrice) -> int:
         """A mark, if it says something new; a perpetual's always does."""
         if mark is None or (
             instrument.kind != PERPETUAL
@@ -228,7 +243,9 @@ class Oracle(Sidecar):
             return 0
         self._sent_marks[instrument.number] = mark.price
         self.command("SetMarkPrice", passing=True, instrument=instrument.number, rule=mark.rule,
-                     price=mark.price, index=index, premium=mark.premium)
+                     price=mark.price, index=index.price, premium=mark.premium, book=mark.book,
+                     model=mark.model, lastTrade=mark.last_trade, sources=index.sources,
+                     indexState=index.state)
         return 1
 
     def _resolve(self, instrument: Instrument, now: int) -> int:
@@ -298,6 +315,23 @@ class Oracle(Sidecar):
         index = self._indices.get(known.name) if known is not None else None
         if index is not None and not self.live and sample.state == LIVE:
             index.resume(sample.price, sample.time)
+
+    def _on_parameter(self, fields: dict[str, Any]) -> None:
+        """A margin base of an underlying's first perpetual moved: so does the scan's range."""
+        instrument = self.reference.instruments.get(fields["scope"])
+        of_margin = fields["parameter"] in (MARGIN_BASE_INITIAL, MARGIN_BASE_MAINTENANCE)
+        if instrument is None or not of_margin or fields["state"] != APPLIED:
+            return
+        base = instrument.base_asset
+        perpetuals = [i.number for i in self.reference.instruments.values()
+                      if i.kind == PERPETUAL and i.base_asset == base]
+        known = self.reference.assets.get(base)
+        if known is None or known.name not in self._ranges or instrument.number != min(perpetuals):
+            return
+        changed = "initial" if fields["parameter"] == MARGIN_BASE_INITIAL else "maintenance"
+        ranges = self._ranges[known.name]._replace(**{changed: fields["value"]})
+        self._ranges = {**self._ranges, known.name: ranges}
+        self.store.set_note(f"ranges {known.name}", f"{ranges.initial} {ranges.maintenance}")
 
     def _dump(self, now: int) -> None:
         self._dump_at = now

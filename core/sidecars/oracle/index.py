@@ -4,8 +4,9 @@
 
     sources that decide   state       price
     at least the minimum  LIVE        their weighted median
-    fewer, up to a minute DEGRADED    the last live one: no new risk by it
-    fewer for longer      STALE       the last live one: marks freeze, only reducing orders
+    fewer, up to a minute DEGRADED    the last live one: no new risk and no liquidation by it
+    fewer for longer      DEGRADED    the median of those there are: liquidation goes by it again
+    none for longer       STALE       the last live one: marks freeze, only reducing orders
 
 No source outweighs the others: in a weighted median one that lies moves the result to its
 neighbour at most.
@@ -60,8 +61,13 @@ class Index:
             return IndexPrice(self._price, LIVE, len(agreeing), names)
         if self._price == 0:
             return None
-        state = DEGRADED if now - self._live_at <= DEGRADED_NS else STALE
-        return IndexPrice(self._price, state, len(agreeing), tuple(s.name for s, _ in agreeing))
+        price, state = self._price, DEGRADED
+        if now - self._live_at > DEGRADED_NS:
+            if agreeing:
+                price = weighted_median([(q.price, s.weight) for s, q in agreeing])
+            else:
+                state = STALE
+        return IndexPrice(price, state, len(agreeing), tuple(s.name for s, _ in agreeing))
 
     def add(self, source: Weighed) -> None:
         """One more source."""

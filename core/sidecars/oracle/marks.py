@@ -3,7 +3,7 @@
     perpetual   premium_t = clamp((impact mid − index) / index, ± 1 %)
                 ewma     += (1 − exp(−dt / 300 s)) (premium_t − ewma)
                 mark      = index × (1 + clamp(ewma, ± band)), moved by at most 2 % at a time
-    price link  median(model, mid, last trade of the last minute), within ± 0.10 of the model
+    price link  median(model, mean of mids, last trade of the last minute), ± 0.10 of the model
     outcome     mid of the book, else the last trade: for display, no requirement hangs on it
 
 The model of a price link is the chance that a geometric walk of the listed volatility ends beyond
@@ -20,17 +20,44 @@ PREMIUM_SAMPLE_MAX = 0.01
 UPDATE_MAX = 0.02
 MODEL_BAND = ONE // 10
 TRADE_AGE_NS = 60 * SECOND
+BOOK_SECONDS = 10.0
 
 RULE_INDEX, RULE_PREMIUM, RULE_BOOK, RULE_MODEL = 0, 1, 2, 3
 PRICE_ABOVE, PRICE_BELOW, PRICE_RANGE = 4, 5, 6
 
 
 class Mark(NamedTuple):
-    """A mark (exponent −8), the rule that decided, and the premium applied (1e-9)."""
+    """A mark (exponent −8), the rule that decided, the premium applied (1e-9), and what it saw."""
 
     price: int
     rule: int
     premium: int
+    book: int | None = None
+    model: int | None = None
+    last_trade: int | None = None
+
+
+class Average:
+    """The exponentially weighted mean of a book's mids; without two sides it has none."""
+
+    def __init__(self, window_seconds: float) -> None:
+        self._window = window_seconds
+        self._mean: float | None = None
+        self._time = 0
+
+    def sample(self, now: int, mid: int | None) -> int | None:
+        """Take the mid of this moment; the mean (exponent −8), None before the first."""
+        if mid is None:
+            # An empty book says nothing, and what it said before is not to outlive it.
+            self._mean = None
+            return None
+        if self._mean is None:
+            self._mean = float(mid)
+        else:
+            elapsed = max(now - self._time, 0) / SECOND
+            self._mean += (1 - math.exp(-elapsed / self._window)) * (mid - self._mean)
+        self._time = now
+        return round(self._mean)
 
 
 class Premium:
@@ -104,16 +131,13 @@ def linked_mark(
 ) -> Mark:
     """The mark of a price-linked prediction."""
     value = round(model * ONE)
-    inputs = [value]
-    if mid is not None:
-        inputs.append(mid)
-    if last is not None and now - last[1] <= TRADE_AGE_NS:
-        inputs.append(last[0])
-    inputs.sort()
+    trade = last[0] if last is not None and now - last[1] <= TRADE_AGE_NS else None
+    inputs = sorted(found for found in (value, mid, trade) if found is not None)
     middle = inputs[len(inputs) // 2] if len(inputs) % 2 else (inputs[0] + inputs[1]) // 2
     price = min(max(middle, value - MODEL_BAND), value + MODEL_BAND)
     price = min(on_tick(price, tick), ONE - tick)
-    return Mark(price, RULE_MODEL if price == on_tick(value, tick) else RULE_BOOK, 0)
+    rule = RULE_MODEL if price == on_tick(value, tick) else RULE_BOOK
+    return Mark(price, rule, 0, mid, value, trade)
 
 
 def outcome_mark(mid: int | None, last: tuple[int, int] | None, tick: int) -> Mark | None:
@@ -121,4 +145,5 @@ def outcome_mark(mid: int | None, last: tuple[int, int] | None, tick: int) -> Ma
     price = mid if mid is not None else last[0] if last is not None else None
     if price is None:
         return None
-    return Mark(min(on_tick(price, tick), ONE - tick), RULE_BOOK, 0)
+    trade = last[0] if last is not None else None
+    return Mark(min(on_tick(price, tick), ONE - tick), RULE_BOOK, 0, mid, None, trade)

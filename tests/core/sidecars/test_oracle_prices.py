@@ -18,6 +18,7 @@ from core.sidecars.oracle.marks import (
     PRICE_ABOVE,
     PRICE_BELOW,
     PRICE_RANGE,
+    Average,
     Premium,
     chance,
     linked_mark,
@@ -88,6 +89,19 @@ def test_stale_sources_degrade_the_index_and_then_it_is_stale() -> None:
     result = index.update(601 * SECOND)
     assert result is not None
     assert (result.price, result.state) == (90 * ONE, LIVE)
+
+
+def test_after_a_minute_the_sources_that_are_left_decide_without_being_live() -> None:
+    index, said = index_of(100 * ONE, 101 * ONE, 102 * ONE, minimum=3)
+    assert index.update(0) is not None
+    for now, price in ((30, 101), (60, 101), (61, 90), (90, 90)):
+        said[0].quote = Quote(90 * ONE, now * SECOND)
+        result = index.update(now * SECOND)
+        assert result is not None
+        assert (result.price, result.state, result.sources) == (price * ONE, DEGRADED, 1)
+    result = index.update(100 * SECOND)
+    assert result is not None
+    assert result.state == STALE
 
 
 def test_an_index_that_was_never_live_says_nothing_and_the_future_is_not_fresh() -> None:
@@ -239,6 +253,9 @@ def test_marks_of_predictions_stay_on_the_tick_and_near_the_model() -> None:
     assert linked_mark(0.5, 90 * tick, None, 0, tick).price == 60 * tick
     assert linked_mark(0.5, 52 * tick, (51 * tick, 0), 0, tick).price == 51 * tick
     assert linked_mark(0.5, 52 * tick, (10 * tick, 0), 61 * SECOND, tick).price == 51 * tick
+    seen = linked_mark(0.5, 52 * tick, (51 * tick, 0), 0, tick)
+    assert (seen.model, seen.book, seen.last_trade) == (50 * tick, 52 * tick, 51 * tick)
+    assert linked_mark(0.5, 52 * tick, (10 * tick, 0), 61 * SECOND, tick).last_trade is None
     assert linked_mark(1.0, None, None, 0, tick).price == 99 * tick
     assert linked_mark(0.0, None, None, 0, tick).price == tick
     assert outcome_mark(None, None, tick) is None
@@ -273,3 +290,13 @@ def test_averages_weigh_time_and_only_what_was_live(stage: Stage) -> None:
     assert moved is not None
     assert (moved[0].price, moved[1]) == (300 * ONE, 34 * SECOND)
     assert settle(store.connection, 2, 29 * SECOND, 7 * SECOND, 60 * SECOND) is None
+
+
+def test_a_moment_of_the_book_is_not_the_book() -> None:
+    book = Average(10.0)
+    assert book.sample(0, 50) == 50
+    assert book.sample(SECOND, 90) == 54  # 50 + (1 − e^−0.1) × 40
+    mean = [book.sample(second * SECOND, 90) for second in range(2, 100)][-1]
+    assert mean == 90
+    assert book.sample(100 * SECOND, None) is None
+    assert book.sample(101 * SECOND, 20) == 20
