@@ -191,7 +191,8 @@ def test_the_premium_of_the_book_is_in_the_mark(scene: Scene) -> None:
     premium = 0.005 * (1 - 2.718281828 ** -1)
     assert mark["premium"] == pytest.approx(premium * 1e9, rel=0.01)
     assert mark["price"] == scene.price * (10**9 + mark["premium"]) // 10**9
-    assert (mark["book"], mark["sources"], mark["indexState"]) == (100_500 * ONE, 3, 0)
+    assert mark["book"] == pytest.approx(100_500 * ONE, rel=1e-6)
+    assert (mark["sources"], mark["indexState"]) == (3, 0)
     scene.restart()
     again = of(scene.run(), "SetMarkPrice")[0]
     assert again["premium"] == pytest.approx(mark["premium"], rel=0.01)
