@@ -79,7 +79,7 @@ class Limits(Section, frozen=True, kw_only=True):
     events_max: Annotated[int, Meta(ge=1, le=1 << 12)] = 1 << 6
     orders_max: Annotated[int, Meta(ge=1, le=1 << 24)] = 1 << 17
     levels_max: Annotated[int, Meta(ge=1, le=1 << 24)] = 1 << 16
-    sessions_max: Annotated[int, Meta(ge=1, le=1 << 14)] = 1 << 8
+    sessions_max: Annotated[int, Meta(ge=1, le=1 << 14)] = 1 << 10
 
 
 class Rings(Section, frozen=True, kw_only=True):

@@ -415,6 +415,14 @@ class Desk:
         assert (message.kind, found) == (kind, given), str(message)
         return message
 
+    def expect_within(self, patience: float, kind: str) -> Message:
+        """The next message of this type; others are passed over."""
+        end = time.monotonic() + patience
+        while True:
+            message = self.next(max(0.1, end - time.monotonic()))
+            if message.kind == kind:
+                return message
+
     def quiet(self, seconds: float = 0.15) -> None:
         """Nothing comes for a while."""
         self.flush()
