@@ -55,11 +55,15 @@ class Cutter:
         self._ready.set()
         await self._stop.wait()
         server.close()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.sleep(0.05)  # for their connections to be closed
 
     def stop(self) -> None:
         """End it."""
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(PATIENCE)
+        self._loop.close()
 
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -74,15 +78,17 @@ class Cutter:
         budgets = (budget, 1 << 60) if first else (1 << 60, budget)
         both = [asyncio.ensure_future(self._pass(reader, far_writer, budgets[0])),
                 asyncio.ensure_future(self._pass(far_reader, writer, budgets[1]))]
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        for task in both:
-            task.cancel()
         hard = self._random.random() < 0.5
-        for end in (writer, far_writer):
-            if hard:
-                end.transport.abort()
-            else:
-                end.close()
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in both:
+                task.cancel()
+            for end in (writer, far_writer):
+                if hard:
+                    end.transport.abort()
+                else:
+                    end.close()
 
     async def _pass(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, budget: int

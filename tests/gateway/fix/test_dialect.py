@@ -6,76 +6,15 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.messages import decode, encode
-from core.reference import ReferenceData
-from core.venue import FixSession
-from gateway.fix.actions import Command
-from gateway.fix.dialect import Dialect
-from gateway.fix.logon import Admission
-from gateway.fix.message import Message, frame, parse
-from gateway.fix.profile import Profiles
-from gateway.fix.queries import Queries
-from gateway.fix.session import Session
-from tests.gateway.fix.kit import NOW, Scanner, decimals, flat, header, stamp, venue
-
-PROFILE = FixSession(
-    session=7, sender_comp_id="CLIENT", target_comp_id="EXEC", authentication="open",
-    owner="acme", account="acme.main", accounts=("acme.sub",))
-
-
-class Recorder:
-    """What the dialect asks of the gateway, written down."""
-
-    def __init__(self) -> None:
-        self.reference: ReferenceData = venue()
-        self.sent: list[tuple[str, dict[str, Any]]] = []
-
-    def core_ready(self) -> bool:
-        return True
-
-    def send(self, command: Command, session: int) -> bool:
-        assert session == 7
-        name, fields = decode(encode(command.name, command.fields))
-        self.sent.append((name, flat(fields)))
-        return True
-
-    def accounts_of(self, session: int) -> dict[str, int]:
-        return {"acme.main": 100, "acme.sub": 101}
-
-    def earlier_report(self, session: Session, order_id: int) -> int | None:
-        return None
-
-    def copy_report(self, session: Session, position: int) -> None:
-        raise AssertionError("there is nothing to copy")
-
-    @property
-    def position(self) -> int:
-        return 0
-
-    def reports_since(self, session: Session, position: int) -> list[Message]:
-        return []
-
-    def watch_balances(self, session: Session, account: int, how: str) -> None:
-        raise AssertionError("nobody watches")
-
-    def now(self) -> int:
-        return NOW
-
-    def request(self, session: Session, message: Any, number: int) -> None:
-        raise AssertionError("no market data here")
+from gateway.fix.message import frame, parse
+from tests.gateway.fix.kit import Scanner, decimals, header, stamp
+from tests.gateway.fix.recorder import logged_on
 
 
 def by_dialect(raw: bytes) -> list[tuple[str, dict[str, Any]]]:
     """What the Python half makes of an order."""
-    recorder = Recorder()
-    scanner = Scanner()
-    admission = Admission(
-        Profiles((PROFILE,)), 10, lambda _: False, lambda _: 1, lambda _: 0)
-    session = Session(admission, scanner.connection, 1, "", NOW)
-    session.entry = PROFILE
-    session.version = "FIX.4.4"
-    dialect = Dialect(recorder, Queries(recorder.reference, recorder, {}))
-    dialect.handle(session, parse(raw), 2)
+    session, recorder = logged_on(Scanner())
+    session.application(session, parse(raw), 2)
     return recorder.sent
 
 
