@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from core.control_records import CONTROLS, GATE, GATES_MAX, ORDER_LIMIT, OWNER_CONTROL
 from core.records import (
     ASSET,
     BALANCE,
@@ -161,6 +162,12 @@ def state_dtype(limits: Limits) -> np.dtype[Any]:
             ("accounts_used", "i4"),  # highest account number registered
             ("instruments_listed", "i4"),  # highest instrument number listed
             *risk_fields(limits),
+            ("controls", CONTROLS),
+            ("gates", GATE, (GATES_MAX,)),
+            ("owner_controls", OWNER_CONTROL, (limits.owners_max,)),
+            ("order_limits", ORDER_LIMIT, (limits.accounts_max,)),
+            ("sessions_killed", "i1", (limits.sessions_max,)),
+            ("markets_killed", "i1", (limits.instruments_max,)),
             ("producers", PRODUCER, (PRODUCERS,)),
             ("fees", FEE, (FEE_TIERS, INSTRUMENT_KINDS)),
             ("job", JOB, (JOBS_MAX,)),

@@ -143,7 +143,8 @@ def test_the_engine_has_no_clock_no_chance_no_files() -> None:
 
 def test_the_engine_imports_only_what_it_may() -> None:
     allowed = (
-        "core.engine", "core.records", "core.margin_records", "core.risk_records", "core.jit",
+        "core.engine", "core.records", "core.control_records", "core.margin_records",
+        "core.risk_records", "core.jit",
         "core.linked", "core.atomics", "core.wide", "sbe",
     )
     complain([

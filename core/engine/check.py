@@ -22,10 +22,12 @@ sum up; nothing is taken from what it checks.
     14  house accounts have no orders or positions; no balance is touched that isn't marked as seen
     15  the number of open orders is the same by state, by account and by instrument
     16–19  what core.engine.check_risk states about liquidations
+    20  whether any control is in force is what the controls say, and so are their counts
 """
 
 import sbe.generated.order_entry as oe
 from core.engine.check_risk import check_risk
+from core.engine.controls.switches import controls_agree
 from core.engine.margin.events import group_floor, lone_floor, payoff_with, payoff_without
 from core.engine.margin.linear import (
     perpetual_initial,
@@ -60,7 +62,12 @@ def check(s):
         broken = _check_account(s, account)
         if broken != 0:
             return broken
-    return check_risk(s) if _open_orders_agree(s) else 15
+    if not _open_orders_agree(s):
+        return 15
+    broken = check_risk(s)
+    if broken != 0:
+        return broken
+    return 0 if controls_agree(s) else 20
 
 
 @jit

@@ -5,10 +5,12 @@ or accounts; each slice function gives back what it left of it, or −1 when the
 """
 
 import sbe.generated.order_entry as oe
+from core.engine.controls.switches import kill_slice
 from core.engine.job_queue import (
     JOB_CLOSE,
     JOB_DELIST,
     JOB_FUNDING,
+    JOB_KILL,
     JOB_REPORT,
     JOB_RESOLUTION,
     JOB_SETTLEMENT,
@@ -42,6 +44,8 @@ def _slice(s, job, budget):
         return resolution_slice(s, job, budget)
     if kind == JOB_REPORT:
         return report_slice(s, job, budget)
+    if kind == JOB_KILL:
+        return kill_slice(s, job, budget)
     if kind == JOB_DELIST:
         return _delist_slice(s, job, budget)
     assert kind == JOB_CLOSE, "Invariant: a job has a kind."

@@ -7,6 +7,7 @@
 import sbe.generated.order_entry as oe
 from core.engine.book import crosses
 from core.engine.client_index import add_client_order
+from core.engine.controls.judge import judge_order
 from core.engine.emit import add_report_flag, report
 from core.engine.expiry import add_expiry
 from core.engine.limits import admit_order
@@ -63,6 +64,10 @@ def enter(s, slot):
     order.position = position_of(s, order.account, order.instrument)
     if order.position == 0:
         return refuse(s, oe.REASON_CAPACITY_REACHED, 0, len(s.positions))
+    if s.controls.active != 0:
+        reason = judge_order(s, slot, 1)
+        if reason != 0:
+            return reason
     waits = detail.trigger_type != oe.TRIGGER_TYPE_NONE
     if waits:
         order.tick = detail.stop_tick
@@ -192,7 +197,9 @@ def finish(s, slot):
 def trigger(s, slot):
     """A stop's price has come: it is reported, admitted and executed, or cancelled."""
     s.orders[slot].state = 0
-    reason = admit(s, slot)
+    reason = judge_order(s, slot, 0) if s.controls.active != 0 else 0
+    if reason == 0:
+        reason = admit(s, slot)
     report(s, slot, oe.EXEC_TYPE_TRIGGERED, 0)
     if reason == 0:
         execute(s, slot, 0)

@@ -10,6 +10,7 @@ until its price is there.
 import numpy as np
 
 import sbe.generated.order_entry as oe
+from core.engine.controls.judge import judge_order
 from core.engine.emit import echo_size, event_begin, own_price, put_echo
 from core.engine.fees import fill_fee
 from core.engine.margin.door import margin_levels, margin_release, margin_reserve
@@ -96,6 +97,8 @@ def _look_ahead(s, slot, r):
     margin_release(s, order.position, side, tick, lots)
     s.work.detail = detail
     s.work.limit = limit
+    if reason == 0 and s.controls.active != 0:
+        reason = judge_order(s, slot, 0)
     return reason
 
 

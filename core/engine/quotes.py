@@ -16,7 +16,7 @@ from core.engine.new_order import enter
 from core.engine.order_terms import account_of, judge_account, judge_lots, price_to_tick, refuse
 from core.engine.orders import cancel_order, give_back_slot, is_open, take_slot
 from core.engine.protection import protection_of, reset
-from core.engine.replace import change_order, reduce_order
+from core.engine.replace import change_order, judge_growth, reduce_order
 from core.jit import jit
 from core.linked import linked
 from core.records import QUOTE
@@ -160,7 +160,8 @@ def _move_quote(s, slot, tick, lots):
     if order.tick == tick and lots < order.leaves:
         reduce_order(s, slot, total, 0)
         return 0
-    return change_order(s, slot, tick, total, 0, 0)
+    reason = judge_growth(s, slot, tick, total)
+    return reason if reason != 0 else change_order(s, slot, tick, total, 0, 0)
 
 
 @jit

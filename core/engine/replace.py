@@ -9,6 +9,7 @@ import numpy as np
 import sbe.generated.order_entry as oe
 from core.engine.book import crosses, dequeue, reduce_visible
 from core.engine.client_index import add_client_order, find_client_order, remove_client_order
+from core.engine.controls.judge import judge_controls
 from core.engine.emit import add_report_flag, cancel_reject, report
 from core.engine.limits import admit_order
 from core.engine.liquidation.queue import look_again
@@ -116,7 +117,19 @@ def _judge_quantity(s, slot, a):
             whole = terms[_LOTS] * book.lot_size
             return refuse(s, oe.REASON_INVALID_DISPLAY_QUANTITY, display, whole)
         terms[_DISPLAY] = shown if shown < terms[_LOTS] else 0
-    return 0
+    return judge_growth(s, slot, terms[_TICK], terms[_LOTS])
+
+
+@jit
+def judge_growth(s, slot, tick, lots):
+    """The controls' word on an order's new terms; less of the same at the same price needs none."""
+    detail = s.details[slot]
+    if s.controls.active == 0 or (tick == detail.limit_tick and lots <= detail.quantity):
+        return 0
+    order = s.orders[slot]
+    at = tick if tick >= 0 else detail.stop_tick
+    leaves = lots - detail.filled
+    return judge_controls(s, order.position, order.side, at, leaves, detail.session, 1)
 
 
 @jit

@@ -16,6 +16,9 @@ import sbe.generated.order_entry as oe
 from core.engine.account_reports import account_request
 from core.engine.auction import auction_tick, still_crosses, uncross
 from core.engine.cancels import cancel_request, mass_cancel, open_orders, order_status
+from core.engine.controls.order_limits import set_order_limits
+from core.engine.controls.owners import set_controls, set_gate, set_owner_profile
+from core.engine.controls.switches import set_kill_switch
 from core.engine.emit import business_reject, event_begin, mark_last_in_event
 from core.engine.fees import set_fees
 from core.engine.governance.proposals import (
@@ -224,7 +227,9 @@ def _keyed_command(s, template, a, block):
         reason = oe.REASON_DUPLICATE_KEY
     else:
         producer.last_key = key
-        if template >= ct.SET_BACKSTOP_TEMPLATE:
+        if template >= ct.SET_KILL_SWITCH_TEMPLATE:
+            reason = _control_command(s, template, a)
+        elif template >= ct.SET_BACKSTOP_TEMPLATE:
             reason = _risk_command(s, template, a)
         elif template < ct.DEPOSIT_TEMPLATE or template == ct.SET_ACCOUNT_STATE_TEMPLATE:
             reason = _operator_command(s, template, a, block)
@@ -273,6 +278,21 @@ def _risk_command(s, template, a):
         return set_risk_parameter(s, a)
     if template == ct.DECIDE_RISK_PROPOSAL_TEMPLATE:
         return decide_risk_proposal(s, a)
+    return oe.REASON_INVALID_FIELD
+
+
+@jit
+def _control_command(s, template, a):
+    if template == ct.SET_KILL_SWITCH_TEMPLATE:
+        return set_kill_switch(s, a)
+    if template == ct.SET_OWNER_PROFILE_TEMPLATE:
+        return set_owner_profile(s, a)
+    if template == ct.SET_GATE_TEMPLATE:
+        return set_gate(s, a)
+    if template == ct.SET_CONTROLS_TEMPLATE:
+        return set_controls(s, a)
+    if template == ct.SET_ORDER_LIMITS_TEMPLATE:
+        return set_order_limits(s, a)
     return oe.REASON_INVALID_FIELD
 
 

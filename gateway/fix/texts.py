@@ -86,6 +86,12 @@ REJECTS: dict[int, Reject] = {
     oe.REASON_INDEX_STALE: Reject("the index price is stale", _CLOSED),
     oe.REASON_BUSY: Reject("the exchange is busy, try again"),
     oe.REASON_THROTTLED: Reject("too many orders"),
+    oe.REASON_KILL_SWITCH: Reject("trading is stopped by the kill switch", _CLOSED),
+    oe.REASON_PRODUCT_GATE: Reject("this product isn't open to this client", _OTHER),
+    oe.REASON_NOT_INVITED: Reject("only invited clients may trade", _OTHER),
+    oe.REASON_BETA_LIMIT: Reject("{needed} USDC would exceed the beta's cap {free}", _LIMIT),
+    oe.REASON_ORDER_VALUE_LIMIT: Reject("order value {needed} exceeds the limit {free}", _LIMIT),
+    oe.REASON_VOLUME_LIMIT: Reject("the day's orders {needed} exceed the limit {free}", _LIMIT),
     oe.REASON_INVALID_FIELD: Reject("a field has a value that isn't allowed", _UNSUPPORTED),
     oe.REASON_PRICE_DEGRADED: Reject("the index has lost sources: no new risk now", _CLOSED),
     oe.REASON_OPEN_INTEREST_LIMIT: Reject(
@@ -115,6 +121,7 @@ CANCELS: dict[int, str] = {
     oe.REASON_REDUCE_ONLY_EXCEEDED: "reduce-only limit",
     oe.REASON_DISPLAY_REFILL: "display quantity refilled",
     oe.REASON_CANCEL_TIMER: "cancel timer ran out",
+    oe.REASON_KILL_SWITCH: "kill switch",
     oe.REASON_MARGIN_AT_TRIGGER: "margin not sufficient when triggered",
 }
 

@@ -53,6 +53,11 @@ MESSAGE_NAMES = {
     417: "DelistInstrument",
     418: "SetFees",
     424: "SetAccountState",
+    470: "SetKillSwitch",
+    471: "SetOwnerProfile",
+    472: "SetGate",
+    473: "SetControls",
+    474: "SetOrderLimits",
     420: "Deposit",
     421: "WithdrawalStep",
     423: "Transfer",
@@ -98,6 +103,8 @@ MESSAGE_NAMES = {
     562: "PositionTransferred",
     563: "BackstopChanged",
     564: "RiskParameterChanged",
+    580: "KillSwitchChanged",
+    581: "OwnerPermitted",
 }
 
 
@@ -357,6 +364,23 @@ RISK_PROPOSAL_STATE_EXPIRED = 5
 RISK_PROPOSAL_STATE_NULL = 255
 
 
+# KillLevel: uint8
+KILL_LEVEL_OWNER = 1
+KILL_LEVEL_SESSION = 2
+KILL_LEVEL_MARKET = 3
+KILL_LEVEL_PRODUCT = 4
+KILL_LEVEL_VENUE = 5
+KILL_LEVEL_NULL = 255
+
+
+# GateDecision: uint8
+GATE_DECISION_EMPTY = 0
+GATE_DECISION_DENY = 1
+GATE_DECISION_CLOSE_ONLY = 2
+GATE_DECISION_ALLOW = 3
+GATE_DECISION_NULL = 255
+
+
 # BalanceReason: uint8
 # Why a balance changed.
 BALANCE_REASON_SNAPSHOT = 0
@@ -437,6 +461,12 @@ REASON_IN_PROGRESS = 54
 REASON_NOT_EXACTLY_REPRESENTABLE = 55
 REASON_UNKNOWN_WITHDRAWAL = 56
 REASON_PROTECTION_TRIPPED = 57
+REASON_KILL_SWITCH = 58
+REASON_PRODUCT_GATE = 59
+REASON_NOT_INVITED = 60
+REASON_BETA_LIMIT = 61
+REASON_ORDER_VALUE_LIMIT = 62
+REASON_VOLUME_LIMIT = 63
 REASON_PRICE_DEGRADED = 64
 REASON_OPEN_INTEREST_LIMIT = 65
 REASON_OWNER_LIMIT = 66
@@ -1063,6 +1093,231 @@ SET_ACCOUNT_STATE_STATE_OFFSET = 12
 SET_ACCOUNT_STATE_STATE_NULL = 255
 set_account_state_state = load("u8", 12)
 set_set_account_state_state = store("u8", 12)
+
+
+# SetKillSwitch: template 470, 14 bytes
+# Stops everything in a scope, and cancels all of its orders; or lets it go on.
+SET_KILL_SWITCH_TEMPLATE = 470
+SET_KILL_SWITCH_BLOCK = 14
+write_set_kill_switch_header = image("0e00d60103000100")
+SET_KILL_SWITCH = record(
+    14,
+    ("key", "<u8", 0),
+    ("subject", "<u4", 8),
+    ("level", "u1", 12),
+    ("active", "u1", 13),
+)
+SET_KILL_SWITCH_KEY_OFFSET = 0
+SET_KILL_SWITCH_KEY_NULL = 18446744073709551615
+set_kill_switch_key = load("u64", 0)
+set_set_kill_switch_key = store("u64", 0)
+SET_KILL_SWITCH_SUBJECT_OFFSET = 8
+SET_KILL_SWITCH_SUBJECT_NULL = 4294967295
+set_kill_switch_subject = load("u32", 8)
+set_set_kill_switch_subject = store("u32", 8)
+SET_KILL_SWITCH_LEVEL_OFFSET = 12
+SET_KILL_SWITCH_LEVEL_NULL = 255
+set_kill_switch_level = load("u8", 12)
+set_set_kill_switch_level = store("u8", 12)
+SET_KILL_SWITCH_ACTIVE_OFFSET = 13
+SET_KILL_SWITCH_ACTIVE_NULL = 255
+set_kill_switch_active = load("u8", 13)
+set_set_kill_switch_active = store("u8", 13)
+
+
+# SetOwnerProfile: template 471, 25 bytes
+# What is known of an owner, by which gates decide.
+SET_OWNER_PROFILE_TEMPLATE = 471
+SET_OWNER_PROFILE_BLOCK = 25
+write_set_owner_profile_header = image("1900d70103000100")
+SET_OWNER_PROFILE = record(
+    25,
+    ("key", "<u8", 0),
+    ("owner", "<u4", 8),
+    ("validUntil", "<u8", 12),
+    ("country", "<u2", 20),
+    ("licence", "u1", 22),
+    ("clientClass", "u1", 23),
+    ("invited", "u1", 24),
+)
+SET_OWNER_PROFILE_KEY_OFFSET = 0
+SET_OWNER_PROFILE_KEY_NULL = 18446744073709551615
+set_owner_profile_key = load("u64", 0)
+set_set_owner_profile_key = store("u64", 0)
+SET_OWNER_PROFILE_OWNER_OFFSET = 8
+SET_OWNER_PROFILE_OWNER_NULL = 4294967295
+set_owner_profile_owner = load("u32", 8)
+set_set_owner_profile_owner = store("u32", 8)
+SET_OWNER_PROFILE_VALID_UNTIL_OFFSET = 12
+SET_OWNER_PROFILE_VALID_UNTIL_NULL = 18446744073709551615
+set_owner_profile_valid_until = load("u64", 12)
+set_set_owner_profile_valid_until = store("u64", 12)
+SET_OWNER_PROFILE_COUNTRY_OFFSET = 20
+SET_OWNER_PROFILE_COUNTRY_NULL = 65535
+set_owner_profile_country = load("u16", 20)
+set_set_owner_profile_country = store("u16", 20)
+SET_OWNER_PROFILE_LICENCE_OFFSET = 22
+SET_OWNER_PROFILE_LICENCE_NULL = 255
+set_owner_profile_licence = load("u8", 22)
+set_set_owner_profile_licence = store("u8", 22)
+SET_OWNER_PROFILE_CLIENT_CLASS_OFFSET = 23
+SET_OWNER_PROFILE_CLIENT_CLASS_NULL = 255
+set_owner_profile_client_class = load("u8", 23)
+set_set_owner_profile_client_class = store("u8", 23)
+SET_OWNER_PROFILE_INVITED_OFFSET = 24
+SET_OWNER_PROFILE_INVITED_NULL = 255
+set_owner_profile_invited = load("u8", 24)
+set_set_owner_profile_invited = store("u8", 24)
+
+
+# SetGate: template 472, 16 bytes
+# A rule of who may trade what; the first that fits decides, and where none fits it is denied.
+SET_GATE_TEMPLATE = 472
+SET_GATE_BLOCK = 16
+write_set_gate_header = image("1000d80103000100")
+SET_GATE = record(
+    16,
+    ("key", "<u8", 0),
+    ("place", "<u2", 8),
+    ("country", "<u2", 10),
+    ("licence", "u1", 12),
+    ("clientClass", "u1", 13),
+    ("kind", "u1", 14),
+    ("decision", "u1", 15),
+)
+SET_GATE_KEY_OFFSET = 0
+SET_GATE_KEY_NULL = 18446744073709551615
+set_gate_key = load("u64", 0)
+set_set_gate_key = store("u64", 0)
+SET_GATE_PLACE_OFFSET = 8
+SET_GATE_PLACE_NULL = 65535
+set_gate_place = load("u16", 8)
+set_set_gate_place = store("u16", 8)
+SET_GATE_COUNTRY_OFFSET = 10
+SET_GATE_COUNTRY_NULL = 65535
+set_gate_country = load("u16", 10)
+set_set_gate_country = store("u16", 10)
+SET_GATE_LICENCE_OFFSET = 12
+SET_GATE_LICENCE_NULL = 255
+set_gate_licence = load("u8", 12)
+set_set_gate_licence = store("u8", 12)
+SET_GATE_CLIENT_CLASS_OFFSET = 13
+SET_GATE_CLIENT_CLASS_NULL = 255
+set_gate_client_class = load("u8", 13)
+set_set_gate_client_class = store("u8", 13)
+SET_GATE_KIND_OFFSET = 14
+SET_GATE_KIND_NULL = 255
+set_gate_kind = load("u8", 14)
+set_set_gate_kind = store("u8", 14)
+SET_GATE_DECISION_OFFSET = 15
+SET_GATE_DECISION_NULL = 255
+set_gate_decision = load("u8", 15)
+set_set_gate_decision = store("u8", 15)
+
+
+# SetControls: template 473, 58 bytes
+# Whether gates are enforced, and an invite-only beta with its caps; a cap of 0 is none.
+SET_CONTROLS_TEMPLATE = 473
+SET_CONTROLS_BLOCK = 58
+write_set_controls_header = image("3a00d90103000100")
+SET_CONTROLS = record(
+    58,
+    ("key", "<u8", 0),
+    ("betaStart", "<u8", 8),
+    ("notionalCap", "<i8", 16),
+    ("notionalRamp", "<i8", 24),
+    ("equityCap", "<i8", 32),
+    ("lossCap", "<i8", 40),
+    ("interestCap", "<i8", 48),
+    ("gating", "u1", 56),
+    ("beta", "u1", 57),
+)
+SET_CONTROLS_KEY_OFFSET = 0
+SET_CONTROLS_KEY_NULL = 18446744073709551615
+set_controls_key = load("u64", 0)
+set_set_controls_key = store("u64", 0)
+SET_CONTROLS_BETA_START_OFFSET = 8
+SET_CONTROLS_BETA_START_NULL = 18446744073709551615
+set_controls_beta_start = load("u64", 8)
+set_set_controls_beta_start = store("u64", 8)
+SET_CONTROLS_NOTIONAL_CAP_OFFSET = 16
+SET_CONTROLS_NOTIONAL_CAP_NULL = -9223372036854775808
+set_controls_notional_cap = load("i64", 16)
+set_set_controls_notional_cap = store("i64", 16)
+SET_CONTROLS_NOTIONAL_RAMP_OFFSET = 24
+SET_CONTROLS_NOTIONAL_RAMP_NULL = -9223372036854775808
+set_controls_notional_ramp = load("i64", 24)
+set_set_controls_notional_ramp = store("i64", 24)
+SET_CONTROLS_EQUITY_CAP_OFFSET = 32
+SET_CONTROLS_EQUITY_CAP_NULL = -9223372036854775808
+set_controls_equity_cap = load("i64", 32)
+set_set_controls_equity_cap = store("i64", 32)
+SET_CONTROLS_LOSS_CAP_OFFSET = 40
+SET_CONTROLS_LOSS_CAP_NULL = -9223372036854775808
+set_controls_loss_cap = load("i64", 40)
+set_set_controls_loss_cap = store("i64", 40)
+SET_CONTROLS_INTEREST_CAP_OFFSET = 48
+SET_CONTROLS_INTEREST_CAP_NULL = -9223372036854775808
+set_controls_interest_cap = load("i64", 48)
+set_set_controls_interest_cap = store("i64", 48)
+SET_CONTROLS_GATING_OFFSET = 56
+SET_CONTROLS_GATING_NULL = 255
+set_controls_gating = load("u8", 56)
+set_set_controls_gating = store("u8", 56)
+SET_CONTROLS_BETA_OFFSET = 57
+SET_CONTROLS_BETA_NULL = 255
+set_controls_beta = load("u8", 57)
+set_set_controls_beta = store("u8", 57)
+
+
+# SetOrderLimits: template 474, 44 bytes
+# What an account may send; 0 is no limit, all of 0 takes its own limits away.
+SET_ORDER_LIMITS_TEMPLATE = 474
+SET_ORDER_LIMITS_BLOCK = 44
+write_set_order_limits_header = image("2c00da0103000100")
+SET_ORDER_LIMITS = record(
+    44,
+    ("key", "<u8", 0),
+    ("account", "<u4", 8),
+    ("openOrders", "<u4", 12),
+    ("value", "<i8", 16),
+    ("dailyValue", "<i8", 24),
+    ("perSecond", "<u4", 32),
+    ("burst", "<u4", 36),
+    ("pauseMilliseconds", "<u4", 40),
+)
+SET_ORDER_LIMITS_KEY_OFFSET = 0
+SET_ORDER_LIMITS_KEY_NULL = 18446744073709551615
+set_order_limits_key = load("u64", 0)
+set_set_order_limits_key = store("u64", 0)
+SET_ORDER_LIMITS_ACCOUNT_OFFSET = 8
+SET_ORDER_LIMITS_ACCOUNT_NULL = 4294967295
+set_order_limits_account = load("u32", 8)
+set_set_order_limits_account = store("u32", 8)
+SET_ORDER_LIMITS_OPEN_ORDERS_OFFSET = 12
+SET_ORDER_LIMITS_OPEN_ORDERS_NULL = 4294967295
+set_order_limits_open_orders = load("u32", 12)
+set_set_order_limits_open_orders = store("u32", 12)
+SET_ORDER_LIMITS_VALUE_OFFSET = 16
+SET_ORDER_LIMITS_VALUE_NULL = -9223372036854775808
+set_order_limits_value = load("i64", 16)
+set_set_order_limits_value = store("i64", 16)
+SET_ORDER_LIMITS_DAILY_VALUE_OFFSET = 24
+SET_ORDER_LIMITS_DAILY_VALUE_NULL = -9223372036854775808
+set_order_limits_daily_value = load("i64", 24)
+set_set_order_limits_daily_value = store("i64", 24)
+SET_ORDER_LIMITS_PER_SECOND_OFFSET = 32
+SET_ORDER_LIMITS_PER_SECOND_NULL = 4294967295
+set_order_limits_per_second = load("u32", 32)
+set_set_order_limits_per_second = store("u32", 32)
+SET_ORDER_LIMITS_BURST_OFFSET = 36
+SET_ORDER_LIMITS_BURST_NULL = 4294967295
+set_order_limits_burst = load("u32", 36)
+set_set_order_limits_burst = store("u32", 36)
+SET_ORDER_LIMITS_PAUSE_MILLISECONDS_OFFSET = 40
+SET_ORDER_LIMITS_PAUSE_MILLISECONDS_NULL = 4294967295
+set_order_limits_pause_milliseconds = load("u32", 40)
+set_set_order_limits_pause_milliseconds = store("u32", 40)
 
 
 # Deposit: template 420, 22 bytes
@@ -3228,6 +3483,112 @@ risk_parameter_changed_time = load("i64", 44)
 set_risk_parameter_changed_time = store("i64", 44)
 
 
+# KillSwitchChanged: template 580, 26 bytes
+# A kill switch was put off; or on, and all that was in its scope is cancelled.
+KILL_SWITCH_CHANGED_TEMPLATE = 580
+KILL_SWITCH_CHANGED_BLOCK = 26
+write_kill_switch_changed_header = image("1a00440203000100")
+KILL_SWITCH_CHANGED = record(
+    26,
+    ("header", OUTBOUND_HEADER, 0),
+    ("subject", "<u4", 16),
+    ("canceled", "<u4", 20),
+    ("level", "u1", 24),
+    ("active", "u1", 25),
+)
+KILL_SWITCH_CHANGED_HEADER_TRANSACT_TIME_OFFSET = 0
+KILL_SWITCH_CHANGED_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
+kill_switch_changed_header_transact_time = load("u64", 0)
+set_kill_switch_changed_header_transact_time = store("u64", 0)
+KILL_SWITCH_CHANGED_HEADER_MSG_SEQ_NUM_OFFSET = 8
+KILL_SWITCH_CHANGED_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+kill_switch_changed_header_msg_seq_num = load("u32", 8)
+set_kill_switch_changed_header_msg_seq_num = store("u32", 8)
+KILL_SWITCH_CHANGED_HEADER_LAST_APPLIED_SEQ_NO_OFFSET = 12
+KILL_SWITCH_CHANGED_HEADER_LAST_APPLIED_SEQ_NO_NULL = 4294967295
+kill_switch_changed_header_last_applied_seq_no = load("u32", 12)
+set_kill_switch_changed_header_last_applied_seq_no = store("u32", 12)
+KILL_SWITCH_CHANGED_SUBJECT_OFFSET = 16
+KILL_SWITCH_CHANGED_SUBJECT_NULL = 4294967295
+kill_switch_changed_subject = load("u32", 16)
+set_kill_switch_changed_subject = store("u32", 16)
+KILL_SWITCH_CHANGED_CANCELED_OFFSET = 20
+KILL_SWITCH_CHANGED_CANCELED_NULL = 4294967295
+kill_switch_changed_canceled = load("u32", 20)
+set_kill_switch_changed_canceled = store("u32", 20)
+KILL_SWITCH_CHANGED_LEVEL_OFFSET = 24
+KILL_SWITCH_CHANGED_LEVEL_NULL = 255
+kill_switch_changed_level = load("u8", 24)
+set_kill_switch_changed_level = store("u8", 24)
+KILL_SWITCH_CHANGED_ACTIVE_OFFSET = 25
+KILL_SWITCH_CHANGED_ACTIVE_NULL = 255
+kill_switch_changed_active = load("u8", 25)
+set_kill_switch_changed_active = store("u8", 25)
+
+
+# OwnerPermitted: template 581, 45 bytes
+# What an owner may trade from now on, as gates and profile have it.
+OWNER_PERMITTED_TEMPLATE = 581
+OWNER_PERMITTED_BLOCK = 45
+write_owner_permitted_header = image("2d00450203000100")
+OWNER_PERMITTED = record(
+    45,
+    ("header", OUTBOUND_HEADER, 0),
+    ("decision", "<u8", 16),
+    ("validUntil", "<u8", 24),
+    ("owner", "<u4", 32),
+    ("permissions", "<u4", 36),
+    ("country", "<u2", 40),
+    ("licence", "u1", 42),
+    ("clientClass", "u1", 43),
+    ("invited", "u1", 44),
+)
+OWNER_PERMITTED_HEADER_TRANSACT_TIME_OFFSET = 0
+OWNER_PERMITTED_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
+owner_permitted_header_transact_time = load("u64", 0)
+set_owner_permitted_header_transact_time = store("u64", 0)
+OWNER_PERMITTED_HEADER_MSG_SEQ_NUM_OFFSET = 8
+OWNER_PERMITTED_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+owner_permitted_header_msg_seq_num = load("u32", 8)
+set_owner_permitted_header_msg_seq_num = store("u32", 8)
+OWNER_PERMITTED_HEADER_LAST_APPLIED_SEQ_NO_OFFSET = 12
+OWNER_PERMITTED_HEADER_LAST_APPLIED_SEQ_NO_NULL = 4294967295
+owner_permitted_header_last_applied_seq_no = load("u32", 12)
+set_owner_permitted_header_last_applied_seq_no = store("u32", 12)
+OWNER_PERMITTED_DECISION_OFFSET = 16
+OWNER_PERMITTED_DECISION_NULL = 18446744073709551615
+owner_permitted_decision = load("u64", 16)
+set_owner_permitted_decision = store("u64", 16)
+OWNER_PERMITTED_VALID_UNTIL_OFFSET = 24
+OWNER_PERMITTED_VALID_UNTIL_NULL = 18446744073709551615
+owner_permitted_valid_until = load("u64", 24)
+set_owner_permitted_valid_until = store("u64", 24)
+OWNER_PERMITTED_OWNER_OFFSET = 32
+OWNER_PERMITTED_OWNER_NULL = 4294967295
+owner_permitted_owner = load("u32", 32)
+set_owner_permitted_owner = store("u32", 32)
+OWNER_PERMITTED_PERMISSIONS_OFFSET = 36
+OWNER_PERMITTED_PERMISSIONS_NULL = 4294967295
+owner_permitted_permissions = load("u32", 36)
+set_owner_permitted_permissions = store("u32", 36)
+OWNER_PERMITTED_COUNTRY_OFFSET = 40
+OWNER_PERMITTED_COUNTRY_NULL = 65535
+owner_permitted_country = load("u16", 40)
+set_owner_permitted_country = store("u16", 40)
+OWNER_PERMITTED_LICENCE_OFFSET = 42
+OWNER_PERMITTED_LICENCE_NULL = 255
+owner_permitted_licence = load("u8", 42)
+set_owner_permitted_licence = store("u8", 42)
+OWNER_PERMITTED_CLIENT_CLASS_OFFSET = 43
+OWNER_PERMITTED_CLIENT_CLASS_NULL = 255
+owner_permitted_client_class = load("u8", 43)
+set_owner_permitted_client_class = store("u8", 43)
+OWNER_PERMITTED_INVITED_OFFSET = 44
+OWNER_PERMITTED_INVITED_NULL = 255
+owner_permitted_invited = load("u8", 44)
+set_owner_permitted_invited = store("u8", 44)
+
+
 # SessionOpen: values and ends
 
 
@@ -3603,6 +3964,153 @@ def set_account_state_fault(a: int) -> int:
     value = load_u8(a + 12)  # state
     if not (1 <= value <= 5):
         return 3
+    return 0
+
+
+# SetKillSwitch: values and ends
+
+
+@compiled
+def set_kill_switch_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # subject
+    if value == 4294967295:
+        return 2
+    value = load_u8(a + 12)  # level
+    if not (1 <= value <= 5):
+        return 3
+    value = load_u8(a + 13)  # active
+    if value == 255:
+        return 4
+    return 0
+
+
+# SetOwnerProfile: values and ends
+
+
+@compiled
+def set_owner_profile_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # owner
+    if value == 4294967295:
+        return 2
+    value = load_u16(a + 20)  # country
+    if value == 65535:
+        return 4
+    value = load_u8(a + 22)  # licence
+    if value == 255:
+        return 5
+    value = load_u8(a + 23)  # clientClass
+    if value == 255:
+        return 6
+    value = load_u8(a + 24)  # invited
+    if value == 255:
+        return 7
+    return 0
+
+
+# SetGate: values and ends
+
+
+@compiled
+def set_gate_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u16(a + 8)  # place
+    if value == 65535:
+        return 2
+    value = load_u16(a + 10)  # country
+    if value == 65535:
+        return 3
+    value = load_u8(a + 12)  # licence
+    if value == 255:
+        return 4
+    value = load_u8(a + 13)  # clientClass
+    if value == 255:
+        return 5
+    value = load_u8(a + 14)  # kind
+    if value == 255:
+        return 6
+    value = load_u8(a + 15)  # decision
+    if not (0 <= value <= 3):
+        return 7
+    return 0
+
+
+# SetControls: values and ends
+
+
+@compiled
+def set_controls_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    wide = load_u64(a + 8)  # betaStart
+    if wide == 18446744073709551615:
+        return 2
+    value = load_i64(a + 16)  # notionalCap
+    if value == -9223372036854775808:
+        return 3
+    value = load_i64(a + 24)  # notionalRamp
+    if value == -9223372036854775808:
+        return 4
+    value = load_i64(a + 32)  # equityCap
+    if value == -9223372036854775808:
+        return 5
+    value = load_i64(a + 40)  # lossCap
+    if value == -9223372036854775808:
+        return 6
+    value = load_i64(a + 48)  # interestCap
+    if value == -9223372036854775808:
+        return 7
+    value = load_u8(a + 56)  # gating
+    if value == 255:
+        return 8
+    value = load_u8(a + 57)  # beta
+    if value == 255:
+        return 9
+    return 0
+
+
+# SetOrderLimits: values and ends
+
+
+@compiled
+def set_order_limits_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 12)  # openOrders
+    if value == 4294967295:
+        return 3
+    value = load_i64(a + 16)  # value
+    if value == -9223372036854775808:
+        return 4
+    value = load_i64(a + 24)  # dailyValue
+    if value == -9223372036854775808:
+        return 5
+    value = load_u32(a + 32)  # perSecond
+    if value == 4294967295:
+        return 6
+    value = load_u32(a + 36)  # burst
+    if value == 4294967295:
+        return 7
+    value = load_u32(a + 40)  # pauseMilliseconds
+    if value == 4294967295:
+        return 8
     return 0
 
 
@@ -4031,7 +4539,7 @@ def session_opened_fault(a: int) -> int:
     if value == 4294967295:
         return 2
     value = load_u16(a + 20)  # reason
-    if not (0 <= value <= 57 or 64 <= value <= 85):
+    if not (0 <= value <= 85):
         return 3
     wide = load_u64(a + 22)  # versionId
     if wide == 18446744073709551615:
@@ -4165,7 +4673,7 @@ def command_result_fault(a: int) -> int:
     if value == 65535:
         return 4
     value = load_u16(a + 28)  # reason
-    if not (0 <= value <= 57 or 64 <= value <= 85):
+    if not (0 <= value <= 85):
         return 5
     value = load_i64(a + 30)  # detail
     if value == -9223372036854775808:
@@ -5042,6 +5550,75 @@ def risk_parameter_changed_fault(a: int) -> int:
     return 0
 
 
+# KillSwitchChanged: values and ends
+
+
+@compiled
+def kill_switch_changed_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # subject
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 20)  # canceled
+    if value == 4294967295:
+        return 3
+    value = load_u8(a + 24)  # level
+    if not (1 <= value <= 5):
+        return 4
+    value = load_u8(a + 25)  # active
+    if value == 255:
+        return 5
+    return 0
+
+
+# OwnerPermitted: values and ends
+
+
+@compiled
+def owner_permitted_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # decision
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 32)  # owner
+    if value == 4294967295:
+        return 4
+    value = load_u32(a + 36)  # permissions
+    if value == 4294967295:
+        return 5
+    value = load_u16(a + 40)  # country
+    if value == 65535:
+        return 6
+    value = load_u8(a + 42)  # licence
+    if value == 255:
+        return 7
+    value = load_u8(a + 43)  # clientClass
+    if value == 255:
+        return 8
+    value = load_u8(a + 44)  # invited
+    if value == 255:
+        return 9
+    return 0
+
+
 # The walk: a whole message is validated once, then nothing needs a check.
 
 
@@ -5195,6 +5772,21 @@ def measure(address: int, length: int) -> int:
             return -ERROR_BLOCK_LENGTH
     elif template == 424:  # SetAccountState
         if block < 13:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 470:  # SetKillSwitch
+        if block < 14:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 471:  # SetOwnerProfile
+        if block < 25:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 472:  # SetGate
+        if block < 16:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 473:  # SetControls
+        if block < 58:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 474:  # SetOrderLimits
+        if block < 44:
             return -ERROR_BLOCK_LENGTH
     elif template == 420:  # Deposit
         if block < 22:
@@ -5356,6 +5948,12 @@ def measure(address: int, length: int) -> int:
             return -ERROR_BLOCK_LENGTH
     elif template == 564:  # RiskParameterChanged
         if block < 52:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 580:  # KillSwitchChanged
+        if block < 26:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 581:  # OwnerPermitted
+        if block < 45:
             return -ERROR_BLOCK_LENGTH
     else:
         return -ERROR_TEMPLATE

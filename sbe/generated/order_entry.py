@@ -342,6 +342,23 @@ RISK_PROPOSAL_STATE_EXPIRED = 5
 RISK_PROPOSAL_STATE_NULL = 255
 
 
+# KillLevel: uint8
+KILL_LEVEL_OWNER = 1
+KILL_LEVEL_SESSION = 2
+KILL_LEVEL_MARKET = 3
+KILL_LEVEL_PRODUCT = 4
+KILL_LEVEL_VENUE = 5
+KILL_LEVEL_NULL = 255
+
+
+# GateDecision: uint8
+GATE_DECISION_EMPTY = 0
+GATE_DECISION_DENY = 1
+GATE_DECISION_CLOSE_ONLY = 2
+GATE_DECISION_ALLOW = 3
+GATE_DECISION_NULL = 255
+
+
 # BalanceReason: uint8
 # Why a balance changed.
 BALANCE_REASON_SNAPSHOT = 0
@@ -422,6 +439,12 @@ REASON_IN_PROGRESS = 54
 REASON_NOT_EXACTLY_REPRESENTABLE = 55
 REASON_UNKNOWN_WITHDRAWAL = 56
 REASON_PROTECTION_TRIPPED = 57
+REASON_KILL_SWITCH = 58
+REASON_PRODUCT_GATE = 59
+REASON_NOT_INVITED = 60
+REASON_BETA_LIMIT = 61
+REASON_ORDER_VALUE_LIMIT = 62
+REASON_VOLUME_LIMIT = 63
 REASON_PRICE_DEGRADED = 64
 REASON_OPEN_INTEREST_LIMIT = 65
 REASON_OWNER_LIMIT = 66
@@ -3959,7 +3982,7 @@ def execution_report_fault(a: int) -> int:
     if not (48 <= value <= 50 or value == 52 or value == 56 or value == 67):
         return 17
     value = load_u16(a + 94)  # reason
-    if not (0 <= value <= 57 or 64 <= value <= 85):
+    if not (0 <= value <= 85):
         return 18
     value = load_i64(a + 120)  # fee
     if value == -9223372036854775808:
@@ -4033,7 +4056,7 @@ def order_cancel_reject_fault(a: int) -> int:
     if value == 4294967295:
         return 5
     value = load_u16(a + 44)  # reason
-    if not (0 <= value <= 57 or 64 <= value <= 85):
+    if not (0 <= value <= 85):
         return 6
     value = load_u8(a + 46)  # responseTo
     if value == 255:
@@ -4080,7 +4103,7 @@ def order_mass_cancel_report_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 36)  # reason
-    if not (0 <= value <= 57 or 64 <= value <= 85):
+    if not (0 <= value <= 85):
         return 6
     value = load_u8(a + 38)  # scope
     if not (1 <= value <= 5):
@@ -4118,7 +4141,7 @@ def mass_quote_ack_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 57 or 64 <= value <= 85):
+    if not (0 <= value <= 85):
         return 5
     return 0
 
@@ -4130,10 +4153,10 @@ def mass_quote_ack_quotes_fault(e: int) -> int:
     if value == 4294967295:
         return 1
     value = load_u16(e + 4)  # bidReason
-    if not (0 <= value <= 57 or 64 <= value <= 85):
+    if not (0 <= value <= 85):
         return 2
     value = load_u16(e + 6)  # offerReason
-    if not (0 <= value <= 57 or 64 <= value <= 85):
+    if not (0 <= value <= 85):
         return 3
     return 0
 
@@ -4208,7 +4231,7 @@ def order_preview_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 57 or 64 <= value <= 85):
+    if not (0 <= value <= 85):
         return 5
     value = load_i64(a + 34)  # detail
     if value == -9223372036854775808:
@@ -4273,7 +4296,7 @@ def trading_halt_report_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 57 or 64 <= value <= 85):
+    if not (0 <= value <= 85):
         return 5
     value = load_u8(a + 34)  # state
     if not (1 <= value <= 5):
@@ -4308,7 +4331,7 @@ def business_reject_fault(a: int) -> int:
     if value == 65535:
         return 3
     value = load_u16(a + 22)  # reason
-    if not (0 <= value <= 57 or 64 <= value <= 85):
+    if not (0 <= value <= 85):
         return 4
     value = load_i64(a + 24)  # detail
     if value == -9223372036854775808:
@@ -4481,7 +4504,7 @@ def account_report_end_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 57 or 64 <= value <= 85):
+    if not (0 <= value <= 85):
         return 5
     return 0
 
@@ -4636,7 +4659,7 @@ def withdrawal_report_fault(a: int) -> int:
     if not (1 <= value <= 4):
         return 6
     value = load_u16(a + 39)  # reason
-    if not (0 <= value <= 57 or 64 <= value <= 85):
+    if not (0 <= value <= 85):
         return 7
     value = load_i64(a + 41)  # amount
     if value == -9223372036854775808:
@@ -4683,7 +4706,7 @@ def transfer_report_fault(a: int) -> int:
     if value == 65535:
         return 5
     value = load_u16(a + 34)  # reason
-    if not (0 <= value <= 57 or 64 <= value <= 85):
+    if not (0 <= value <= 85):
         return 6
     value = load_i64(a + 36)  # amount
     if value == -9223372036854775808:

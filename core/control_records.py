@@ -1,0 +1,73 @@
+"""The records of the controls: kill switches, product gates, the caps of a beta, order limits.
+
+Every number of zero means "not set". One word, `controls.active`, says whether any control is in
+force at all; while it is zero the path of an order looks at nothing else.
+"""
+
+import numpy as np
+
+GATES_MAX = 256
+KILL_OWNER, KILL_SESSION, KILL_MARKET, KILL_PRODUCT, KILL_VENUE = 1, 2, 3, 4, 5
+
+CONTROLS = np.dtype(
+    [
+        ("active", "i8"),  # whether anything below, or in the records that follow, is in force
+        ("venue_killed", "i4"),
+        ("kinds_killed", "i4"),  # bit per InstrumentKind
+        ("kills", "i4"),  # owners, sessions and markets that are killed
+        ("gating", "i4"),  # 1: without a permission nothing may be traded
+        ("limited", "i4"),  # records of order limits that are set
+        ("beta", "i4"),  # 1: only the invited trade, within the caps
+        ("beta_start", "i8"),  # ns UTC, from which the ramp counts
+        ("beta_notional", "i8"),  # USDC units of an owner at the start, 0 no cap
+        ("beta_ramp", "i8"),  # USDC units by which that grows a day
+        ("beta_equity", "i8"),  # USDC units of an owner above which nothing is added
+        ("beta_loss", "i8"),  # USDC units an owner may have lost
+        ("beta_interest", "i8"),  # USDC units of open interest of all markets together
+    ],
+    align=True,
+)
+
+GATE = np.dtype(  # The first that fits an owner and a product decides.
+    [
+        ("decision", "i4"),  # GateDecision, 0 when the place is empty
+        ("country", "i4"),  # two letters, the first the higher byte; 0 any
+        ("licence", "i4"),  # 0 any
+        ("client_class", "i4"),  # 0 any
+        ("kind", "i4"),  # InstrumentKind, 0 any
+        ("spare", "i4"),
+    ],
+    align=True,
+)
+
+OWNER_CONTROL = np.dtype(
+    [
+        ("killed", "i4"),
+        ("invited", "i4"),
+        ("country", "i4"),
+        ("licence", "i4"),
+        ("client_class", "i4"),
+        ("permissions", "i4"),  # a GateDecision less one by InstrumentKind, two bits each
+        ("valid_until", "i8"),  # ns UTC: from then on positions may only be closed; 0 for ever
+        ("decided", "i8"),  # sequence of the command that decided
+    ],
+    align=True,
+)
+
+ORDER_LIMIT = np.dtype(  # Of an account; the record of account 0 is for all without their own.
+    [
+        ("given", "i4"),  # 1: it has limits
+        ("open_orders", "i4"),
+        ("value", "i8"),  # quote units of one order
+        ("daily_value", "i8"),  # quote units of all orders of a day of UTC
+        ("interval", "i8"),  # ns between two orders, in the long run
+        ("tolerance", "i8"),  # ns by which they may come earlier: the burst
+        ("pause", "i8"),  # ns without new orders after a breach
+        # What the account has used.
+        ("arrival", "i8"),  # when the next order is due if none came early
+        ("paused_until", "i8"),
+        ("day", "i8"),  # when it began
+        ("day_value", "i8"),
+    ],
+    align=True,
+)
