@@ -12,7 +12,7 @@ from core.engine.money import MILLION
 from core.engine.order_terms import refuse
 from core.jit import jit
 from core.linked import linked
-from core.records import FEE_TIERS, FIRST_CLIENT, OUTCOMES_MAX
+from core.records import FEE_TIERS, FIRST_CLIENT, HOUSE_OWNER, OUTCOMES_MAX
 from sbe.raw import copy
 
 ASSETS_MAX = 62  # One bit each in an account's `assets_seen`.
@@ -131,6 +131,8 @@ def register_account(s, a):
         return refuse(s, oe.REASON_ALREADY_EXISTS, number, 0)
     if owner >= len(s.owners) or s.owners[owner].registered == 0:
         return refuse(s, oe.REASON_UNKNOWN_OWNER, owner, 0)
+    if owner == HOUSE_OWNER:  # Its ledgers are no client's.
+        return refuse(s, oe.REASON_NOT_AUTHORIZED, owner, 0)
     account = s.accounts[number]
     account.owner = owner
     account.state = oe.ACCOUNT_STATE_ACTIVE
@@ -164,6 +166,8 @@ def register_session(s, a):
         return refuse(s, oe.REASON_ALREADY_EXISTS, number, 0)
     if owner >= len(s.owners) or s.owners[owner].registered == 0:
         return refuse(s, oe.REASON_UNKNOWN_OWNER, owner, 0)
+    if owner == HOUSE_OWNER:  # Its ledgers are no client's.
+        return refuse(s, oe.REASON_NOT_AUTHORIZED, owner, 0)
     if account != 0 and not account_exists(s, account):
         return refuse(s, oe.REASON_UNKNOWN_ACCOUNT, account, 0)
     if account != 0 and s.accounts[account].owner != owner:

@@ -129,7 +129,7 @@ def judge_growth(s, slot, tick, lots):
     order = s.orders[slot]
     at = tick if tick >= 0 else detail.stop_tick
     leaves = lots - detail.filled
-    return judge_controls(s, order.position, order.side, at, leaves, detail.session, 1)
+    return judge_controls(s, order.position, order.side, at, leaves, detail.session, 2)
 
 
 @jit

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import sbe.generated.order_entry as oe
+from tests.model.controls import judge_change
 from tests.model.entry import (
     PRICE,
     STOP_PRICE,
@@ -121,6 +122,7 @@ def _replace(x: "Exchange", order: Order, c: dict[str, Any]) -> int:
     if reason == 0 and c["displayQty"] is not None:
         reason = judge_display(x, book, c["displayQty"], lots)
         display = c["displayQty"] // book.lot_size % lots  # All of it is no display.
+    reason = reason or judge_change(x, order, tick, lots)
     if reason:
         return reason
     if order.state == STOPPED:
@@ -347,7 +349,8 @@ def _move_quote(x: "Exchange", order: Order, tick: int, lots: int) -> int:
     if order.tick == tick and lots < order.leaves:
         reduce(x, order, order.filled + lots, 0, None)
         return 0
-    return change(x, order, (tick, order.filled + lots, 0), 0, None)
+    total = order.filled + lots
+    return judge_change(x, order, tick, total) or change(x, order, (tick, total, 0), 0, None)
 
 
 def _make_quote(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import sbe.generated.order_entry as oe
 from tests.model.books import position_of
+from tests.model.controls import NEW_ORDER, UNCOUNTED, judge_entry
 from tests.model.margin import admit as margin_admit
 from tests.model.matching import (
     FILLS_MAX,
@@ -227,6 +228,9 @@ def enter(x: "Exchange", order: Order) -> int:
     """Admit a judged order and execute it, or let it wait; 0 or the reason."""
     book = x.instruments[order.instrument]
     position_of(x, order.account, book)
+    refused = judge_entry(x, order, NEW_ORDER)
+    if refused:
+        return refused
     if order.trigger:
         assert order.stop_tick is not None
         order.tick = order.stop_tick
@@ -346,7 +350,7 @@ def execute(x: "Exchange", order: Order, kind: str) -> None:
 def trigger(x: "Exchange", order: Order) -> None:
     """A stop's price has come."""
     order.state = NEW
-    reason = admit(x, order)
+    reason = judge_entry(x, order, UNCOUNTED) or admit(x, order)
     report(x, order, "L")
     if reason == 0:
         execute(x, order, "")

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import sbe.generated.order_entry as oe
 from core.messages import template
-from tests.model import changes, entry, jobs, money, venue
+from tests.model import changes, controls, entry, jobs, money, venue
 from tests.model.auction import auction_tick, still_crosses, uncross
 from tests.model.matching import cancel
 from tests.model.records import (
@@ -99,6 +99,7 @@ class Exchange:
         self.expiring: set[int] = set()  # slots
         self.tripped: list[Protection] = []
         self.jobs: list[Job] = []
+        self.controls = controls.Controls()
         self.settled = [0, 0, 0]  # positions, debits, credits
         self.withdrawals: dict[int, money.Withdrawal] = {}
         self.withdrawal_ids = self.exec_id = self.trades = self.order_ids = self.cycle = 0
@@ -323,6 +324,11 @@ KEYED: dict[str, Handler] = {
     "RegisterEvent": venue.register_event,
     "ListInstrument": venue.list_instrument,
     "SetFees": venue.set_fees,
+    "SetKillSwitch": controls.set_kill_switch,
+    "SetOwnerProfile": controls.set_owner_profile,
+    "SetGate": controls.set_gate,
+    "SetControls": controls.set_controls,
+    "SetOrderLimits": controls.set_order_limits,
     "SetAccountState": venue.set_account_state,
     "SetTradingState": venue.set_trading_state,
     "SetIndexPrice": venue.set_index_price,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import sbe.generated.order_entry as oe
+from tests.model.control_stream import control
 from tests.model.exchange import Command, Exchange
 from tests.model.records import DONE, ONE, RESTING, STOPPED, Instrument, Order
 
@@ -63,7 +64,10 @@ class Stream:
         # More positions than one slice of a settlement visits.
         self.accounts = ACCOUNTS | CROWD if seed % 5 == 4 else ACCOUNTS
         self.poor = seed // len(THEMES) % 2 == 1
+        self.killed: list[tuple[int, int]] = []
         self.choices = self._choices()
+        if seed % 7 == 3:
+            self.choices.append((2.0, lambda: control(self)))
         weights = np.array([weight for weight, _ in self.choices], float)
         self.weights = np.cumsum(weights / weights.sum())
 

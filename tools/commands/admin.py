@@ -5,6 +5,7 @@
     onebook admin risk approve PROPOSAL --role ROLE           the other role's word; then the delay
     onebook admin risk reject PROPOSAL --role ROLE
     onebook admin risk backstop ACCOUNT INSTRUMENT USDC       a provider's commitment
+    onebook admin kill | owner | gate | enforce | limits      tools/operator/command_line.py
 
 Values are whole numbers in the unit that `onebook admin risk --units` shows. Every decision is a
 command to the core: journaled, part of its digest, answered by what the core said.
@@ -27,6 +28,7 @@ from core.process import Options
 from core.producers import Producer
 from core.status import StatusTable
 from sbe.generated import order_entry as oe
+from tools.operator.command_line import COMMANDS as CONTROLS
 from tools.risk_parameters import (
     EVERYWHERE,
     NUMBERS,
@@ -50,6 +52,8 @@ Role = Literal["risk", "operations"]
 admin = App(name="admin", help=(__doc__ or "").partition("\n")[0])
 risk = App(name="risk", help="Risk parameters: what is in force, and what waits.")
 admin.command(risk)
+for control in CONTROLS:
+    admin.command(control)
 
 
 @risk.default

@@ -28,7 +28,8 @@ _DENIED, _CLOSE_ONLY, _ALLOWED = 0, 1, 2  # Two bits of an owner's permissions.
 def judge_order(s, slot, counted):
     """A judged order before it is entered or triggered: 0, or the reason against it.
 
-    counted: 1 if it uses up what the account may send; 0 for one that came before, or a preview.
+    counted: 1 for a new order; 2 for a change of one, which stands already but uses up as much of
+    what the account may send; 0 for one that came before, or a preview.
     """
     order = s.orders[slot]
     detail = s.details[slot]

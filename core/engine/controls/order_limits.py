@@ -61,7 +61,7 @@ def judge_limits(s, position, tick, lots, counted):
     if limit.value != 0 and value > limit.value:
         return refuse(s, oe.REASON_ORDER_VALUE_LIMIT, value, limit.value)
     stand = s.accounts[account].open_orders
-    if limit.open_orders != 0 and stand >= limit.open_orders and counted:
+    if limit.open_orders != 0 and stand >= limit.open_orders and counted == 1:
         return refuse(s, oe.REASON_OPEN_ORDERS_LIMIT, stand, limit.open_orders)
     now = s.work.time
     if now - used.day >= DAY_NS:
@@ -69,7 +69,7 @@ def judge_limits(s, position, tick, lots, counted):
         used.day_value = 0
     if limit.daily_value != 0 and used.day_value + value > limit.daily_value:
         return refuse(s, oe.REASON_VOLUME_LIMIT, used.day_value + value, limit.daily_value)
-    if counted:
+    if counted != 0:
         if not _in_time(limit, used, now):
             return refuse(s, oe.REASON_THROTTLED, max(used.paused_until, used.arrival) - now,
                           limit.interval)

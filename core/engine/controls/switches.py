@@ -24,7 +24,7 @@ from core.jit import jit
 from core.linked import linked
 from core.records import INSTRUMENT_KINDS, JOBS_MAX
 
-SKIPPED_MAX = 64  # A power of two: accounts without orders that are walked over for the cost of one cancel.
+SKIPPED_MAX = 64  # Accounts without orders, walked over for the cost of a cancel; a power of two.
 
 
 @jit
@@ -116,7 +116,6 @@ def _switch(s, level, subject, on):
 def kill_slice(s, job, budget):
     """Cancel what is in the switch's scope; what is left of the budget, or −1 if there is more."""
     level, subject = job.place, job.subject
-    skipped = 0
     while job.cursor <= s.accounts_used:
         if budget <= 0:
             return -1
@@ -127,8 +126,7 @@ def kill_slice(s, job, budget):
             if budget < 0:
                 return -1
         else:
-            skipped += 1
-            budget -= (skipped & (SKIPPED_MAX - 1)) == 0
+            budget -= (job.cursor & (SKIPPED_MAX - 1)) == 0
         job.cursor += 1
     _changed(s, level, subject, 1, job.count)
     return max(0, budget)

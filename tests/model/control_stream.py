@@ -1,0 +1,43 @@
+"""Random commands of the controls, for the runs that have them."""
+
+from typing import TYPE_CHECKING
+
+from tests.model.exchange import Command
+
+if TYPE_CHECKING:
+    from tests.model.stream import Stream
+
+SECOND_NS = 10**9
+SPOT, PERPETUAL, OUTCOME = 1, 2, 3
+OWNERS = range(100, 105)
+
+
+def control(stream: "Stream") -> Command:
+    """A control set or lifted; what was switched off goes on again soon."""
+    dice = stream.below(10)
+    if dice < 5 and stream.killed:
+        level, subject = stream.killed.pop()
+        return stream.keyed("SetKillSwitch", level=level, subject=subject, active=0)
+    if dice < 5:
+        level = 1 + stream.below(5)
+        subject = int({1: stream.pick(OWNERS), 2: 1 + stream.below(len(OWNERS)),
+                       3: stream.pick(stream.theme), 4: 1 + stream.below(6), 5: 0}[level])
+        stream.killed.append((level, subject))
+        return stream.keyed("SetKillSwitch", level=level, subject=subject, active=1)
+    if dice < 7:
+        value = stream.pick([0, 5 * 10**6, 10**8])
+        return stream.keyed(
+            "SetOrderLimits", account=stream.pick([0, *stream.accounts]), value=value,
+            openOrders=stream.pick([0, 6]), dailyValue=value * 40, burst=stream.below(4),
+            perSecond=stream.pick([0, 5]), pauseMilliseconds=stream.pick([0, 700]))
+    if dice == 7:
+        caps = dict.fromkeys(("betaStart", "notionalCap", "notionalRamp", "equityCap",
+                              "lossCap", "interestCap", "beta"), 0)
+        return stream.keyed("SetControls", gating=stream.below(2), **caps)
+    if dice == 8:
+        return stream.keyed("SetGate", place=stream.below(4), decision=stream.pick([0, 1, 2, 3, 3]),
+                          country=stream.below(2), licence=0, clientClass=stream.below(2),
+                          kind=stream.pick([0, 0, SPOT, PERPETUAL, OUTCOME]))
+    until = stream.time + 5 * SECOND_NS if stream.chance(0.2) else None
+    return stream.keyed("SetOwnerProfile", owner=stream.pick(OWNERS), country=stream.below(2),
+                      licence=0, clientClass=stream.below(2), invited=0, validUntil=until)

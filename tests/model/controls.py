@@ -1,0 +1,244 @@
+"""The controls of the model: kill switches, product gates, order limits; no beta."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import sbe.generated.order_entry as oe
+from tests.model.books import position_of
+from tests.model.jobs import Steps
+from tests.model.matching import cancel
+from tests.model.records import RESTING, STOPPED, Order
+
+if TYPE_CHECKING:
+    from tests.model.exchange import Exchange
+
+OWNER, SESSION, MARKET, PRODUCT, VENUE = 1, 2, 3, 4, 5
+DENY, CLOSE_ONLY, ALLOW = 1, 2, 3
+SECOND_NS = 10**9
+DAY_NS = 86_400 * SECOND_NS
+NEW_ORDER, CHANGE, UNCOUNTED = 1, 2, 0
+
+
+@dataclass
+class Limit:
+    """What an account may send."""
+
+    open_orders: int = 0
+    value: int = 0
+    daily: int = 0
+    interval: int = 0
+    tolerance: int = 0
+    pause: int = 0
+
+
+@dataclass
+class Used:
+    """What it has sent."""
+
+    arrival: int = 0
+    paused_until: int = 0
+    day: int = 0
+    day_value: int = 0
+
+
+@dataclass
+class Controls:
+    """All of it."""
+
+    killed: set[tuple[int, int]] = field(default_factory=set)  # (level, subject)
+    gating: bool = False
+    gates: dict[int, dict[str, Any]] = field(default_factory=dict)
+    profiles: dict[int, dict[str, Any]] = field(default_factory=dict)
+    permissions: dict[int, int] = field(default_factory=dict)
+    limits: dict[int, Limit] = field(default_factory=dict)
+    used: dict[int, Used] = field(default_factory=dict)
+
+
+def judge_entry(x: "Exchange", order: Order, counted: int) -> int:
+    """A new order, or a stop that triggers."""
+    tick = order.limit_tick if order.limit_tick is not None else order.stop_tick
+    if tick is None:
+        tick = x.instruments[order.instrument].best(3 - order.side) or 0
+    return judge(x, order, tick, order.leaves, counted)
+
+
+def judge_change(x: "Exchange", order: Order, tick: int | None, lots: int) -> int:
+    """New terms of an order; less at the same price is never asked about."""
+    if tick == order.limit_tick and lots <= order.quantity:
+        return 0
+    at = tick if tick is not None else order.stop_tick
+    assert at is not None
+    return judge(x, order, at, lots - order.filled, CHANGE)
+
+
+def judge(x: "Exchange", order: Order, tick: int, lots: int, counted: int) -> int:
+    """Every control, in order."""
+    controls = x.controls
+    book = x.instruments[order.instrument]
+    owner = x.accounts[order.account].owner
+    for level, subject in ((VENUE, 0), (PRODUCT, book.kind), (MARKET, book.number),
+                           (OWNER, owner), (SESSION, order.session)):
+        if (level, subject) in controls.killed:
+            return x.refuse(oe.REASON_KILL_SWITCH, level, subject)
+    if controls.gating:
+        allowed = controls.permissions.get(owner, 0) >> 2 * book.kind & 3
+        until = controls.profiles.get(owner, {}).get("validUntil")
+        if until is not None and x.time >= until:
+            allowed = min(allowed, CLOSE_ONLY - 1)
+        fine = allowed == ALLOW - 1 or (allowed == CLOSE_ONLY - 1 and _closes(x, order, lots))
+        if not fine:
+            return x.refuse(oe.REASON_PRODUCT_GATE, book.kind, allowed + 1)
+    if not controls.limits:
+        return 0
+    limit = controls.limits.get(order.account, controls.limits.get(0, Limit()))
+    return _judge_limit(x, order, limit, tick * lots * book.value_per_tick_lot, counted)
+
+
+def _closes(x: "Exchange", order: Order, lots: int) -> bool:
+    book = x.instruments[order.instrument]
+    if book.kind == oe.INSTRUMENT_KIND_SPOT:
+        return order.side == 2
+    open_lots = sum(
+        o.reserved for o in x.reserving
+        if (o.account, o.instrument, o.side) == (order.account, order.instrument, order.side)
+    )
+    held = position_of(x, order.account, book).quantity
+    signed = held if order.side == 1 else -held
+    return signed + open_lots + lots <= 0
+
+
+def _judge_limit(x: "Exchange", order: Order, limit: Limit, value: int, counted: int) -> int:
+    used = x.controls.used.setdefault(order.account, Used())
+    if limit.value and value > limit.value:
+        return x.refuse(oe.REASON_ORDER_VALUE_LIMIT, value, limit.value)
+    stand = len(x.accounts[order.account].orders)
+    if limit.open_orders and stand >= limit.open_orders and counted == NEW_ORDER:
+        return x.refuse(oe.REASON_OPEN_ORDERS_LIMIT, stand, limit.open_orders)
+    if x.time - used.day >= DAY_NS:
+        used.day, used.day_value = x.time - x.time % DAY_NS, 0
+    if limit.daily and used.day_value + value > limit.daily:
+        return x.refuse(oe.REASON_VOLUME_LIMIT, used.day_value + value, limit.daily)
+    if counted == UNCOUNTED:
+        return 0
+    if limit.interval:
+        late = x.time < used.paused_until
+        if not late and used.arrival - x.time > limit.tolerance:
+            used.paused_until = x.time + limit.pause
+            late = True
+        if late:
+            wait = max(used.paused_until, used.arrival) - x.time
+            return x.refuse(oe.REASON_THROTTLED, wait, limit.interval)
+        used.arrival = max(used.arrival, x.time) + limit.interval
+    used.day_value += value
+    return 0
+
+
+# ---- commands ---------------------------------------------------------------------------------
+
+
+def set_order_limits(x: "Exchange", c: dict[str, Any]) -> int:
+    """SetOrderLimits."""
+    if c["account"] and c["account"] not in x.accounts:
+        return x.refuse(oe.REASON_UNKNOWN_ACCOUNT, c["account"], 0)
+    interval = SECOND_NS // c["perSecond"] if c["perSecond"] else 0
+    limit = Limit(c["openOrders"], c["value"], c["dailyValue"], interval,
+                  interval * max(0, c["burst"] - 1), c["pauseMilliseconds"] * 10**6)
+    if limit.open_orders or limit.value or limit.daily or limit.interval:
+        x.controls.limits[c["account"]] = limit
+    else:
+        x.controls.limits.pop(c["account"], None)
+    return 0
+
+
+def set_controls(x: "Exchange", c: dict[str, Any]) -> int:
+    """SetControls, without a beta."""
+    assert not c["beta"]
+    x.controls.gating = bool(c["gating"])
+    return 0
+
+
+def set_gate(x: "Exchange", c: dict[str, Any]) -> int:
+    """SetGate: everybody's permissions are looked at again."""
+    x.controls.gates.pop(c["place"], None)
+    if c["decision"]:
+        x.controls.gates[c["place"]] = c
+    for owner in sorted(x.owners):
+        if owner > 1:
+            _decide(x, owner, False)
+    return 0
+
+
+def set_owner_profile(x: "Exchange", c: dict[str, Any]) -> int:
+    """SetOwnerProfile."""
+    if c["owner"] not in x.owners or c["owner"] < 2:
+        return x.refuse(oe.REASON_UNKNOWN_OWNER, c["owner"], 0)
+    x.controls.profiles[c["owner"]] = c
+    _decide(x, c["owner"], True)
+    return 0
+
+
+def _decide(x: "Exchange", owner: int, said: bool) -> None:
+    profile = {"country": 0, "licence": 0, "clientClass": 0, "invited": 0, "validUntil": None}
+    profile |= x.controls.profiles.get(owner, {})
+    permissions = 0
+    for kind in range(1, 8):
+        fitting = [
+            gate["decision"] for _, gate in sorted(x.controls.gates.items())
+            if all(gate[n] in (0, profile[n]) for n in ("country", "licence", "clientClass"))
+            and gate["kind"] in (0, kind)
+        ]
+        permissions |= ((fitting[0] if fitting else DENY) - 1) << 2 * kind
+    if permissions == x.controls.permissions.get(owner, 0) and not said:
+        return
+    x.controls.permissions[owner] = permissions
+    x.emit(0, "OwnerPermitted", owner=owner, decision=x.sequence, permissions=permissions,
+           validUntil=profile["validUntil"], country=profile["country"],
+           licence=profile["licence"], clientClass=profile["clientClass"],
+           invited=profile["invited"])
+
+
+def set_kill_switch(x: "Exchange", c: dict[str, Any]) -> int:
+    """SetKillSwitch."""
+    which = c["level"], c["subject"]
+    if c["active"]:
+        x.controls.killed.add(which)
+        x.start("kill", c["subject"], _killing(x, *which))
+    else:
+        x.controls.killed.discard(which)
+        _changed(x, which, 0, 0)
+    return 0
+
+
+def _killing(x: "Exchange", level: int, subject: int) -> Steps:
+    """One account after the other, newest orders first."""
+    count = due = 0
+    for number in range(1, max(x.accounts) + 1):
+        if due:
+            yield due
+        due = 0
+        account = x.accounts.get(number)
+        if account is None or not account.orders or (level == OWNER and account.owner != subject):
+            due = int(number % 64 == 0)
+            continue
+        for order in list(account.orders):
+            if order.state in (RESTING, STOPPED) and _in_scope(x, order, level, subject):
+                if due:
+                    yield due
+                if order.state in (RESTING, STOPPED):
+                    cancel(x, order, oe.REASON_KILL_SWITCH)
+                    count += 1
+                    due = 1
+    _changed(x, (level, subject), 1, count)
+    return due
+
+
+def _in_scope(x: "Exchange", order: Order, level: int, subject: int) -> bool:
+    return {
+        OWNER: True, VENUE: True, SESSION: order.session == subject,
+        MARKET: order.instrument == subject,
+        PRODUCT: x.instruments[order.instrument].kind == subject,
+    }[level]
+
+
+def _changed(x: "Exchange", which: tuple[int, int], on: int, count: int) -> None:
+    x.emit(0, "KillSwitchChanged", level=which[0], subject=which[1], active=on, canceled=count)
