@@ -4,6 +4,8 @@ Every number of zero means "not set". One word, `controls.active`, says whether 
 force at all; while it is zero the path of an order looks at nothing else.
 """
 
+from typing import Any, Protocol
+
 import numpy as np
 
 GATES_MAX = 256
@@ -71,3 +73,28 @@ ORDER_LIMIT = np.dtype(  # Of an account; the record of account 0 is for all wit
     ],
     align=True,
 )
+
+
+class Limits(Protocol):
+    """How many there may be of what controls are about."""
+
+    @property
+    def owners_max(self) -> int: ...
+    @property
+    def accounts_max(self) -> int: ...
+    @property
+    def instruments_max(self) -> int: ...
+    @property
+    def sessions_max(self) -> int: ...
+
+
+def control_fields(limits: Limits) -> list[Any]:
+    """The fields of the state that are about controls."""
+    return [
+        ("controls", CONTROLS),
+        ("gates", GATE, (GATES_MAX,)),
+        ("owner_controls", OWNER_CONTROL, (limits.owners_max,)),
+        ("order_limits", ORDER_LIMIT, (limits.accounts_max,)),
+        ("sessions_killed", "i1", (limits.sessions_max,)),
+        ("markets_killed", "i1", (limits.instruments_max,)),
+    ]

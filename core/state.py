@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from core.control_records import CONTROLS, GATE, GATES_MAX, ORDER_LIMIT, OWNER_CONTROL
+from core.control_records import control_fields
 from core.records import (
     ASSET,
     BALANCE,
@@ -161,13 +161,7 @@ def state_dtype(limits: Limits) -> np.dtype[Any]:
             ("payouts_in_clearing", "i8"),  # USDC units taken from shorts and not yet paid
             ("accounts_used", "i4"),  # highest account number registered
             ("instruments_listed", "i4"),  # highest instrument number listed
-            *risk_fields(limits),
-            ("controls", CONTROLS),
-            ("gates", GATE, (GATES_MAX,)),
-            ("owner_controls", OWNER_CONTROL, (limits.owners_max,)),
-            ("order_limits", ORDER_LIMIT, (limits.accounts_max,)),
-            ("sessions_killed", "i1", (limits.sessions_max,)),
-            ("markets_killed", "i1", (limits.instruments_max,)),
+            *risk_fields(limits), *control_fields(limits),
             ("producers", PRODUCER, (PRODUCERS,)),
             ("fees", FEE, (FEE_TIERS, INSTRUMENT_KINDS)),
             ("job", JOB, (JOBS_MAX,)),
