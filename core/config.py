@@ -197,7 +197,6 @@ class Settlement(Section, frozen=True, kw_only=True):
     period_seconds: Seconds = 10.0
     funding_seconds: Seconds = 3600.0
     funding_bound_millionths: Share = 10_000
-    slice_accounts: PositiveInt = 64
 
 
 class Lending(Section, frozen=True, kw_only=True):

@@ -223,6 +223,9 @@ class ReferenceData:
             f["upperStrike"], f["expiry"], f["valuePerTickLot"], f["rulesHash"],
             f["title"], listed_time=time, state_time=time,
         )
+        before = self.instruments.get(instrument.number)
+        if before is not None:  # A series' market of long ago had the number.
+            del self.instruments_by_symbol[before.symbol]
         self.instruments[instrument.number] = instrument
         self.instruments_by_symbol[instrument.symbol] = instrument
         event = self.events.get(instrument.event) if instrument.event else None

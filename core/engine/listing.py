@@ -8,6 +8,9 @@ least price step at which a lot is worth whole units:
 The tick must be a multiple of the grain, so no trade ever rounds; marks and payouts are kept on the
 grain, so no settlement does. Ticks stay below 2^24, and position_maximum keeps the value of any
 position with its orders, at any price, below 2^56 quote units and its quantity within int64.
+
+The number of a delisted prediction that belonged to no event may be listed again: series of them
+come and go every few minutes, for ever.
 """
 
 import numpy as np
@@ -47,7 +50,8 @@ def list_instrument(s, a, block):
     if number < 1 or number >= len(s.instruments):
         return refuse(s, oe.REASON_CAPACITY_REACHED, number, len(s.instruments))
     book = s.instruments[number]
-    if book.state != 0:
+    again = book.state == oe.TRADING_STATE_DELISTED and is_prediction(book.kind) and book.event == 0
+    if book.state != 0 and not again:
         return refuse(s, oe.REASON_ALREADY_EXISTS, number, 0)
     if s.nodes_used + 2 >= len(s.nodes):
         return refuse(s, oe.REASON_CAPACITY_REACHED, s.nodes_used, len(s.nodes))
@@ -61,11 +65,14 @@ def list_instrument(s, a, block):
     reason = _keep_sizes(s, book, a)
     if reason != 0:
         return reason
+    if again:
+        _forget(s, book, number)
     _keep_identity(s, book, number, a)
     _keep_divisions(book)
     _keep_margins(book, a)
-    book.root[0] = new_node(s)
-    book.root[1] = new_node(s)
+    if book.root[0] == 0:
+        book.root[0] = new_node(s)
+        book.root[1] = new_node(s)
     s.instruments_listed = max(s.instruments_listed, number)
     _instrument_listed(s, book, number, a, a + block)
     return 0
@@ -235,6 +242,39 @@ def _keep_identity(s, book, number, a):
         book.index = s.assets[book.base].index_price
         book.next_of_underlying = s.assets[book.base].first_instrument
         s.assets[book.base].first_instrument = number
+
+
+@jit
+def _forget(s, book, number):
+    """Nothing of the prediction that had the number before is left, but its empty trees."""
+    if book.kind != oe.INSTRUMENT_KIND_OUTCOME:
+        _leave_underlying(s, s.assets[book.base], number)
+    book.next_of_underlying = 0
+    book.last_tick = 0
+    book.trades = 0
+    book.mark = 0
+    book.mark_value = 0
+    book.index = 0
+    book.payout = 0
+    book.payout_value = 0
+    book.resolved_positions = 0
+    book.resolved_paid = 0
+    book.auction_tick = 0
+    book.auction_lots = 0
+    s.risk_arrays[number].version = 0
+
+
+@jit
+def _leave_underlying(s, asset, number):
+    """Take an instrument out of the list of those that follow an underlying."""
+    after = s.instruments[number].next_of_underlying
+    if asset.first_instrument == number:
+        asset.first_instrument = after
+        return
+    before = asset.first_instrument
+    while s.instruments[before].next_of_underlying != number:
+        before = s.instruments[before].next_of_underlying
+    s.instruments[before].next_of_underlying = after
 
 
 @jit

@@ -71,7 +71,9 @@ from sbe.raw import load_i16, load_i32, load_i64, load_u32
 
 HEADER_AT = 32
 BODY_AT = 40
-JOB_SLICE = 64  # Positions or accounts a command may be followed by.
+# Positions, orders or accounts that a command is followed by: few, so that no order waits for them;
+# a tick comes only when nothing else does.
+JOB_SLICE, JOB_SLICE_IDLE = 8, 64
 WATCH_SLICE = 32  # Watches and accounts looked at behind a command while prices have moved.
 _CLIENT_TEMPLATES = 400  # Below: from clients, numbered; from here on internal.
 _KEYED = 410
@@ -108,7 +110,7 @@ def apply(s: Any, frame: int) -> None:
         _session_command(s, template, a, ct.header_block_length(frame + HEADER_AT))
     elif template != ct.TICK_TEMPLATE:
         _keyed_command(s, template, a, ct.header_block_length(frame + HEADER_AT))
-    _follow_up(s)
+    _follow_up(s, JOB_SLICE_IDLE if template == ct.TICK_TEMPLATE else JOB_SLICE)
     mark_last_in_event(s)
 
 
@@ -326,7 +328,7 @@ def _sidecar_command(s, template, a, block):
 
 
 @jit
-def _follow_up(s):
+def _follow_up(s, slice_of_jobs):
     """What a command sets off besides its own effect, each part bounded."""
     if s.protection_pending != 0:
         run_protections(s)
@@ -340,7 +342,7 @@ def _follow_up(s):
         _continue_auction(s)
     run_timers(s)
     if s.jobs != 0:
-        run_jobs(s, JOB_SLICE)
+        run_jobs(s, slice_of_jobs)
     if s.risk_due != 0 and s.risk_due <= s.work.time:
         run_risk_timers(s)
     if s.watching != 0:

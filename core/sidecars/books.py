@@ -147,6 +147,21 @@ class Books:
         if self._posted is not None:
             self._posted(posting)
 
+    def changed_position_rows(self) -> tuple[list[tuple[int, ...]], list[tuple[int, int]]]:
+        """What to save: (account, instrument, quantity, cost) of those that are something, and the
+        keys of those that have become nothing, which are forgotten here.
+        """
+        kept, gone = [], []
+        for key in self.changed_positions:
+            position = self.positions[key]
+            if position.quantity or position.cost:
+                kept.append((*key, position.quantity, position.cost))
+            else:
+                gone.append(key)
+                del self.positions[key]
+        self.changed_positions.clear()
+        return kept, gone
+
     def total(self, asset: int) -> int:
         """What all accounts together hold of an asset; equals deposits less withdrawals."""
         return -self.balances.get((OUTSIDE, asset), 0)

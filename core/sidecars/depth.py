@@ -73,6 +73,11 @@ class Depth:
         else:
             levels.pop(price, None)
 
+    def forget(self, instrument: int) -> None:
+        """The number is another instrument's from now on; of the old one no order is left."""
+        self.last.pop(instrument, None)
+        self.sides.pop(instrument, None)
+
     def best(self, instrument: int) -> tuple[int | None, int | None]:
         """Best bid and ask, None where a side is empty."""
         bids, asks = self.sides.get(instrument, ({}, {}))

@@ -31,7 +31,7 @@ from tests.model.records import (
     Session,
 )
 
-JOB_SLICE = 64
+JOB_SLICE, JOB_SLICE_IDLE = 8, 64
 EXPIRIES_MAX = 256
 SLOT_BITS = 24
 MILLISECOND = 1_000_000
@@ -209,7 +209,7 @@ class Exchange:
                 refTemplateId=template(command.name), reason=reason, detail=self.detail,
                 limit=self.limit,
             )
-        self._follow_up()
+        self._follow_up(JOB_SLICE_IDLE if command.name == "Tick" else JOB_SLICE)
         if self.last_report is not None:
             self.last_report["flags"] |= oe.REPORT_FLAGS_LAST_IN_EVENT
         return self.events
@@ -228,7 +228,7 @@ class Exchange:
                 limit=self.limit, echo=b"",
             )
 
-    def _follow_up(self) -> None:
+    def _follow_up(self, slice_of_jobs: int) -> None:
         changes.run_protections(self)
         if self.triggered:
             entry.run_triggers(self, self.triggered)
@@ -240,7 +240,7 @@ class Exchange:
         if self.auction_pending:
             self._auction(self.instruments[self.auction_pending])
         self._run_timers()
-        self._run_jobs()
+        self._run_jobs(slice_of_jobs)
         changes.run_protections(self)
 
     def _auction(self, book: Instrument) -> None:
@@ -286,8 +286,7 @@ class Exchange:
             if goes(order):
                 cancel(self, order, reason)
 
-    def _run_jobs(self) -> None:
-        budget = JOB_SLICE
+    def _run_jobs(self, budget: int) -> None:
         while budget > 0 and self.jobs:
             try:
                 budget -= next(self.jobs[0].steps)

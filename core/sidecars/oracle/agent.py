@@ -115,6 +115,7 @@ class Oracle(Sidecar):
         self.handle_fields("IndexPriceChanged", self._on_index)
         self.handle_fields("InstrumentResolved", self.outcomes.on_resolved)
         self.handle_fields("RiskParameterChanged", self._on_parameter)
+        self.handle_fields("InstrumentListed", self._on_listed)
 
     def _load(self, since: Callable[[int], Iterable[Event]]) -> None:
         """Premiums from the store; the books from the last dump and the events behind it."""
@@ -332,6 +333,14 @@ class Oracle(Sidecar):
         ranges = self._ranges[known.name]._replace(**{changed: fields["value"]})
         self._ranges = {**self._ranges, known.name: ranges}
         self.store.set_note(f"ranges {known.name}", f"{ranges.initial} {ranges.maintenance}")
+
+    def _on_listed(self, fields: dict[str, Any]) -> None:
+        """A number may have been another market's before: nothing of that one concerns this one."""
+        number = fields["instrument"]
+        self._sent_marks.pop(number, None)
+        self._premiums.pop(number, None)
+        self.depth.forget(number)
+        self.outcomes.forget_linked(number)
 
     def _dump(self, now: int) -> None:
         self._dump_at = now

@@ -116,7 +116,7 @@ def _above(index: int, strike: int, years: float, volatility: float) -> float:
     if strike <= 0:
         return 1.0
     if spread <= 0:
-        return 1.0 if index > strike else 0.0
+        return 1.0 if index >= strike else 0.0
     d = math.log(index / strike) / spread - spread / 2
     return 0.5 * math.erfc(-d / math.sqrt(2))
 

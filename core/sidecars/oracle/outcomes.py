@@ -262,6 +262,10 @@ class Outcomes:
         ).fetchone()
         return row is not None
 
+    def forget_linked(self, instrument: int) -> None:
+        """The number is another market's from now on."""
+        self._connection.execute("DELETE FROM linked WHERE instrument = ?", (instrument,))
+
     def resolve_linked(
         self, instrument: Instrument, mean: Average, window_end: int, *, window_ns: int, now: int
     ) -> int:
@@ -315,10 +319,13 @@ class Outcomes:
 
 
 def comes_true(instrument: Instrument, price: int) -> bool:
-    """Whether a price-linked prediction is true at a settlement price: low < or <= price < high."""
+    """Whether a price-linked prediction is true at a settlement price: low ≤ price < high.
+
+    So of "above" and "below" the same strike exactly one comes true, on the strike itself "above".
+    """
     low, high = instrument.lower_strike or 0, instrument.upper_strike or 0
     if instrument.kind == PRICE_ABOVE:
-        return price > low
+        return price >= low
     if instrument.kind == PRICE_BELOW:
         return price < high
     return low <= price < high

@@ -5,22 +5,28 @@
         │ strike: average before it│ BTC-UP-…-1205 ─────────▶│
        [w]                        [w]                       [w]
 
-"Up" pays 1 if the average of the index over the last `window_ns` before the end is above the one
-before the beginning: the strike of a market is what settled the one before it. A period whose
-beginning had no live index has no market. Numbers are taken from the highest that the core has
-room for downwards, so that a venue can still grow by appending.
+"Up" pays 1 if the average of the index over the last `window_ns` before the end is at or above the
+one before the beginning: the strike of a market is what settled the one before it. A period whose
+beginning had no live index has no market.
+
+Series share the NUMBERS highest instrument numbers that the core has room for, so that a venue can
+still grow by appending. When all were used, that of the market which has been gone longest is used
+again: a number means another market after hours, never after minutes.
 """
 
 import sqlite3
-from collections.abc import Container
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from core.reference import Instrument
+from core.sidecars.books import PERPETUAL
 from core.sidecars.oracle import history
 from core.sidecars.oracle.history import COVERAGE_MIN_PERCENT
 
-OPEN = 2
+OPEN, DELISTED = 2, 8
+NUMBERS = 64
 LATE_SHARE = 2  # A market is not listed once half of its period is over.
 
 
@@ -49,11 +55,12 @@ class Series:
         return symbol.startswith(self.prefix)
 
     def listing(
-        self, connection: sqlite3.Connection, asset: int, now: int, taken: Container[int]
+        self, connection: sqlite3.Connection, asset: int, now: int,
+        listed: Mapping[int, Instrument],
     ) -> dict[str, Any] | None:
         """The fields of ListInstrument for the period of `now`; None if there is to be no market.
 
-        asset: the underlying's number. taken: instrument numbers in use.
+        asset: the underlying's number. listed: what the core has ever listed, by number.
         """
         begin = now - now % self.period_ns
         if now - begin > self.period_ns // LATE_SHARE:
@@ -63,10 +70,8 @@ class Series:
         mean = history.average(found, start, begin)
         if mean is None or mean.covered_percent < COVERAGE_MIN_PERCENT:
             return None
-        number = self.highest_number
-        while number in taken:
-            number -= 1
-        if number < 1:
+        number = free_number(listed, self.highest_number)
+        if number == 0:
             return None
         end = begin + self.period_ns
         return {
@@ -83,3 +88,17 @@ class Series:
         """What the market asks."""
         first, last = (datetime.fromtimestamp(t / 1e9, UTC) for t in (begin, end))
         return f"{self.asset} up from {first:%Y-%m-%d %H:%M} to {last:%H:%M} UTC"
+
+
+def free_number(listed: Mapping[int, Instrument], highest: int) -> int:
+    """The number for the next market of a series; 0 while all are taken."""
+    numbers = range(highest, max(highest - NUMBERS, 0), -1)
+    for number in numbers:
+        if number not in listed:
+            return number
+    gone = [
+        (listed[number].state_time, number) for number in numbers
+        if listed[number].state == DELISTED and listed[number].kind > PERPETUAL
+        and not listed[number].event
+    ]
+    return min(gone)[1] if gone else 0

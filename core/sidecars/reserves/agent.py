@@ -276,17 +276,11 @@ class Reserves(Sidecar):
             rows.append((asset, account, amount, index))
         execute = self.store.connection.executemany
         execute("INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?)", rows)
-        positions = self.books.positions
-        execute(
-            "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)",
-            [
-                (*key, positions[key].quantity, positions[key].cost)
-                for key in self.books.changed_positions
-            ],
-        )
+        kept, gone = self.books.changed_position_rows()
+        execute("INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)", kept)
+        execute("DELETE FROM position WHERE account = ? AND instrument = ?", gone)
         self._changed.clear()
         self.books.changed_balances.clear()
-        self.books.changed_positions.clear()
 
 
 def running_ledger(connection: sqlite3.Connection) -> list[tuple[int, ...]]:

@@ -34,6 +34,7 @@ from core.sidecars.reserves.tree import HASH_SIZE, Leaves, positions_digest
 
 FIRST_CLIENT = 100
 USDC = 0
+DELISTED = 8  # TradingState: nobody holds anything of it
 
 Words = NDArray[np.int64]
 
@@ -44,7 +45,7 @@ def columns_of(reference: ReferenceData) -> list[str]:
     names += [
         f"{side} {instrument.number}"
         for instrument in sorted(reference.instruments.values(), key=lambda i: i.number)
-        if instrument.kind >= PERPETUAL
+        if instrument.kind >= PERPETUAL and instrument.state != DELISTED
         for side in ("long", "short")
     ]
     return [*names, "below", "bankrupt", "shortfall"]
@@ -175,7 +176,7 @@ def _share(amounts: Words, numerator: Words | np.int64, divisor: Words | np.int6
 
 
 def parameters_hash(reference: ReferenceData) -> bytes:
-    """BLAKE3 over one line for each asset and instrument with the numbers they were listed with."""
+    """BLAKE3 over a line for each asset and listed instrument with the numbers of its listing."""
     lines = [
         f"asset {a.number} {a.name} {a.decimals} {a.haircut_initial} {a.haircut_maintenance}"
         f" {a.utilisation_ceiling} {a.reserve_share}"
@@ -186,5 +187,6 @@ def parameters_hash(reference: ReferenceData) -> bytes:
         f" {i.outcome} {i.tick_size} {i.lot_size} {i.lower_strike} {i.upper_strike} {i.expiry}"
         f" {i.rules_hash.hex()}"
         for i in sorted(reference.instruments.values(), key=lambda i: i.number)
+        if i.state != DELISTED
     ]
     return blake3("\n".join(lines).encode()).digest()

@@ -145,15 +145,10 @@ class Ledger:
             "INSERT OR REPLACE INTO balance VALUES (?, ?, ?)",
             [(*key, books.balances[key]) for key in books.changed_balances],
         )
-        execute(
-            "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)",
-            [
-                (*key, books.positions[key].quantity, books.positions[key].cost)
-                for key in books.changed_positions
-            ],
-        )
+        kept, gone = books.changed_position_rows()
+        execute("INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)", kept)
+        execute("DELETE FROM position WHERE account = ? AND instrument = ?", gone)
         books.changed_balances.clear()
-        books.changed_positions.clear()
 
     # ---- questions -------------------------------------------------------------------------------
 

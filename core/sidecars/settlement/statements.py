@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from core.messages import decode_body, template
 from core.reference import ReferenceData
 from core.sidecars.books import (
     BACKSTOP_FUND,
@@ -29,6 +30,7 @@ from core.sidecars.books import (
     WITHDRAWALS,
 )
 
+_LISTED = template("InstrumentListed")
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
 FIRST_CLIENT = 100  # Only accounts of the house are a posting's contra.
@@ -65,6 +67,7 @@ def statement(
 ) -> Iterator[Line]:
     """The lines of an account's day, asset by asset."""
     begin, end = day_bounds(day)
+    symbols = symbols_of(connection)
     for asset in sorted(reference.assets.values(), key=lambda a: a.number):
         balance = _opening(connection, account, asset.number, begin)
         rows = []
@@ -85,12 +88,29 @@ def statement(
             other = contra if holder == account else holder
             change = amount if holder == account else -amount
             balance += change
-            listed = reference.instruments.get(instrument)
             yield Line(
-                _time(time), asset.name, REASONS[reason], listed.symbol if listed else "",
+                _time(time), asset.name, REASONS[reason], symbol_at(symbols, instrument, time),
                 text(change), text(balance), HOUSE.get(other, str(other)), str(number),
             )
         yield Line(_time(end - 1), asset.name, "closing", "", "", text(balance), "", "")
+
+
+def symbols_of(connection: sqlite3.Connection) -> dict[int, list[tuple[int, str]]]:
+    """By instrument number the symbols that it has had, each with the time of its listing."""
+    symbols: dict[int, list[tuple[int, str]]] = {}
+    for (body,) in connection.execute(
+        "SELECT body FROM definition WHERE template = ? ORDER BY ordinal", (_LISTED,)
+    ):
+        listed = decode_body(_LISTED, body)
+        entry = listed["header"]["transactTime"], listed["symbol"]
+        symbols.setdefault(listed["instrument"], []).append(entry)
+    return symbols
+
+
+def symbol_at(symbols: dict[int, list[tuple[int, str]]], instrument: int, time: int) -> str:
+    """What an instrument was called at a time; empty if there was none of the number."""
+    found = [symbol for since, symbol in symbols.get(instrument, []) if since <= time]
+    return found[-1] if found else ""
 
 
 def _sides(account: int) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from math import gcd
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from tests.core.engine.exchange import (
     CUP,
     ETH,
     LONE,
+    ONE,
     PERP,
     SPOT,
     USDC,
@@ -122,3 +124,42 @@ def test_a_delisted_perpetual_settles_what_was_left() -> None:
     assert house.balance(ANN) == 10_100 * 10**6
     assert house.balance(BOB) == 9_900 * 10**6
     assert house.position(ANN, PERP) is None
+
+
+@pytest.mark.parametrize("kind", [3, 4])
+def test_the_number_of_a_delisted_prediction_is_listed_again_as_if_new(kind: int) -> None:
+    house = Exchange().populate()
+    house.deposit(ANN, 1_000)
+    house.deposit(BOB, 1_000)
+    strikes = {"lowerStrike": whole(99_000), "expiry": 1}
+    first, fresh = NEW, NEW + 1
+    for _ in range(3):
+        assert house.list(first, kind, 0.01, 1, **strikes) == 0
+        house.mark(first, 0.4)
+        house.trade(ANN, BOB, first, 10, 0.5)
+        house.order(ANN, first, "buy", 5, 0.3)
+        assert house.send("ResolveInstrument", instrument=first, payout=ONE, settlementPrice=ONE,
+                          evidenceHash=bytes(32)) == 0
+        house.finish_jobs()
+        assert house.list(first, kind, 0.01, 1, **strikes) == oe.REASON_ALREADY_EXISTS
+        assert house.send("DelistInstrument", instrument=first) == 0
+        house.finish_jobs()
+    strikes = {"lowerStrike": whole(98_000), "expiry": 2}
+    assert house.list(first, kind, 0.01, 1, symbol="NEW", **strikes) == 0
+    assert house.list(fresh, kind, 0.01, 1, symbol="NEW", **strikes) == 0
+    again, new = (house.s["instruments"][number] for number in (first, fresh))
+    for name in new.dtype.names:
+        if name not in ("root", "next_of_underlying"):
+            assert np.array_equal(again[name], new[name]), name
+    house.index(BTC, 97_000)
+    assert again["index"] == (whole(97_000) if kind == 4 else 0)
+    house.trade(BOB, ANN, first, 10, 0.5)
+    assert house.position(BOB, first)["quantity"] == 10
+
+
+def test_other_numbers_are_not_listed_again() -> None:
+    house = Exchange().populate()
+    for number in (SPOT, PERP):
+        assert house.send("DelistInstrument", instrument=number) == 0
+        house.finish_jobs()
+        assert house.list(number, 3, 0.01, 1) == oe.REASON_ALREADY_EXISTS

@@ -244,7 +244,7 @@ def test_the_model_of_a_price_link() -> None:
     )
     assert inside == pytest.approx(low - high)
     assert chance(PRICE_ABOVE, 100 * ONE, 99 * ONE, None, 0, 0.5) == 1.0
-    assert chance(PRICE_ABOVE, 100 * ONE, 100 * ONE, None, 0, 0.5) == 0.0
+    assert chance(PRICE_ABOVE, 100 * ONE, 100 * ONE, None, 0, 0.5) == 1.0
 
 
 def test_marks_of_predictions_stay_on_the_tick_and_near_the_model() -> None:
