@@ -190,6 +190,13 @@ class Oracle(Section, frozen=True, kw_only=True):
     series: tuple[OracleSeries, ...] = ()
 
 
+class Custody(Section, frozen=True, kw_only=True):
+    """Who holds the assets: a process at a Unix `socket`, or if that is empty a file of our own."""
+
+    socket: str = ""
+    timeout_seconds: Seconds = 0.25
+
+
 class Settlement(Section, frozen=True, kw_only=True):
     """Profit and loss into USDC every `period_seconds`, funding every `funding_seconds`."""
 
@@ -248,6 +255,7 @@ class Configuration(Section, frozen=True, kw_only=True):
     feed: Feed = Feed()
     web: Web = Web()
     oracle: Oracle = Oracle()
+    custody: Custody = Custody()
     settlement: Settlement = Settlement()
     lending: Lending = Lending()
     reserves: Reserves = Reserves()

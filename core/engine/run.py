@@ -71,9 +71,9 @@ from sbe.raw import load_i16, load_i32, load_i64, load_u32
 
 HEADER_AT = 32
 BODY_AT = 40
-# Positions, orders or accounts that a command is followed by: few, so that no order waits for them;
-# a tick comes only when nothing else does.
-JOB_SLICE, JOB_SLICE_IDLE = 8, 64
+# Positions, orders or accounts that a client's command is followed by: few, so that no order waits
+# for them. Sidecars' and operators' commands are rare, a tick comes only when nothing else does.
+JOB_SLICE, JOB_SLICE_RARE = 8, 64
 WATCH_SLICE = 32  # Watches and accounts looked at behind a command while prices have moved.
 _CLIENT_TEMPLATES = 400  # Below: from clients, numbered; from here on internal.
 _KEYED = 410
@@ -110,7 +110,7 @@ def apply(s: Any, frame: int) -> None:
         _session_command(s, template, a, ct.header_block_length(frame + HEADER_AT))
     elif template != ct.TICK_TEMPLATE:
         _keyed_command(s, template, a, ct.header_block_length(frame + HEADER_AT))
-    _follow_up(s, JOB_SLICE_IDLE if template == ct.TICK_TEMPLATE else JOB_SLICE)
+    _follow_up(s, JOB_SLICE if template < _KEYED else JOB_SLICE_RARE)
     mark_last_in_event(s)
 
 

@@ -51,6 +51,10 @@ class CustodyError(Exception):
     """Custody did not do it, or could not say; ask again later."""
 
 
+class CustodySilent(CustodyError):
+    """Custody gave no answer in time; asking something else now would only wait again."""
+
+
 class Receipt(NamedTuple):
     """Assets that arrived for an account, beyond doubt."""
 
@@ -100,6 +104,15 @@ class Custody(Protocol):
 
     def booked(self, withdrawal: int) -> None:
         """The exchange has booked the end of this withdrawal."""
+
+    def holdings(self) -> dict[int, int]:
+        """Units of each asset that are there."""
+
+    def departed(self) -> dict[int, int]:
+        """Units of each asset that are gone and not yet booked as such by the exchange."""
+
+    def statement(self, epoch: int) -> Statement:
+        """What is held now, signed for an epoch: a statement for one cannot serve for another."""
 
 
 def custody_path(data: Path) -> Path:

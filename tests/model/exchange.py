@@ -31,7 +31,8 @@ from tests.model.records import (
     Session,
 )
 
-JOB_SLICE, JOB_SLICE_IDLE = 8, 64
+JOB_SLICE, JOB_SLICE_RARE = 8, 64  # after clients' commands, and after all others
+FIRST_KEYED = 410
 EXPIRIES_MAX = 256
 SLOT_BITS = 24
 MILLISECOND = 1_000_000
@@ -209,7 +210,8 @@ class Exchange:
                 refTemplateId=template(command.name), reason=reason, detail=self.detail,
                 limit=self.limit,
             )
-        self._follow_up(JOB_SLICE_IDLE if command.name == "Tick" else JOB_SLICE)
+        few = template(command.name) < FIRST_KEYED
+        self._follow_up(JOB_SLICE if few else JOB_SLICE_RARE)
         if self.last_report is not None:
             self.last_report["flags"] |= oe.REPORT_FLAGS_LAST_IN_EVENT
         return self.events

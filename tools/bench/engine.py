@@ -129,7 +129,7 @@ def feed(ring: int, frames: Frames, first: int, last: int) -> int:
     return last - first
 
 
-class _Core:
+class BenchedCore:
     """The sequencer over real segments, with a journal process beside it."""
 
     def __init__(self, data: Path, configuration: Configuration) -> None:
@@ -204,7 +204,7 @@ class _Core:
         unlink_all(self.instance)
 
 
-def _full_speed(core: _Core, frames: Frames) -> tuple[dict[str, Any], Samples]:
+def full_speed(core: BenchedCore, frames: Frames) -> tuple[dict[str, Any], Samples]:
     """As fast as it goes: chunks are put into the ring, and taken."""
     chunks: list[tuple[int, int, int]] = []
     done = 0
@@ -227,7 +227,7 @@ def _full_speed(core: _Core, frames: Frames) -> tuple[dict[str, Any], Samples]:
     }, table[:, 1] // table[:, 0]
 
 
-def _paced(core: _Core, frames: Frames, rate: int) -> tuple[dict[str, Any], Samples]:
+def paced_run(core: BenchedCore, frames: Frames, rate: int) -> tuple[dict[str, Any], Samples]:
     """At an offered rate; latency from due to published."""
     latencies = np.zeros(len(frames), np.int64)
     interval = 1e9 / rate
@@ -263,14 +263,14 @@ def measure(
     frames = encode_workload(operations + paced_count, BOOKS, seed)
     with tempfile.TemporaryDirectory(prefix="onebook-bench-", dir="/var/tmp") as made:
         with compile_lock():
-            core = _Core(Path(made), configuration)
+            core = BenchedCore(Path(made), configuration)
         try:
             core.prepare(BOOKS)
             warm = len(frames) // 20
-            _full_speed(core, frames[:warm])
-            whole, _ = _full_speed(core, frames[warm:operations])
+            full_speed(core, frames[:warm])
+            whole, _ = full_speed(core, frames[warm:operations])
             core.settle()
-            paced, latencies = _paced(core, frames[operations:], rate)
+            paced, latencies = paced_run(core, frames[operations:], rate)
             core.settle()
             backlog = int(load_i64(core.sequenced.address + CAPACITY))
         finally:

@@ -1,12 +1,14 @@
-"""What the sidecars keep pace with: attestations, proofs, and the ledger.
+"""What the sidecars keep pace with: settlements, attestations, proofs, and the ledger.
 
-    attestation   a tree of so many leaves and eight assets, from values to root
-                  beside BLAKE3 alone over rows of the same sizes and number
+    settlement    of a million accounts, and the latency of the orders meanwhile (settling.py)
+    attestation   from the books of so many accounts with eight assets each to the signed page
+                  beside BLAKE3 alone over rows of the tree's sizes and number
     proof         a customer's check of one leaf against the root, by the stand-alone verifier
     ledger        trade reports posted to the double-entry ledger in batches, saved each time
                   beside the same number of bare rows into the same kind of SQLite file
 
-Processor time of one process, no numba; the ledger writes to a file in the temporary directory.
+An attestation is timed by the wall, on two processors if there are; the rest is processor time of
+one process. The ledger writes to a file in the temporary directory.
 """
 
 import gc
@@ -35,9 +37,11 @@ from core.sidecars.reserves.tree import Tree, customer_secret
 from core.sidecars.settlement import ledger
 from core.sidecars.settlement.ledger import Ledger
 from tools import verify_reserves
+from tools.bench.settling import measure_settlement
 
 LEAVES = 1_000_000
 ASSETS = 8
+RATE = 200_000
 MASTER = bytes(32)
 PROOFS = 200
 REPORTS = 100_000
@@ -46,15 +50,20 @@ ONE = 10**8
 HEADER = {"transactTime": 1, "msgSeqNum": 0, "lastAppliedSeqNo": 0}
 
 
-def measure(operations: int = LEAVES) -> dict[str, Any]:
-    """Time the three; `operations` is the number of leaves. Plain JSON."""
+def measure(operations: int = LEAVES, rate: int = RATE) -> dict[str, Any]:
+    """Time all; `operations` is the number of accounts, `rate` that of orders. Plain JSON."""
     tree, attestation = _attestation(operations)
+    proof = _proofs(tree)
+    del tree
+    settlement, latencies = measure_settlement(operations, rate)
     return {
-        "leaves": operations,
+        "accounts": operations,
         "assets": ASSETS,
+        "settlement": settlement,
         "attestation": attestation,
-        "proof": _proofs(tree),
+        "proof": proof,
         "ledger": _ledger(),
+        "samples": {"settlement": latencies},
     }
 
 

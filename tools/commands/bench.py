@@ -7,7 +7,7 @@
     binary    the same through the binary door
     feed      book events to a hundred receivers
     sbe       encoding and decoding, beside struct
-    sidecars  attestations and proofs, the ledger, beside BLAKE3 and SQLite alone
+    sidecars  a settlement's effect on orders, attestations, proofs, the ledger
 
 Latencies are measured at an offered rate, from when each message was due. A rate that was not
 reached is an error, not a result: exit code 3.

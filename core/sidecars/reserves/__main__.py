@@ -6,8 +6,8 @@ from pathlib import Path
 from core.journal.disk import RealDisk
 from core.journal.errors import JournalError
 from core.journal.reader import Walker
-from core.sidecars.custody import EmbeddedCustody, custody_path
 from core.sidecars.keys import SigningKey
+from core.sidecars.remote_custody import custody_of
 from core.sidecars.reserves.agent import Reserves
 from core.sidecars.reserves.attestation import GENESIS
 from core.sidecars.serve import Attached, serve
@@ -44,7 +44,8 @@ def make(attached: Attached) -> Reserves:
     data = attached.process.options.data
     return Reserves(
         attached.store, attached.follower, attached.link, core_ready=attached.core_ready,
-        directory=data / "reserves", custody=EmbeddedCustody(custody_path(data)),
+        directory=data / "reserves",
+        custody=custody_of(attached.process.configuration.custody, data),
         keys=keys_of(data, configured.key_file),
         journal_head=lambda sequence: journal_head(data, sequence),
         period_ns=int(configured.period_seconds * 1e9),

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from core.link import Event
 from core.producers import Producer
 from core.sidecars.books import CLEARING, Books, Position, Posting
-from core.sidecars.custody import EmbeddedCustody
+from core.sidecars.custody import Custody, CustodyError
 from core.sidecars.follow import Sidecar
 from core.sidecars.keys import SigningKey
 from core.sidecars.lending.pool import ONE, Pool, Pools
@@ -89,7 +89,7 @@ class Reserves(Sidecar):
         self,
         *arguments: Any,
         directory: Path,
-        custody: EmbeddedCustody,
+        custody: Custody,
         keys: dict[str, SigningKey],
         journal_head: Callable[[int], tuple[int, bytes]] = lambda _sequence: (0, GENESIS),
         period_ns: int = 3600 * SECOND,
@@ -170,6 +170,13 @@ class Reserves(Sidecar):
 
     def decide(self, now: int) -> int:
         """The running ledger each second; an attestation when one is due or asked for."""
+        try:
+            return self._decide(now)
+        except CustodyError as error:  # The running ledger shows its age; an attestation waits.
+            self.log.warning("custody", error=str(error))
+            return 0
+
+    def _decide(self, now: int) -> int:
         work = 0
         if not self._ran_at <= now < self._ran_at + SECOND:
             self._ran_at = now

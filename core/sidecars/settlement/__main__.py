@@ -2,7 +2,7 @@
 
 import sys
 
-from core.sidecars.custody import EmbeddedCustody, custody_path
+from core.sidecars.remote_custody import custody_of
 from core.sidecars.serve import Attached, serve
 from core.sidecars.settlement.agent import Settlement
 
@@ -12,7 +12,9 @@ def make(attached: Attached) -> Settlement:
     configured = attached.process.configuration.settlement
     return Settlement(
         attached.store, attached.follower, attached.link, core_ready=attached.core_ready,
-        custody=EmbeddedCustody(custody_path(attached.process.options.data)),
+        custody=custody_of(
+            attached.process.configuration.custody, attached.process.options.data
+        ),
         period_ns=int(configured.period_seconds * 1e9),
         funding_ns=int(configured.funding_seconds * 1e9),
         funding_bound=configured.funding_bound_millionths * 1000,

@@ -35,7 +35,7 @@ class Settlement(Sidecar):
 
     producer: ClassVar[Producer] = Producer.SETTLEMENT
     migrations: ClassVar[tuple[str, ...]] = (
-        ledger.MIGRATION, transfers.MIGRATION, funding.MIGRATION,
+        ledger.MIGRATION, transfers.MIGRATION, funding.MIGRATION, transfers.DUTIES,
     )
 
     def __init__(

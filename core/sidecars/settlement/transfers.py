@@ -9,8 +9,14 @@ A receipt becomes one command, whose answer is awaited before the next: so the n
 the event stream is the number of receipts done, and even a store made anew finds its place without
 crediting anything twice. Custody knows a withdrawal by the core's number and pays it once, however
 often it is asked. A withdrawal has one state in the core; a step that does not fit it is refused.
+
+Custody is not trusted further than that. What it is told is written down first and told again until
+it has heard; whatever it says that does not agree with what is known is an alarm and moves nothing:
+a transaction that comes twice, an amount that was another one, a withdrawal it no longer knows, or
+one that it gave up and paid all the same.
 """
 
+import json
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +24,15 @@ from core.link import Event
 from core.messages import template
 from core.producers import Producer
 from core.sidecars.books import DEPOSIT
-from core.sidecars.custody import CONFIRMED, FAILED, SENT, Custody, CustodyError
+from core.sidecars.custody import (
+    CONFIRMED,
+    FAILED,
+    SENT,
+    Custody,
+    CustodyError,
+    CustodySilent,
+    Receipt,
+)
 from core.sidecars.follow import Result
 from core.sidecars.pick import pick
 
@@ -27,6 +41,8 @@ if TYPE_CHECKING:
 
 HELD = 1
 RETRY_NS = 1_000_000_000
+AUDIT_NS = 60_000_000_000
+AUDITED = 100  # of the withdrawals that custody gave up, the latest
 
 MIGRATION = """
     CREATE TABLE deposit (
@@ -49,6 +65,15 @@ MIGRATION = """
     CREATE INDEX withdrawal_by_state ON withdrawal (state);
 """
 
+DUTIES = """
+    CREATE TABLE custody_duty (
+        id INTEGER PRIMARY KEY,
+        call TEXT NOT NULL,
+        arguments TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX deposit_by_transaction ON deposit (transaction_id);
+"""
+
 _DEPOSIT_TEMPLATE = template("Deposit")
 _result = pick("CommandResult", "key", "producer", "refTemplateId", "reason")
 _balance = pick("BalanceUpdate", "account", "asset", "reason", "change")
@@ -63,7 +88,8 @@ class Transfers:
         self._custody = custody
         self._done = int(settlement.store.note("receipts") or 0)  # last receipt answered
         self._credited: dict[int, list[tuple[int, int]]] = {}  # sequence → (asset, amount)
-        self._asked_at = 0
+        self._asked_at = self._audited_at = 0
+        self._suspected: set[tuple[str, int]] = set()  # what an alarm was given about
 
     @property
     def _connection(self) -> sqlite3.Connection:
@@ -95,7 +121,7 @@ class Transfers:
                 self._settlement.store.set_note("receipts", str(self._done))
             for number, (asset, amount) in enumerate(credits):
                 if result.producer != Producer.SETTLEMENT:
-                    self._custody.recognise(f"{event.sequence}.{number}", asset, amount)
+                    self._owe("recognise", f"{event.sequence}.{number}", asset, amount)
         self._settlement.on_result(event)
 
     def _on_withdrawal(self, fields: dict[str, Any]) -> None:
@@ -106,39 +132,102 @@ class Transfers:
             (number, fields["account"], fields["asset"], fields["amount"], state),
         )
         if state in (CONFIRMED, FAILED):
-            self._custody.booked(number)
+            self._owe("booked", number)
+
+    def _owe(self, call: str, *arguments: int | str) -> None:
+        """Custody is to hear this, as soon as it listens."""
+        self._connection.execute(
+            "INSERT INTO custody_duty VALUES (NULL, ?, ?)", (call, json.dumps(arguments))
+        )
 
     # ---- deciding --------------------------------------------------------------------------------
 
     def decide(self, now: int) -> int:
         """The next receipt, and the next step of every withdrawal; how many commands."""
-        if 0 <= now - self._asked_at < RETRY_NS // 10:
-            return 0
-        try:
-            work = self._deposit() + self._withdraw()
-        except CustodyError as error:
-            self._asked_at = now + RETRY_NS
-            self._settlement.log.warning("custody", error=str(error))
+        if -RETRY_NS <= now - self._asked_at < RETRY_NS // 10:
             return 0
         self._asked_at = now
+        work = 0
+        for step in (self._tell, self._deposit, self._withdraw, lambda: self._audit(now)):
+            try:
+                work += step()
+            except CustodyError as error:
+                self._asked_at = now + RETRY_NS
+                self._settlement.log.warning("custody", error=str(error))
+                if isinstance(error, CustodySilent):
+                    break
         return work
+
+    def _tell(self) -> int:
+        """What custody is to hear, in order."""
+        rows = self._connection.execute("SELECT * FROM custody_duty ORDER BY id").fetchall()
+        for number, call, arguments in rows:
+            getattr(self._custody, call)(*json.loads(arguments))
+            self._connection.execute("DELETE FROM custody_duty WHERE id = ?", (number,))
+        return len(rows)
 
     def _deposit(self) -> int:
         if self._settlement.waits_for("Deposit"):
             return 0
+        self._remember_receipts()
         for receipt in self._custody.receipts(self._done)[:1]:
             if receipt.number != self._done + 1:
                 raise CustodyError(f"expected receipt {self._done + 1}, was {receipt.number}")
+            # A transaction that was credited is answered for with nothing: the core refuses that,
+            # and its answer counts the receipt as done, also for a store made anew.
+            amount = 0 if self._was_credited(receipt) else receipt.amount
             key = self._settlement.command(
-                "Deposit", account=receipt.account, asset=receipt.asset, amount=receipt.amount
+                "Deposit", account=receipt.account, asset=receipt.asset, amount=amount
             )
-            self._connection.execute(
-                "INSERT OR REPLACE INTO deposit VALUES (?, ?, ?, ?, ?, ?, NULL)",
-                (receipt.number, receipt.transaction, receipt.account, receipt.asset,
-                 receipt.amount, key),
-            )
+            self._keep(receipt, key)
             return 1
         return 0
+
+    def _keep(self, receipt: Receipt, key: int) -> None:
+        number, transaction, account, asset, amount = receipt
+        self._connection.execute(
+            "INSERT OR REPLACE INTO deposit VALUES (?, ?, ?, ?, ?, ?, NULL)",
+            (number, transaction, account, asset, amount, key),
+        )
+
+    def _remember_receipts(self) -> None:
+        """A store made anew asks custody once more for what was credited before it."""
+        (kept,) = self._connection.execute("SELECT count(*) FROM deposit").fetchone()
+        if kept < self._done:
+            for receipt in self._custody.receipts(0)[: self._done]:
+                self._keep(receipt, 0)
+
+    def _was_credited(self, receipt: Receipt) -> bool:
+        row = self._connection.execute(
+            "SELECT receipt FROM deposit WHERE transaction_id = ? AND receipt <> ?",
+            (receipt.transaction, receipt.number),
+        ).fetchone()
+        if row is not None:
+            self._settlement.alarm(
+                "custody gives a transaction twice", transaction=receipt.transaction,
+                receipt=receipt.number, credited=row[0],
+            )
+        return row is not None
+
+    def _audit(self, now: int) -> int:
+        """Withdrawals that custody gave up went back to their accounts: they must not be paid."""
+        if 0 <= now - self._audited_at < AUDIT_NS:
+            return 0
+        self._audited_at = now
+        rows = self._connection.execute(
+            "SELECT id FROM withdrawal WHERE state = ? ORDER BY id DESC LIMIT ?", (FAILED, AUDITED)
+        ).fetchall()
+        for (number,) in rows:
+            sending = self._custody.sending(number)
+            if sending is not None and sending.state != FAILED:
+                self._suspect("custody paid what it had given up", number, state=sending.state)
+        return 0
+
+    def _suspect(self, what: str, withdrawal: int, **details: int) -> None:
+        """An alarm, once while this process lives."""
+        if (what, withdrawal) not in self._suspected:
+            self._suspected.add((what, withdrawal))
+            self._settlement.alarm(what, withdrawal=withdrawal, **details)
 
     def _withdraw(self) -> int:
         rows = self._connection.execute(
@@ -153,6 +242,8 @@ class Transfers:
             # Custody knows it by its number: asked twice because we died here, it pays once.
             self._custody.send(number, account, asset, amount)
         sending = self._custody.sending(number)
+        if sending is None and state == SENT:
+            self._suspect("custody has forgotten a withdrawal that it sent", number)
         if sending is None or (state == SENT and sending.state == SENT):
             return 0
         if (sending.asset, sending.amount) != (asset, amount):

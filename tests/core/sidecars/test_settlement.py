@@ -331,6 +331,7 @@ def test_a_withdrawal_that_fails_comes_back(scene: Scene) -> None:
 
 def test_killed_between_sending_and_saying_so_it_pays_once(scene: Scene) -> None:
     scene.deposit(100, USDC, 20 * M)
+    scene.run(0.2)
     _withdraw(scene, 1, 8 * M)
     scene.custody.send(1, 100, USDC, 8 * M)  # It got that far before it died.
     scene.restart()

@@ -1,0 +1,181 @@
+"""A settlement of a million accounts, and what the orders that come meanwhile notice of it.
+
+    accounts 1000 …        a million clients, each with one lot of a perpetual, long or short
+    accounts 100 … 199     keep trading a hundred books, at a fixed rate, the whole time
+
+Rounds alternate: in every second one the mark moves and a settlement starts with the first order.
+An order's latency counts from when it was due to the publication of its events. Both kinds of
+rounds have the same number of orders, from one workload, in one run; rounds end as soon as the walk
+does, so that every order of a round with a settlement has to live with it.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from core.atomics import clock_monotonic_ns
+from core.config import Configuration, Limits
+from core.jit import compile_lock
+from sbe.generated import control as ct
+from tools.bench.engine import (
+    BODY_AT,
+    BOOKS,
+    FRAME,
+    BenchedCore,
+    Frames,
+    Samples,
+    encode_workload,
+    full_speed,
+    paced_run,
+)
+from tools.bench.ring import summary
+from tools.bench.venue import ONE, CommandStream, new_order
+
+FIRST = 1000
+ROUNDS = 4
+MARK = 2048 * ONE // 100
+
+
+def measure_settlement(accounts: int, rate: int, seed: int = 11) -> tuple[dict[str, Any], Samples]:
+    """Plain JSON, and the latencies (ns) of the orders during settlements."""
+    limits = msgspec.structs.replace(
+        Limits(), accounts_max=1 << 20, positions_max=(1 << 20) + (1 << 15), assets_max=4
+    )
+    configuration = msgspec.structs.replace(Configuration(), limits=limits)
+    exchange = msgspec.structs.replace(configuration.exchange, policy="async", idle="spin")
+    configuration = msgspec.structs.replace(configuration, exchange=exchange)
+    with tempfile.TemporaryDirectory(prefix="onebook-bench-", dir="/var/tmp") as made:
+        with compile_lock():
+            core = BenchedCore(Path(made), configuration)
+        try:
+            core.prepare(BOOKS)
+            keys = _open_accounts(core, accounts)
+            return _rounds(core, accounts, rate, keys, seed)
+        finally:
+            core.close()
+
+
+def _open_accounts(core: BenchedCore, accounts: int) -> int:
+    """A million accounts with a position each; the last key used."""
+    stream = CommandStream()
+    stream.key = int(core.state[0]["producers"][stream.producer]["last_key"])
+    for owner in (200, 201):  # Of buyers and of sellers: nobody trades with himself.
+        stream.add("RegisterOwner", owner=owner, name=f"owner {owner}", feeTier=0,
+                   selfTradePrevention=0)
+    _take(core, _padded(stream))
+    numbers = np.arange(FIRST, FIRST + accounts)
+    stream.add("RegisterAccount", account=FIRST, owner=200, name="", autoLend=1, autoBorrow=1)
+    frames = _copies(_padded(stream), accounts)
+    body = _body(frames, ct.REGISTER_ACCOUNT)
+    body["account"], body["owner"] = numbers, 200 + numbers % 2
+    _take(core, _keyed(frames, body, stream))
+    stream.add("Deposit", account=FIRST, asset=0, amount=1000 * 10**6)
+    frames = _copies(_padded(stream), accounts)
+    body = _body(frames, ct.DEPOSIT)
+    body["account"] = numbers
+    _take(core, _keyed(frames, body, stream))
+    trades = np.zeros((accounts, FRAME), np.uint8)
+    for side in (0, 1):
+        new_order(stream, account=FIRST, clOrdId=1, instrument=1, price=MARK,
+                  orderQty=ONE // 100, side=2 - side)
+        part = _copies(_padded(stream), accounts // 2)
+        account = part[:, BODY_AT + 12 : BODY_AT + 16].view("<u4")
+        assert account[0, 0] == FIRST, "Invariant: the account follows the header."
+        account[:, 0] = numbers[side::2]
+        trades[side::2] = part
+    _take(core, trades)
+    held = int(core.state[0]["instruments"][1]["open_interest"])
+    assert held == accounts // 2, f"expected {accounts // 2} lots held, was {held}"
+    return stream.key
+
+
+def _rounds(
+    core: BenchedCore, accounts: int, rate: int, key: int, seed: int
+) -> tuple[dict[str, Any], Samples]:
+    visits = 2 * accounts
+    orders = visits // 8  # What a walk lasts, if each order is followed by eight positions of it.
+    frames = encode_workload(2 * ROUNDS * orders, BOOKS, seed)
+    state = core.state[0]
+    plain, settling, walls = [], [], []
+    core.settle()
+    for number in range(2 * ROUNDS):
+        part = frames[number * orders : (number + 1) * orders]
+        if number % 2 == 0:
+            _, latencies = paced_run(core, part, rate)
+            plain.append(latencies)
+        else:
+            key = _start(core, key, number)
+            begin = clock_monotonic_ns()
+            _, latencies = paced_run(core, part, rate)
+            walls.append((clock_monotonic_ns() - begin) / 1e9)
+            settling.append(latencies)
+            while int(state["jobs"]):
+                core.sequence()
+            assert int(state["settlement_positions"]) >= accounts, "every position was visited"
+        core.settle()
+    without, during = np.concatenate(plain), np.concatenate(settling)
+    worse = np.percentile(during, 99.9) / np.percentile(without, 99.9)
+    return {
+        "accounts": accounts,
+        "positions": int(state["settlement_positions"]),
+        "settlements": ROUNDS,
+        "orders_each": orders,
+        "offered_rate": rate,
+        "rate_reached": max(walls) <= 1.01 * orders / rate + 0.01,
+        "latency_ns_without": summary(without),
+        "latency_ns_during": summary(during),
+        "ratio_at_99.9": float(worse),
+    }, during
+
+
+def _start(core: BenchedCore, key: int, cycle: int) -> int:
+    """A new mark, and a settlement at it; the last key used."""
+    stream = CommandStream()
+    stream.key = key
+    mark = MARK + cycle * ONE // 100
+    stream.add("SetMarkPrice", instrument=1, rule=0, price=mark, index=mark, premium=0)
+    stream.add("SettlementStart", cycle=cycle)
+    _take(core, _padded(stream))
+    return stream.key
+
+
+def _padded(stream: CommandStream) -> Frames:
+    """The commands of a stream as frames of one length."""
+    data, frames, at = stream.take(), [], 0
+    while at < len(data):
+        length = int(data[at : at + 4].view("<i4")[0])
+        frame = np.zeros(FRAME, np.uint8)
+        frame[:length] = data[at : at + length]
+        frame[:4].view("<i4")[0] = FRAME
+        frames.append(frame)
+        at += length
+    return np.stack(frames)
+
+
+def _copies(frames: Frames, count: int) -> Frames:
+    return np.repeat(frames[-1:], count, axis=0)
+
+
+def _body(frames: Frames, dtype: np.dtype[Any]) -> Any:
+    """The root blocks of frames, to be written to."""
+    offsets = {name: BODY_AT + spot[1] for name, spot in (dtype.fields or {}).items()}
+    names = list(offsets)
+    wide = np.dtype({
+        "names": names, "formats": [(dtype.fields or {})[name][0] for name in names],
+        "offsets": [offsets[name] for name in names], "itemsize": FRAME,
+    })
+    return frames.view(wide)[:, 0]
+
+
+def _keyed(frames: Frames, body: Any, stream: CommandStream) -> Frames:
+    body["key"] = stream.key + np.arange(1, len(frames) + 1)
+    stream.key += len(frames)
+    return frames
+
+
+def _take(core: BenchedCore, frames: NDArray[np.uint8]) -> None:
+    full_speed(core, frames)
