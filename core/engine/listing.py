@@ -261,6 +261,7 @@ def _forget(s, book, number):
     book.resolved_paid = 0
     book.auction_tick = 0
     book.auction_lots = 0
+    book.limited = 0
     s.risk_arrays[number].version = 0
 
 

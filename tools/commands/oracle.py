@@ -5,10 +5,12 @@
     onebook oracle dispute MARKET PAYOUT… --key FILE      against a proposal, with what is right
     onebook oracle arbitrate MARKET PAYOUT… --key FILE    the arbiter's last word
     onebook oracle key FILE                               make a key, print its public half
+    onebook oracle rehearse FOLDER                        a recorded venue's markets as a series
 
 A payout is what one YES of each outcome pays, 0 to 1, in the order of the outcomes.
 """
 
+import itertools
 import json
 import time
 from pathlib import Path
@@ -28,6 +30,7 @@ from core.sidecars.oracle.reports import (
     Statement,
     evidence_of,
 )
+from tools.rehearsal import ONE, SECOND, Rehearsal, rehearse
 from tools.stores import data_directory, fail, moment, read_store, reference_of, write_store
 
 oracle = App(name="oracle", help=(__doc__ or "").partition("\n")[0])
@@ -129,3 +132,50 @@ def hand_in(
         return fail(error)
     print(statement.text().decode(), end="")
     return 0
+
+
+@oracle.command(name="rehearse")
+def rehearse_recorded(folder: Path, *, window: int = 30) -> int:
+    """Run a recorded venue's five-minute up/down markets through, and say how many agree.
+
+    Parameters
+    ----------
+    folder
+        It holds binance_btc.csv.gz (one-minute bars) and polymarket_btc.csv.gz (resolutions).
+    window
+        Seconds over which the index is averaged at both ends of a market.
+    """
+    try:
+        result = rehearse(folder, window)
+    except (CoreError, ValueError, KeyError) as error:
+        return fail(error)
+    show_rehearsal(result, window)
+    return 0 if result.markets else fail("no recorded market is covered by the bars")
+
+
+def show_rehearsal(result: Rehearsal, window: int) -> None:
+    """The share that agrees, and what the others have in common."""
+    count = len(result.markets)
+    if count == 0:
+        return
+    share = 100 * result.agreeing / count
+    print(f"{count} recorded markets resolved by themselves; {result.agreeing} ({share:.1f} %) as "
+          f"recorded, with a window of {window} s.")
+    left = {"without a live index": result.unlisted, "without a settlement": result.unresolved,
+            "undecided in the recording": result.undecided, "not covered": result.uncovered}
+    print("Left out: " + ", ".join(f"{number} {why}" for why, number in left.items()) + ".")
+    table = Table("index moved by", "markets", "differ", title="the nearer the ends, the likelier")
+    bounds = (0, 5, 10, 20, 40, 80, 1 << 40)
+    for low, high in itertools.pairwise(bounds):
+        here = [m for m in result.markets if low <= abs(m.moved) / ONE < high]
+        differing = sum(m.ours != m.recorded for m in here)
+        name = f"{low} to {high} USD" if high < 1 << 40 else f"{low} USD and more"
+        table.add_row(name, str(len(here)), str(differing))
+    Console().print(table)
+    inside = sum(abs(m.moved) <= m.window_moved for m in result.apart)
+    print(f"Of the {len(result.apart)} that differ, {inside} moved by no more than the index did "
+          "within the window that settled them: the recorded venue settles at one instant of "
+          "another feed. The rest, largest first:")
+    for market in [m for m in result.apart if abs(m.moved) > m.window_moved][:10]:
+        print(f"  {moment(market.begin * SECOND)}  moved by {market.moved / ONE:+.2f} USD, "
+              f"{market.window_moved / ONE:.2f} within the window")

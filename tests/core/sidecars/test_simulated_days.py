@@ -11,12 +11,12 @@ import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from core import words
-from core.engine.run import bind_events
 from core.link import COMMAND_HEADER, CommandLink, EventFollower
 from core.memory import HEADER_SIZE, Segment, unlink_all
 from core.producers import SIDECARS, Producer
@@ -33,36 +33,34 @@ from core.sidecars.oracle.series import Series
 from core.sidecars.oracle.sources import ONE, SECOND, SimulatedSource
 from core.sidecars.reserves.agent import Reserves
 from core.sidecars.settlement.agent import Settlement
-from tests.core.engine.exchange import EVENT_BYTES, Exchange
+from tests.core.engine.exchange import EVENT_BYTES, LIMITS, Exchange
 from tests.core.sidecars.stage import Stage
 from tools import verify_reserves
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
-DAYS = float(os.environ.get("ONEBOOK_SIMULATED_DAYS", "0.5"))
+DAYS = float(os.environ.get("ONEBOOK_SIMULATED_DAYS", "0.25"))
 MINUTE, HOUR = 60 * SECOND, 3600 * SECOND
 STEP = 5 * MINUTE
 ACCOUNTS = range(FIRST_CLIENT, FIRST_CLIENT + 40)
+OWNERS = 20
 USDC, BTC = 0, 1
 SPOT, PERPETUAL = 1, 2
 M = 10**6
 KEYS = {"engine": SigningKey(b"\1" * 32), "attestor": SigningKey(b"\2" * 32)}
-LIMITS = SimpleNamespace(
-    assets_max=4, owners_max=256, accounts_max=256, positions_max=2048, instruments_max=1024,
-    events_max=8, orders_max=1024, levels_max=8192, sessions_max=16,
-)
 
 
 class Engine(Exchange):
     """The real engine, whose events go to the stage's log and archive as they are."""
 
     def __init__(self, stage: Stage) -> None:
-        super().__init__(LIMITS, checked=False)
         self.stage = stage
-        # Days of events go round the memory many times: it must be mirrored, as the core's is.
-        self.segment = Segment.create(stage.instance, "engine", EVENT_BYTES, True)
-        bind_events(self.state, self.segment.data_address, EVENT_BYTES)
-        self._memory = self.segment.array("u1", 2 * EVENT_BYTES)
+        super().__init__(checked=False)
+
+    def event_memory(self) -> NDArray[np.uint8]:
+        """Days of events go round it many times: it is mirrored, as the core's is."""
+        self.segment = Segment.create(self.stage.instance, "engine", EVENT_BYTES, True)
+        return self.segment.array("u1", 2 * EVENT_BYTES)
 
     def apply(self, message: bytes, session: int = 0, producer: int = 1) -> None:
         self.time = self.stage.now
@@ -101,7 +99,7 @@ class World:
         assert engine.asset(USDC, "USDC", 6, reserveShare=100_000) == 0
         assert engine.asset(BTC, "BTC", 8) == 0
         for account in ACCOUNTS:
-            engine.account(account, account)
+            engine.account(account, FIRST_CLIENT + account % OWNERS)
         for kind in range(1, 7):
             assert engine.send("SetFees", tier=0, kind=kind, makerFee=-20, takerFee=300) == 0
         assert engine.list(SPOT, 1, 0.01, 0.0001) == 0
