@@ -147,13 +147,21 @@ class OracleSource(Section, frozen=True, kw_only=True):
 
     `simulated` is a seeded random walk from `start`; `file` follows lines `time,price` appended to
     `path`; `http` asks `url` for JSON, in which `json_path` (names and places joined by dots) leads
-    to the price; `book` is the mid of our own spot book of the asset.
+    to the price; `fix` is the mid of `symbol` at a FIX 4.4 venue; `book` that of our own spot book
+    of the asset, which weighs no more than the mean of the others and cannot make an index alone.
     """
 
     name: Annotated[str, Meta(min_length=1)]
     asset: Symbol
-    kind: Literal["simulated", "file", "http", "book"] = "simulated"
+    kind: Literal["simulated", "file", "http", "fix", "book"] = "simulated"
     path: str = ""
+    host: str = ""
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    symbol: str = ""
+    sender: str = "ONEBOOK"
+    target: str = ""
+    username: str = ""
+    password: str = ""
     url: str = ""
     json_path: str = "price"
     start: Fixed = Fixed(0)

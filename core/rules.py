@@ -108,6 +108,8 @@ def _references(configuration: Configuration) -> None:
         )
         _demand(source.kind != "file" or bool(source.path), f"{path}.path", "a file needs a path")
         _demand(source.kind != "http" or bool(source.url), f"{path}.url", "a server needs a url")
+        venue = bool(source.host and source.port and source.symbol and source.target)
+        _demand(source.kind != "fix" or venue, path, "a venue needs host, port, symbol, target")
     for position, series in enumerate(configuration.oracle.series):
         path = f"oracle.series[{position}]"
         _demand(series.asset in assets, f"{path}.asset", f"no asset {series.asset}")

@@ -31,7 +31,7 @@ from core.engine.settling import (
 )
 from core.jit import jit
 from core.linked import linked
-from core.records import CLEARING, ROUNDING
+from core.records import CLEARING, HOUSE_ACCOUNTS, ROUNDING
 
 RATE_MAX = BILLION  # Of the notional, in one funding.
 
@@ -183,7 +183,7 @@ def report_balances(s, a):
 @linked
 def report_slice(s, job, budget):
     """Report up to `budget` accounts; how much of the budget is left, −1 when more remains."""
-    last = max(s.accounts_used, ROUNDING)
+    last = max(s.accounts_used, HOUSE_ACCOUNTS - 1)
     while budget > 0:
         if job.cursor > last:
             e = event_begin(s, control.BALANCES_REPORTED_BLOCK, 0, 0)

@@ -9,6 +9,7 @@ from pathlib import Path
 from core.config import Configuration, OracleSource
 from core.link import Event, EventFollower
 from core.sidecars.oracle.agent import Oracle
+from core.sidecars.oracle.fix_source import FixSource
 from core.sidecars.oracle.index import Weighed
 from core.sidecars.oracle.outcomes import Rules, hash_of_rules
 from core.sidecars.oracle.risk_arrays import Ranges
@@ -39,7 +40,7 @@ def weighed(configured: OracleSource, source: Source) -> Weighed:
     """A source with the limits that the configuration gives it."""
     return Weighed(
         configured.name, source, configured.weight, int(configured.stale_seconds * SECOND),
-        configured.deviation_millionths,
+        configured.deviation_millionths, configured.kind == "book",
     )
 
 
@@ -49,6 +50,11 @@ def make_source(configured: OracleSource, since: int) -> Source | None:
         return FileSource(Path(configured.path))
     if configured.kind == "http":
         return HttpSource(configured.url, configured.json_path)
+    if configured.kind == "fix":
+        return FixSource(
+            configured.host, configured.port, configured.symbol, sender=configured.sender,
+            target=configured.target, username=configured.username, password=configured.password,
+        )
     if configured.kind == "simulated":
         volatility = configured.volatility_millionths / 1e6
         return SimulatedSource(

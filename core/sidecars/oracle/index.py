@@ -9,7 +9,9 @@
     none for longer       STALE       the last live one: marks freeze, only reducing orders
 
 No source outweighs the others: in a weighted median one that lies moves the result to its
-neighbour at most.
+neighbour at most. Our own book is one source among the N that decide, whatever weight it was given:
+it weighs at most a share of 1/N, and without enough others there is no index. Whoever moves it
+moves the price by which he is judged no further than any other venue's.
 """
 
 from collections.abc import Sequence
@@ -30,6 +32,7 @@ class Weighed(NamedTuple):
     weight: int
     stale_ns: int
     deviation: int
+    own: bool = False  # our own book
 
 
 class IndexPrice(NamedTuple):
@@ -54,8 +57,9 @@ class Index:
         """The index at `now`; None as long as it has never been live."""
         fresh = self._fresh(now)
         agreeing = agree(fresh)
-        if len(agreeing) >= self._sources_min:
-            self._price = weighted_median([(q.price, s.weight) for s, q in agreeing])
+        others = sum(not source.own for source, _ in agreeing)
+        if others >= self._sources_min:
+            self._price = weighted_median(capped(agreeing))
             self._live_at = now
             names = tuple(s.name for s, _ in agreeing)
             return IndexPrice(self._price, LIVE, len(agreeing), names)
@@ -91,11 +95,24 @@ def agree(quotes: Sequence[tuple[Weighed, Quote]]) -> list[tuple[Weighed, Quote]
     """Those within their own deviation limit of the weighted median of all."""
     if not quotes:
         return []
-    middle = weighted_median([(quote.price, source.weight) for source, quote in quotes])
+    middle = weighted_median(capped(quotes))
     return [
         (source, quote)
         for source, quote in quotes
         if abs(quote.price - middle) * MILLION <= source.deviation * middle
+    ]
+
+
+def capped(quotes: Sequence[tuple[Weighed, Quote]]) -> list[tuple[int, int]]:
+    """Prices with their weights, that of our own book at most the mean of the others'."""
+    others = [source.weight for source, _ in quotes if not source.own]
+    if not others:
+        return [(quote.price, source.weight) for source, quote in quotes]
+    # Weights times the number of others, so that the mean of those is a whole number.
+    return [
+        (quote.price, min(source.weight * len(others), sum(others)) if source.own
+         else source.weight * len(others))
+        for source, quote in quotes
     ]
 
 

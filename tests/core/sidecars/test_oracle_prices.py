@@ -1,17 +1,21 @@
 """Indices and marks: several real sources, and what one bad one can do."""
 
+import contextlib
 import json
 import math
 import os
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import simplefix
 
 from core.sidecars.oracle import history
+from core.sidecars.oracle.fix_source import FixSource
 from core.sidecars.oracle.history import Sample
 from core.sidecars.oracle.index import DEGRADED, LIVE, STALE, Index, Weighed, weighted_median
 from core.sidecars.oracle.marks import (
@@ -103,6 +107,22 @@ def test_after_a_minute_the_sources_that_are_left_decide_without_being_live() ->
     assert result is not None
     assert result.state == STALE
 
+def test_our_own_book_weighs_no_more_than_one_of_them_and_is_no_index_alone() -> None:
+    """Somebody moves our own book by a tenth, and it was given ten times the weight."""
+    said = [Said(price * ONE, 0) for price in (100, 101, 102)]
+    others = [Weighed(f"s{n}", s, 1, 5 * SECOND, 200_000) for n, s in enumerate(said)]
+    own = Said(110 * ONE, 0)
+    index = Index([*others, Weighed("own", own, 10, 5 * SECOND, 200_000, own=True)], 2)
+    result = index.update(0)
+    assert result is not None
+    assert (result.price, result.state, result.sources) == (101 * ONE + ONE // 2, LIVE, 4)
+    said[1].quote = said[2].quote = None
+    for price in (100, 110):  # With one other there is no index, however sure of itself ours is.
+        own.quote = Quote(price * ONE, SECOND)
+        result = index.update(SECOND)
+        assert result is not None
+        assert result.state == DEGRADED
+
 
 def test_an_index_that_was_never_live_says_nothing_and_the_future_is_not_fresh() -> None:
     index, said = index_of(100 * ONE, 101 * ONE)
@@ -183,6 +203,86 @@ def test_nobody_waits_for_a_server_that_is_not_there() -> None:
     assert source.latest(0) is None
     assert time.monotonic() - begin < 0.5
     source.close()
+
+
+class Venue:
+    """A FIX venue with one client: logs it on, and sends what a test tells it."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.heard: list[bytes] = []
+        self.peer: socket.socket | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.peer = self._listener.accept()[0]
+            except OSError:
+                return
+            parser = simplefix.FixParser()
+            with contextlib.suppress(OSError):
+                while data := self.peer.recv(4096):
+                    parser.append_buffer(data)
+                    while (message := parser.get_message()) is not None:
+                        self.heard.append(message.get(35))
+                        if message.get(35) == b"A":
+                            self.say("A", (98, 0), (108, 10))
+            self.peer.close()
+
+    def say(self, kind: str, *fields: tuple[int, object]) -> None:
+        message = simplefix.FixMessage()
+        for tag, value in ((8, "FIX.4.4"), (35, kind), (49, "VENUE"), (56, "ME"), (34, 1)):
+            message.append_pair(tag, value, header=True)
+        for tag, value in fields:
+            message.append_pair(tag, value)
+        assert self.peer is not None
+        self.peer.sendall(message.encode())
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        if self.peer is not None:
+            self.peer.close()
+        self._thread.join(5)
+
+
+def _soon(reached: Callable[[], object]) -> bool:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if reached():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_the_mid_of_a_fix_venue_and_back_after_a_break() -> None:
+    venue, now = Venue(), [7]
+    source = FixSource("127.0.0.1", venue.port, "BTCUSD", sender="ME", target="VENUE",
+                       clock=lambda: now[0], retry_seconds=0.05)
+    assert _soon(lambda: b"V" in venue.heard)
+    assert source.latest(0) is None
+    venue.say("W", (55, "BTCUSD"), (268, 2), (269, 0), (270, "100.5"), (269, 1), (270, "101.5"))
+    assert _soon(lambda: source.latest(0) == Quote(101 * ONE, 7))
+    now[0] = 8
+    venue.say("X", (268, 1), (279, 1), (269, 1), (55, "BTCUSD"), (270, "103.5"))
+    assert _soon(lambda: source.latest(0) == Quote(102 * ONE, 8))
+    now[0] = 9
+    # One side is gone, another symbol speaks: nothing new was heard of this one.
+    venue.say("X", (268, 1), (279, 2), (269, 1), (55, "BTCUSD"))
+    venue.say("X", (268, 1), (279, 0), (269, 0), (55, "ETHUSD"), (270, "1"))
+    venue.say("1", (112, "are you there"))
+    assert _soon(lambda: b"0" in venue.heard)
+    assert source.latest(0) == Quote(102 * ONE, 8)
+    assert venue.peer is not None
+    venue.peer.shutdown(socket.SHUT_RDWR)
+    assert _soon(lambda: venue.heard.count(b"V") == 2)
+    venue.say("W", (55, "BTCUSD"), (268, 2), (269, 0), (270, "90"), (269, 1), (270, "92"))
+    assert _soon(lambda: source.latest(0) == Quote(91 * ONE, 9))
+    source.close()
+    venue.close()
 
 
 def test_a_simulated_walk_is_a_function_of_seed_and_time() -> None:
