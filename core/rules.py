@@ -180,11 +180,18 @@ def _events(configuration: Configuration) -> None:
             2 <= outcomes <= OUTCOMES_MAX, path,
             f"expected 2 to {OUTCOMES_MAX} instruments with event = {event.symbol}, was {outcomes}",
         )
-        for key in (*event.reporters, *((event.arbiter,) if event.arbiter else ())):
+        signers = (*event.reporters, *event.disputers, *event.key_accounts)
+        for key in (*signers, *((event.arbiter,) if event.arbiter else ())):
             _demand(_is_key(key), f"{path}.reporters",
                     f"expected Ed25519 public keys of {KEY_HEX_LENGTH} hexadecimal digits")
         _demand(not event.reporters or event.quorum <= len(event.reporters), f"{path}.quorum",
                 f"expected at most {len(event.reporters)}, was {event.quorum}")
+        for key in event.disputers:
+            _demand(key in event.key_accounts, f"{path}.key_accounts",
+                    f"no account of {key} that could pay the bond of a dispute")
+        for name in event.key_accounts.values():
+            _demand(any(a.name == name for a in configuration.account), f"{path}.key_accounts",
+                    f"no account {name}")
         _demand(0 <= event.void_price <= FIXED_SCALE, f"{path}.void_price", "expected 0 to 1")
         _time(event.cutoff, f"{path}.cutoff")
 

@@ -117,6 +117,12 @@ class Event(Section, frozen=True, kw_only=True):
     cutoff: str = ""
     cutoff_in_seconds: UnsignedInt = 0
     void_price: Fixed = Fixed(0)
+    # Who may dispute besides reporters and arbiter, and the least that it costs: USDC, and a share
+    # of the open interest. The accounts behind keys pay bonds, and must be out of the market.
+    disputers: tuple[str, ...] = ()
+    bond_minimum: Fixed = Fixed(75_000_000_000)
+    bond_millionths: Share = 5_000
+    key_accounts: dict[str, str] = {}
 
 
 class Owner(Section, frozen=True, kw_only=True):

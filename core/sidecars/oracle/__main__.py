@@ -77,6 +77,9 @@ def make_rules(configuration: Configuration, since: int) -> dict[int, Rules]:
             event.symbol, hash_of_rules(event.rules),
             tuple(bytes.fromhex(key) for key in event.reporters), event.quorum,
             event.dispute_seconds * SECOND, bytes.fromhex(event.arbiter), cutoff, event.void_price,
+            tuple(bytes.fromhex(key) for key in event.disputers), event.bond_minimum // 100,
+            event.bond_millionths,
+            {bytes.fromhex(k): numbers.accounts[name] for k, name in event.key_accounts.items()},
         )
     return rules
 

@@ -21,7 +21,7 @@ from core.reference import Instrument
 from core.sidecars.books import ONE, PERPETUAL, SPOT
 from core.sidecars.depth import REPORT, Depth
 from core.sidecars.follow import Result, Sidecar
-from core.sidecars.oracle import history, outcomes
+from core.sidecars.oracle import bonds, history, holdings, outcomes
 from core.sidecars.oracle.history import Sample
 from core.sidecars.oracle.index import LIVE, STALE, Index, IndexPrice, Weighed
 from core.sidecars.oracle.marks import (
@@ -75,7 +75,9 @@ class Oracle(Sidecar):
     """
 
     producer: ClassVar[Producer] = Producer.ORACLE
-    migrations: ClassVar[tuple[str, ...]] = (MIGRATION, history.MIGRATION, outcomes.MIGRATION)
+    migrations: ClassVar[tuple[str, ...]] = (
+        MIGRATION, history.MIGRATION, outcomes.MIGRATION, holdings.MIGRATION, bonds.MIGRATION,
+    )
 
     def __init__(
         self,
@@ -111,7 +113,9 @@ class Oracle(Sidecar):
         self._next = 0
         self._dump_at = 0
         self._load(since)
-        self.handle_template(REPORT, self.depth.apply)
+        self.handle_template(REPORT, self._on_report)
+        self.handle("PositionTransferred", self.outcomes.holdings.on_transferred)
+        self.handle("PositionResolved", self.outcomes.holdings.on_resolved)
         self.handle_fields("IndexPriceChanged", self._on_index)
         self.handle_fields("InstrumentResolved", self.outcomes.on_resolved)
         self.handle_fields("RiskParameterChanged", self._on_parameter)
@@ -333,6 +337,14 @@ class Oracle(Sidecar):
         ranges = self._ranges[known.name]._replace(**{changed: fields["value"]})
         self._ranges = {**self._ranges, known.name: ranges}
         self.store.set_note(f"ranges {known.name}", f"{ranges.initial} {ranges.maintenance}")
+
+    def _on_report(self, event: Event) -> None:
+        self.depth.apply(event)
+        self.outcomes.holdings.on_report(event)
+
+    def before_commit(self) -> None:
+        """Write who holds what."""
+        self.outcomes.holdings.save()
 
     def _on_listed(self, fields: dict[str, Any]) -> None:
         """A number may have been another market's before: nothing of that one concerns this one."""

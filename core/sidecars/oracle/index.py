@@ -6,11 +6,11 @@
     at least the minimum  LIVE        their weighted median
     fewer, up to a minute DEGRADED    the last live one: no new risk and no liquidation by it
     fewer for longer      DEGRADED    the median of those there are: liquidation goes by it again
-    none for longer       STALE       the last live one: marks freeze, only reducing orders
+    no other for longer   STALE       the last live one: marks freeze, only reducing orders
 
 No source outweighs the others: in a weighted median one that lies moves the result to its
 neighbour at most. Our own book is one source among the N that decide, whatever weight it was given:
-it weighs at most a share of 1/N, and without enough others there is no index. Whoever moves it
+it weighs at most a share of 1/N, and alone it makes no index. Whoever moves it
 moves the price by which he is judged no further than any other venue's.
 """
 
@@ -67,8 +67,8 @@ class Index:
             return None
         price, state = self._price, DEGRADED
         if now - self._live_at > DEGRADED_NS:
-            if agreeing:
-                price = weighted_median([(q.price, s.weight) for s, q in agreeing])
+            if others:
+                price = weighted_median(capped(agreeing))
             else:
                 state = STALE
         return IndexPrice(price, state, len(agreeing), tuple(s.name for s, _ in agreeing))

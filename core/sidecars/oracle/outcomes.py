@@ -6,6 +6,7 @@
           └ reports collected                ▼                           │
                                          DISPUTED ────── arbiter ────────┘
 
+A reporter whose owner holds a position in the event is refused; a dispute costs a bond (bonds.py).
 Every step, and every report that was refused, is a record that carries the hash of the one before.
 A proposal moves no money. A market's rules name who may report; without rules (no reporters) an
 event waits for an operator. Price-linked markets need nobody: the recorded index decides.
@@ -13,7 +14,8 @@ event waits for an operator. Price-linked markets need nobody: the recorded inde
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,9 @@ from blake3 import blake3
 from core.config import load
 from core.reference import Instrument
 from core.sidecars.follow import REASON_NONE, Result
+from core.sidecars.oracle.bonds import MILLION, USDC, Bonds
 from core.sidecars.oracle.history import Average
+from core.sidecars.oracle.holdings import Holdings
 from core.sidecars.oracle.marks import PRICE_ABOVE, PRICE_BELOW
 from core.sidecars.oracle.reports import (
     ARBITRATION,
@@ -80,7 +84,11 @@ MIGRATION = """
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Who decides an event, and when; keys are raw Ed25519 public keys, times ns UTC."""
+    """Who decides an event, and when; keys are raw Ed25519 public keys, times ns UTC.
+
+    disputers: who may dispute besides reporters and arbiter, for a bond of bond_minimum USDC units
+    or bond_share millionths of the open interest. accounts: whose keys they are, by account.
+    """
 
     symbol: str
     hash: bytes
@@ -90,6 +98,10 @@ class Rules:
     arbiter: bytes = b""
     cutoff: int = 0  # 0: none
     void_price: int = 0
+    disputers: tuple[bytes, ...] = ()
+    bond_minimum: int = 0
+    bond_share: int = 0
+    accounts: Mapping[bytes, int] = field(default_factory=dict)
 
 
 class Outcomes:
@@ -98,6 +110,8 @@ class Outcomes:
     def __init__(self, oracle: "Oracle", rules: dict[int, Rules] | Any) -> None:
         self._oracle = oracle
         self._rules: dict[int, Rules] = dict(rules)
+        self.holdings = Holdings(self._connection, oracle.reference)
+        self.bonds = Bonds(self, self._connection)
 
     @property
     def _connection(self) -> sqlite3.Connection:
@@ -164,16 +178,32 @@ class Outcomes:
             return "other rules than this market's"
         if not signed.holds():
             return "the signature is wrong"
-        allowed = (rules.arbiter,) if s.kind == ARBITRATION else (*rules.reporters, rules.arbiter)
-        if s.kind == REPORT:
-            allowed = rules.reporters
+        allowed = {
+            REPORT: rules.reporters, ARBITRATION: (rules.arbiter,),
+            DISPUTE: (*rules.reporters, rules.arbiter, *rules.disputers),
+        }[s.kind]
         if signed.signer not in allowed:
             return f"{s.kind}: not one of those who may"
+        if s.kind != DISPUTE and self._is_interested(rules, signed.signer, s.event):
+            return f"{s.kind}: its signer holds a position in the market"
+        if s.kind == ARBITRATION and self.bonds.is_asked(s.event):
+            return "arbitration: the dispute's bond is still being paid"
         if len(s.payouts) != event.outcomes or not in_hull(event.kind, s.payouts):
             return "no possible outcome pays this"
         wanted = {REPORT: OPEN, DISPUTE: PROPOSED, ARBITRATION: DISPUTED}[s.kind]
         state = self.state(s.event)
         return "" if state == wanted else f"{s.kind}: the market is {state}, not {wanted}"
+
+    def _is_interested(self, rules: Rules, signer: bytes, event: int) -> bool:
+        """Whether the owner behind a key would win or lose by the outcome."""
+        account = self._oracle.reference.accounts.get(rules.accounts.get(signer, 0))
+        return account is not None and self.holdings.owner_holds(account.owner, event)
+
+    def bond_of(self, event: int) -> int:
+        """What a dispute of an event costs now, USDC units."""
+        rules = self._rules[event]
+        scaled = self.holdings.open_interest(event) * rules.bond_share // MILLION
+        return max(rules.bond_minimum, scaled)
 
     def _report(self, signed: Signed, now: int) -> None:
         s = signed.statement
@@ -191,7 +221,12 @@ class Outcomes:
 
     def _dispute(self, signed: Signed, now: int) -> None:
         s = signed.statement
-        self.note(now, "dispute", s.symbol, statement=signed.to_json())
+        rules, bond = self._rules[s.event], self.bond_of(s.event)
+        named = signed.signer in (*rules.reporters, rules.arbiter)
+        if bond and not named:
+            account = rules.accounts.get(signed.signer, 0)
+            self.bonds.ask(s.event, account, bond, s.payouts)
+        self.note(now, "dispute", s.symbol, statement=signed.to_json(), bond=0 if named else bond)
         self._connection.execute(
             "UPDATE market SET state = ? WHERE event = ?", (DISPUTED, s.event)
         )
@@ -200,7 +235,28 @@ class Outcomes:
         s = signed.statement
         digest = self.note(now, "arbitration", s.symbol, statement=signed.to_json())
         self._put(s.event, DISPUTED, s.payouts, s.evidence, now)
+        self.bonds.decided(s.event, s.payouts, now)
         self._finish(s.event, s.payouts, digest, now)
+
+    def reopen(self, event: int) -> None:
+        """A dispute came to nothing: the proposal stands as it did."""
+        self._connection.execute(
+            "UPDATE market SET state = ? WHERE event = ? AND state = ?", (PROPOSED, event, DISPUTED)
+        )
+
+    def move(self, origin: int, target: int, amount: int) -> int:
+        """Transfer USDC between two accounts; the key of the command."""
+        return self._oracle.command(
+            "Transfer", fromAccount=origin, toAccount=target, asset=USDC, amount=amount
+        )
+
+    def symbol(self, event: int) -> str:
+        """What an event is called."""
+        return self._rules[event].symbol
+
+    def alarm_of(self, what: str, event: int, **details: Any) -> None:
+        """Something about an event that must never be."""
+        self._oracle.alarm(what, event=self.symbol(event), **details)
 
     def _propose(
         self, event: int, payouts: tuple[int, ...], evidence: bytes, why: str, now: int
@@ -291,6 +347,8 @@ class Outcomes:
 
     def answered(self, name: str, result: Result) -> None:
         """A refused resolution is tried again if the core was busy; else a person must look."""
+        if name == "Transfer":
+            self.bonds.answered(result, self._oracle.clock())
         if name not in ("ResolveEvent", "ResolveInstrument") or result.reason == REASON_NONE:
             return
         if result.reason in TRY_AGAIN:
@@ -304,6 +362,7 @@ class Outcomes:
 
     def rekeyed(self, old: int, new: int) -> None:
         """A resolution goes out under another key."""
+        self.bonds.rekeyed(old, new)
         self._connection.execute("UPDATE linked SET key = ? WHERE key = ?", (new, old))
         self._connection.execute("UPDATE market SET key = ? WHERE key = ?", (new, old))
 

@@ -122,6 +122,10 @@ def test_our_own_book_weighs_no_more_than_one_of_them_and_is_no_index_alone() ->
         result = index.update(SECOND)
         assert result is not None
         assert result.state == DEGRADED
+    said[0].quote, own.quote = None, Quote(110 * ONE, 70 * SECOND)
+    result = index.update(70 * SECOND)
+    assert result is not None
+    assert (result.state, result.price) == (STALE, 101 * ONE + ONE // 2)
 
 
 def test_an_index_that_was_never_live_says_nothing_and_the_future_is_not_fresh() -> None:
