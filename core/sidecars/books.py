@@ -147,7 +147,9 @@ class Books:
         if self._posted is not None:
             self._posted(posting)
 
-    def changed_position_rows(self) -> tuple[list[tuple[int, ...]], list[tuple[int, int]]]:
+    def changed_position_rows(
+        self,
+    ) -> tuple[list[tuple[int, int, int, int]], list[tuple[int, int]]]:
         """What to save: (account, instrument, quantity, cost) of those that are something, and the
         keys of those that have become nothing, which are forgotten here.
         """

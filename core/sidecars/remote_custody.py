@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from core.config import Custody as Configured
 from core.sidecars.custody import (
@@ -37,6 +37,7 @@ from core.sidecars.custody import (
     custody_path,
 )
 
+Shape = TypeVar("Shape")
 LINE_BYTES_MAX = 1 << 20
 AMOUNT_MAX = 1 << 62
 CALLS = ("receipts", "recognise", "send", "sending", "booked", "holdings", "departed", "statement")
@@ -138,7 +139,7 @@ class RemoteCustody:
             self._rest += data
 
 
-def _shaped(shape: Callable[[Any], Any], value: Any) -> Any:
+def _shaped(shape: Callable[[Any], Shape], value: Any) -> Shape:
     """The value as it should be. Raises CustodyError for anything else."""
     try:
         return shape(value)

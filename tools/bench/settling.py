@@ -160,15 +160,14 @@ def _copies(frames: Frames, count: int) -> Frames:
     return np.repeat(frames[-1:], count, axis=0)
 
 
-def _body(frames: Frames, dtype: np.dtype[Any]) -> Any:
+def _body(frames: Frames, dtype: Any) -> Any:
     """The root blocks of frames, to be written to."""
-    offsets = {name: BODY_AT + spot[1] for name, spot in (dtype.fields or {}).items()}
-    names = list(offsets)
-    wide = np.dtype({
-        "names": names, "formats": [(dtype.fields or {})[name][0] for name in names],
-        "offsets": [offsets[name] for name in names], "itemsize": FRAME,
-    })
-    return frames.view(wide)[:, 0]
+    fields = dtype.fields
+    wide: Any = {
+        "names": list(fields), "formats": [fields[name][0] for name in fields],
+        "offsets": [BODY_AT + fields[name][1] for name in fields], "itemsize": FRAME,
+    }
+    return frames.view(np.dtype(wide))[:, 0]
 
 
 def _keyed(frames: Frames, body: Any, stream: CommandStream) -> Frames:

@@ -256,7 +256,7 @@ class Outcomes:
 
     def alarm_of(self, what: str, event: int, **details: Any) -> None:
         """Something about an event that must never be."""
-        self._oracle.alarm(what, event=self.symbol(event), **details)
+        self._oracle.alarm(what, market=self.symbol(event), **details)
 
     def _propose(
         self, event: int, payouts: tuple[int, ...], evidence: bytes, why: str, now: int
