@@ -36,6 +36,8 @@ from tests.core.engine.liquidation.kit import (
 FIRST = 110
 ETH_PERP = 20
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
 
 def crowd(house: Court, count: int, leverage: float = 5.0) -> list[int]:
     """So many accounts, each long for `leverage` times its 1,000 USDC, against Bob."""
