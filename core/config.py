@@ -308,7 +308,8 @@ def merge(defaults: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, A
         base = {name: value for name, value in base.items() if name not in VENUE}
         for gateway in ("fix", "binary"):
             base[gateway] = {k: v for k, v in base.get(gateway, {}).items() if k != "session"}
-        base["oracle"] = {k: v for k, v in base.get("oracle", {}).items() if k != "source"}
+        oracle = base.get("oracle", {}).items()
+        base["oracle"] = {k: v for k, v in oracle if k not in ("source", "series")}
     return _overlay(base, chosen)
 
 

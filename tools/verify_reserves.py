@@ -2,6 +2,7 @@
 
     python verify_reserves.py chain attestations/                   every attestation, in order
     python verify_reserves.py proof my-proof.json attestations/     that you are in one of them
+    python verify_reserves.py compare mine/ theirs/                 that all are shown the same
 
 It needs Python 3.11 and two packages, `pip install blake3 cryptography`, and no network. Get the
 attestations from where everybody gets them (not from the one who gave you the proof), and compare
@@ -17,6 +18,8 @@ What is checked, and against which cheat:
     your leaf: your number, your secret, this epoch       your leaf shown to another customer too
     every step: values bound, not negative, sums exact    a branch left out or made negative
     the end of the path = the published root and totals   another tree than the published one
+    two copies of the chain say the same                  different roots for different customers
+    --hours: the newest one is not older than that        an old day shown for today
 
 Exit code: 0 everything holds, 1 something does not (it is named), 2 the files cannot be read.
 """
@@ -25,6 +28,7 @@ import argparse
 import json
 import re
 import sys
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -296,6 +300,34 @@ def explain_chain(pages: list[Attestation]) -> list[str]:
     return lines
 
 
+def compare(mine: list[Attestation], theirs: list[Attestation]) -> list[str]:
+    """That two copies of the chain agree; what was found, in words. Raises Broken.
+
+    Both must hold by themselves: a copy that nobody signed proves nothing against anybody.
+    """
+    for pages in (mine, theirs):
+        check_chain(pages, set())
+    others = {page.epoch: page for page in theirs}
+    common = [(page, others[page.epoch]) for page in mine if page.epoch in others]
+    demand(bool(common), "the two copies have no epoch in common")
+    for page, other in common:
+        for role, (key, _) in page.signatures.items():
+            same = key == other.signatures[role][0]
+            demand(same, f"the two copies have other keys of the {role}")
+        demand(
+            page.text == other.text,
+            f"epoch {page.epoch} was signed twice with different contents: keep both files, "
+            "together they prove it",
+        )
+    return [f"{len(common)} attestations are the same in both copies, to the byte."]
+
+
+def check_age(pages: list[Attestation], hours: float, now: float) -> None:
+    """That the newest attestation is not older than so many hours. Raises Broken."""
+    age = now - pages[-1].time / 1e9
+    demand(age <= 3600 * hours, f"the newest attestation is {age / 3600:.1f} hours old")
+
+
 def explain_proof(proof: dict[str, Any]) -> list[str]:
     """What the customer must compare with their own account."""
     named = zip(proof["columns"], proof["values"], strict=True)
@@ -344,16 +376,24 @@ def main(arguments: list[str] | None = None) -> int:
     chain = commands.add_parser("chain", help="check every attestation")
     proof = commands.add_parser("proof", help="check that you are in one of them")
     proof.add_argument("proof", type=Path)
+    both = commands.add_parser("compare", help="check that two copies of them agree")
+    both.add_argument("mine", type=Path)
+    both.add_argument("theirs", type=Path)
     for command in (chain, proof):
         command.add_argument("attestations", type=Path, help="their directory")
+        command.add_argument("--hours", type=float, help="how old the newest may be")
         command.add_argument("--key", action="append", default=[], type=bytes.fromhex,
                              help="a public key that must be among the signers (hexadecimal)")
     options = parser.parse_args(arguments)
     try:
-        if options.command == "chain":
+        if options.command == "compare":
+            lines = compare(load_chain(options.mine), load_chain(options.theirs))
+        elif options.command == "chain":
             lines = verify_chain(options.attestations, set(options.key))
         else:
             lines = verify_proof(options.proof, options.attestations, set(options.key))
+        if options.command != "compare" and options.hours is not None:
+            check_age(load_chain(options.attestations), options.hours, time.time())
     except Broken as broken:
         print(f"BROKEN: {broken}.")
         return 1

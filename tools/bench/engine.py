@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.atomics import clock_monotonic_ns
-from core.config import Configuration
+from core.config import Configuration, decimal_text
 from core.engine.run import bind_events
 from core.events import log_archived, log_published
 from core.jit import compile_lock, jit
@@ -153,7 +153,7 @@ class BenchedCore:
         import msgspec
 
         config = data / "config.json"
-        config.write_bytes(msgspec.json.encode(configuration))
+        config.write_bytes(msgspec.json.encode(configuration, enc_hook=decimal_text))
         command = [sys.executable, "-m", "core.journal", "--instance", self.instance]
         for option in ("data", "rundir"):
             command += [f"--{option}", str(data)]
