@@ -8,7 +8,7 @@ What is left of the bar is the frame's: `sender` and `receiver` are session numb
 where the event stands in the event stream and names it for ever.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -115,13 +115,19 @@ def _create(name: str, columns: list[tuple[str, str]]) -> str:
     return f"CREATE TABLE {name} ({listed})"
 
 
-def _columns(block: Block) -> tuple[Column, ...]:
-    return tuple(c for element in block.fields for c in columns_of(element)
-                 if c.name != "transact_time")  # fmt: skip
+def _columns(block: Block, frame: tuple[tuple[str, str], ...]) -> tuple[Column, ...]:
+    """Those of the message; one that is called as one of the frame's gets `its_` in front."""
+    taken = {name for name, _ in frame}
+    columns = [c for element in block.fields for c in columns_of(element)]
+    return tuple(
+        replace(c, name=f"its_{c.name}") if c.name in taken else c
+        for c in columns if c.name != "transact_time"
+    )
 
 
 def _child(name: str, place: int, group: Group) -> Child:
-    return Child(f"{name}_{snake(group.name)}", place, block_dtype(group, "<"), _columns(group))
+    columns = _columns(group, (("entry", ""), ("sequence", ""), ("place", "")))
+    return Child(f"{name}_{snake(group.name)}", place, block_dtype(group, "<"), columns)
 
 
 def _table(message: Message) -> Table:
@@ -133,8 +139,9 @@ def _table(message: Message) -> Table:
         assert length is not None
         text = snake(data.name), length.size == 2, data.bytes.encoding is not None
     children = tuple(_child(name, i, group) for i, group in enumerate(message.groups))
-    return Table(name, message, is_event(message.id), block_dtype(message, "<"),
-                 _columns(message), children, text)  # fmt: skip
+    event = is_event(message.id)
+    columns = _columns(message, EVENT_COLUMNS if event else COMMAND_COLUMNS)
+    return Table(name, message, event, block_dtype(message, "<"), columns, children, text)
 
 
 @cache

@@ -67,7 +67,7 @@ def compare(fields: dict[str, object], values: dict[str, object]) -> None:
     for name, value in fields.items():
         if name == "header":
             continue
-        got = values[snake(name)]
+        got = values.get(f"its_{snake(name)}", values.get(snake(name)))
         if value is None or got is None:
             assert value == got or (value == 0 and got is None), name
         elif hasattr(got, "scaleb"):
