@@ -30,6 +30,7 @@ TICK_SECONDS = 0.05
 WAIT_NS = 60_000  # how long an order is waited for before the loop sleeps again
 GOODBYE_SECONDS = 2.5
 GOODBYE_STEPS = 100
+BACKLOG = 1024  # connections that wait to be accepted: all clients come back at once
 
 
 class Server(FixGateway):
@@ -140,7 +141,7 @@ async def serve(process: Process, server: Server) -> None:
     process.on_stop(server.bell.ring)
     try:
         listener = await loop.create_server(
-            server.accept, settings.host, settings.port, ssl=tls(settings))
+            server.accept, settings.host, settings.port, ssl=tls(settings), backlog=BACKLOG)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise Refused(f"cannot listen on {where}: {error.strerror}") from error

@@ -54,6 +54,7 @@ from sbe.generated import order_entry as oe
 
 READ_BYTES = 1 << 20
 EVENT_HEADER = 24
+PAUSE_NS = 500_000_000  # between two ticks: longer than that this process wasn't running
 
 
 class FixGateway:
@@ -79,6 +80,7 @@ class FixGateway:
         self._began: dict[int, int] = {}  # session: ns when its numbers were last taken up
         self._unsent: deque[tuple[Command, int]] = deque()
         self._ready = False
+        self._ticked = 0
         self._scratch = np.zeros(REPORT_BYTES_MAX + 4096, np.uint8)
         fields = self.context.fields
         fields["ring"], fields["producer"] = link.ring, link.producer
@@ -265,9 +267,8 @@ class FixGateway:
             if kind == PLAIN:
                 if not fields["text"]:
                     return None
-                time_stamp = fields["header"]["transactTime"]
-                return client.session.wire(
-                    kept_message(fields["text"]), number, time_stamp, again)
+                kept, when = kept_message(fields["text"]), fields["header"]["transactTime"]
+                return client.session.wire(kept, number, when, again)
             return self._copies.message(client.session, kind, position, number, again)
         if template_id == oe.EXECUTION_REPORT_TEMPLATE and fields["orderId"]:
             extra = body(self._renderer.reject_fields(fields))
@@ -463,8 +464,12 @@ class FixGateway:
         self.turn()
 
     def tick(self) -> None:
-        """Time has passed: timers of all sessions, what waited for room."""
+        """Time has passed: timers of all sessions, what waited for room.
+
+        After a pause of this process nobody is blamed for silence before the sockets were read.
+        """
         now = time.time_ns()
+        paused, self._ticked = now - self._ticked > PAUSE_NS, now
         while self._unsent and self._link.send(
             self._unsent[0][0].name, self._unsent[0][0].fields, self._unsent[0][1]
         ):
@@ -478,9 +483,9 @@ class FixGateway:
         for client in list(self.clients.values()):
             entry = client.session.entry
             if entry and is_over(self._began.get(entry.session, 0), now, entry.reset_time):
-                client.session.say_goodbye(
-                    f"the session's day ended at {entry.reset_time} UTC; log on from 1")
-            client.session.tick(now)
+                client.session.say_goodbye(f"the day ended at {entry.reset_time} UTC; start again")
+            if not paused:
+                client.session.tick(now)
             self.carry_out(client)
 
     def close(self, text: str) -> None:

@@ -21,6 +21,7 @@ from gateway.fix import (
     report,
     scan,
     tape,
+    trades,
     wait,
     walk,
 )
@@ -35,6 +36,7 @@ KERNELS = (
     ("their ends", replay.close_gap),
     ("their last", replay.finish_replay),
     ("finding FIX reports", copies.find_reports),
+    ("finding FIX trades", trades.find_trades),
     ("client order ids", names.id_hash),
     ("FIX times", numbers.parse_time),
     ("FIX decimals", numbers.parse_decimal),
