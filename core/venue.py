@@ -56,15 +56,18 @@ class Asset(Section, frozen=True, kw_only=True):
     borrow_max: Fixed = Fixed(0)  # of one account; 0: as much as its margin allows
     utilisation_ceiling_millionths: Share = 950_000
     reserve_share_millionths: Share = 100_000
+    withdrawal_cap: Fixed = Fixed(0)  # that may leave within the window, of all accounts; 0: any
+    withdrawal_account_cap: Fixed = Fixed(0)  # of one account
+    withdrawal_window_seconds: PositiveInt = 86_400
 
 
 class Instrument(Section, frozen=True, kw_only=True):
     """A book: spot pair, perpetual, outcome of an event, or a prediction linked to a price.
 
     `tick` and `lot` are the steps of price and quantity. `prediction` is one outcome of `event`
-    and pays 1 if it comes true. `price_linked` pays 1 if at the expiry the index of `base` is above
-    `low`, below `high`, or in the range `low <= index < high`. The expiry is `expires` (RFC 3339)
-    or, for a venue that should work on any day, `expires_in_seconds` after it was listed.
+    and pays 1 if it comes true. `price_linked` pays 1 if at the expiry the index of `base` is at or
+    above `low`, below `high`, or in the range `low <= index < high`. The expiry is `expires`
+    (RFC 3339) or, for a venue that should work on any day, `expires_in_seconds` after the listing.
     A perpetual's requirement is `max(base, factor * sqrt(notional)) * notional`.
     """
 
@@ -131,6 +134,7 @@ class Owner(Section, frozen=True, kw_only=True):
     name: Name
     fee_tier: FeeTier = 0
     self_trade_prevention: Literal["taker", "maker", "both", "decrement"] = "taker"
+    withdrawal_delay_seconds: UnsignedInt = 0  # of his choice: time to notice that it was not he
 
 
 class Fee(Section, frozen=True, kw_only=True):

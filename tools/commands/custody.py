@@ -2,6 +2,7 @@
 
     onebook custody holdings                               what is held, and what has departed
     onebook custody receive ACCOUNT ASSET AMOUNT           assets arrive; settlement credits them
+    onebook custody waiting                                withdrawals that wait, and why
     onebook custody fail WITHDRAWAL                        the world refuses a payment under way
 """
 
@@ -15,7 +16,14 @@ from rich.table import Table
 from core.config import fixed
 from core.errors import CoreError
 from core.sidecars.custody import EmbeddedCustody, custody_path
-from tools.stores import amount_text, data_directory, fail, read_store, reference_of
+from tools.stores import (
+    amount_text,
+    data_directory,
+    fail,
+    moment,
+    read_store,
+    reference_of,
+)
 
 custody = App(name="custody", help=(__doc__ or "").partition("\n")[0])
 
@@ -79,6 +87,29 @@ def receive(
     except (CoreError, ValueError) as error:
         return fail(error)
     print(f"{'received' if new else 'nothing new'}: {transaction}")
+    return 0
+
+
+@custody.command
+def waiting(*, instance: str = "onebook", data: Path | None = None) -> int:
+    """Show the withdrawals that custody has not been asked for, and what they wait for."""
+    try:
+        with read_store(instance, data, "settlement") as connection:
+            reference = reference_of(connection)
+            rows = connection.execute(
+                "SELECT id, account, asset, amount, held_at, waits FROM withdrawal"
+                " WHERE waits <> '' ORDER BY id"
+            ).fetchall()
+    except CoreError as error:
+        return fail(error)
+    table = Table("withdrawal", "account", "asset", "amount", "asked at", "waits for")
+    for number, account, asset, amount, held_at, waits in rows:
+        known, owner = reference.assets[asset], reference.accounts.get(account)
+        table.add_row(
+            str(number), owner.name if owner else str(account), known.name,
+            amount_text(amount, known.decimals), moment(held_at), waits,
+        )
+    Console().print(table)
     return 0
 
 

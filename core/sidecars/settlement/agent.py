@@ -11,6 +11,7 @@ Cycle numbers come from the events, so a new store goes on where the old one end
 process is down nothing is settled: profit and loss stays in the positions and counts as equity.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from core.link import Event
@@ -19,9 +20,10 @@ from core.sidecars.books import PERPETUAL
 from core.sidecars.custody import Custody
 from core.sidecars.follow import Result, Sidecar
 from core.sidecars.pick import pick
-from core.sidecars.settlement import funding, ledger, transfers
+from core.sidecars.settlement import funding, ledger, outflow, transfers
 from core.sidecars.settlement.funding import Premiums
 from core.sidecars.settlement.ledger import Ledger
+from core.sidecars.settlement.outflow import Cap
 from core.sidecars.settlement.transfers import Transfers
 
 SECOND = 1_000_000_000
@@ -31,11 +33,15 @@ _settled = pick("PositionSettled", "amount", "cycle")
 
 
 class Settlement(Sidecar):
-    """See the module. `custody` is the outside world; periods are in ns."""
+    """See the module. `custody` is the outside world; periods are in ns.
+
+    caps, delays: of withdrawals, by asset and by owner (outflow.py).
+    """
 
     producer: ClassVar[Producer] = Producer.SETTLEMENT
     migrations: ClassVar[tuple[str, ...]] = (
         ledger.MIGRATION, transfers.MIGRATION, funding.MIGRATION, transfers.DUTIES,
+        outflow.MIGRATION,
     )
 
     def __init__(
@@ -45,6 +51,8 @@ class Settlement(Sidecar):
         period_ns: int = 10 * SECOND,
         funding_ns: int = 3600 * SECOND,
         funding_bound: int = 10_000_000,  # 1e-9 of the notional
+        caps: Mapping[int, Cap] | None = None,
+        delays: Mapping[int, int] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
@@ -52,7 +60,7 @@ class Settlement(Sidecar):
         self.funding_ns = funding_ns
         connection = self.store.connection
         self.ledger = Ledger(connection, self.reference)
-        self.transfers = Transfers(self, custody)
+        self.transfers = Transfers(self, custody, caps or {}, delays or {})
         self.premiums = Premiums(connection, funding_bound, funding_ns)
         self.cycle = int(self.store.note("cycle") or 0)
         self.differences = 0  # in the last reconciliation

@@ -2,8 +2,9 @@
 
     custody receipt n ─▶ Deposit ─▶ credited | refused                      in the order of n
 
-    core: Held ─▶ custody.send ─▶ step Sent ─▶ core: Sent ─┬─ confirmed ─▶ step Confirmed
-                                                           └─ failed    ─▶ step Failed, returned
+    core: Held ─▶ may it go? (outflow.py) ─▶ custody.send ─▶ step Sent ─▶ core: Sent
+    core: Sent ─┬─ confirmed ─▶ step Confirmed
+                └─ failed    ─▶ step Failed, returned
 
 A receipt becomes one command, whose answer is awaited before the next: so the number of answers in
 the event stream is the number of receipts done, and even a store made anew finds its place without
@@ -18,6 +19,7 @@ one that it gave up and paid all the same.
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from core.link import Event
@@ -35,6 +37,7 @@ from core.sidecars.custody import (
 )
 from core.sidecars.follow import Result
 from core.sidecars.pick import pick
+from core.sidecars.settlement.outflow import TOO_LARGE, Cap, Outflow, Waiting
 
 if TYPE_CHECKING:
     from core.sidecars.settlement.agent import Settlement
@@ -83,8 +86,12 @@ DUPLICATE_KEY = 47
 class Transfers:
     """The part of the settlement sidecar that talks to custody."""
 
-    def __init__(self, settlement: "Settlement", custody: Custody) -> None:
+    def __init__(
+        self, settlement: "Settlement", custody: Custody, caps: Mapping[int, Cap],
+        delays: Mapping[int, int],
+    ) -> None:
         self._settlement = settlement
+        self._outflow = Outflow(settlement.store.connection, caps, delays)
         self._custody = custody
         self._done = int(settlement.store.note("receipts") or 0)  # last receipt answered
         self._credited: dict[int, list[tuple[int, int]]] = {}  # sequence → (asset, amount)
@@ -126,11 +133,16 @@ class Transfers:
 
     def _on_withdrawal(self, fields: dict[str, Any]) -> None:
         number, state = fields["withdrawalId"], fields["state"]
+        time = fields["header"]["transactTime"]
         self._connection.execute(
-            "INSERT INTO withdrawal VALUES (?, ?, ?, ?, ?, 0)"
-            " ON CONFLICT (id) DO UPDATE SET state = excluded.state, asked = 0",
-            (number, fields["account"], fields["asset"], fields["amount"], state),
+            "INSERT INTO withdrawal VALUES (?, ?, ?, ?, ?, 0, ?, 0, '')"
+            " ON CONFLICT (id) DO UPDATE SET state = excluded.state, asked = 0, waits = ''",
+            (number, fields["account"], fields["asset"], fields["amount"], state, time),
         )
+        if state == SENT:
+            self._connection.execute(
+                "UPDATE withdrawal SET sent_at = ? WHERE id = ? AND sent_at = 0", (time, number)
+            )
         if state in (CONFIRMED, FAILED):
             self._owe("booked", number)
 
@@ -148,7 +160,10 @@ class Transfers:
             return 0
         self._asked_at = now
         work = 0
-        for step in (self._tell, self._deposit, self._withdraw, lambda: self._audit(now)):
+        steps = (
+            self._tell, self._deposit, lambda: self._withdraw(now), lambda: self._audit(now)
+        )
+        for step in steps:
             try:
                 work += step()
             except CustodyError as error:
@@ -229,12 +244,38 @@ class Transfers:
             self._suspected.add((what, withdrawal))
             self._settlement.alarm(what, withdrawal=withdrawal, **details)
 
-    def _withdraw(self) -> int:
+    def _withdraw(self, now: int) -> int:
         rows = self._connection.execute(
-            "SELECT id, account, asset, amount, state FROM withdrawal"
-            " WHERE state IN (?, ?) AND asked = 0", (HELD, SENT)
+            "SELECT id, account, asset, amount, state, held_at, sent_at FROM withdrawal"
+            " WHERE state IN (?, ?) AND asked = 0 ORDER BY id", (HELD, SENT)
         ).fetchall()
-        return sum(self._advance(*row) for row in rows)
+        self._outflow.begin()
+        work = 0
+        for number, account, asset, amount, state, held_at, sent_at in rows:
+            waiting = Waiting(number, account, asset, amount, held_at)
+            if state == SENT or sent_at or self._may_go(waiting, now):
+                work += self._advance(number, account, asset, amount, state)
+        return work
+
+    def _may_go(self, waiting: Waiting, now: int) -> bool:
+        """Whether custody may be asked for it; if not, the reason stands beside it."""
+        known = self._settlement.reference.accounts.get(waiting.account)
+        reason = self._outflow.reason(waiting, known.owner if known is not None else 0, now)
+        if reason == "":
+            # From here on it counts as sent, whatever custody and we ourselves do meanwhile.
+            self._connection.execute(
+                "UPDATE withdrawal SET sent_at = ?, waits = '' WHERE id = ?", (now, waiting.number)
+            )
+            return True
+        changed = self._connection.execute(
+            "UPDATE withdrawal SET waits = ? WHERE id = ? AND waits <> ?",
+            (reason, waiting.number, reason),
+        ).rowcount
+        if reason == TOO_LARGE:
+            self._suspect("withdrawal above the asset's cap", waiting.number, amount=waiting.amount)
+        elif changed:
+            self._settlement.log.warning("withdrawal waits", withdrawal=waiting.number, why=reason)
+        return False
 
     def _advance(self, number: int, account: int, asset: int, amount: int, state: int) -> int:
         """The next step of one withdrawal, if custody says that there is one."""

@@ -1,0 +1,85 @@
+"""What may leave, and when: a delay of the owner's choice, and a circuit breaker for each asset.
+
+    Held ──▶ delay over? ──▶ room in the asset's window? ──▶ in the account's? ──▶ custody.send
+               │ no              │ no                           │ no
+               └─────────────────┴──── it waits, held, and the reason stands beside it
+
+A window is what was sent in the last so many seconds, counted from the events, so a store made anew
+knows it as well. Withdrawals of an asset that its cap stops wait in order; one that is larger than
+the cap itself can never go and holds up nobody, but is an alarm.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import NamedTuple
+
+FAILED = 4  # WithdrawalState: it came back
+DELAY, ASSET_CAP, ACCOUNT_CAP, TOO_LARGE = "delay", "asset cap", "account cap", "above the cap"
+
+MIGRATION = """
+    ALTER TABLE withdrawal ADD COLUMN held_at INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE withdrawal ADD COLUMN sent_at INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE withdrawal ADD COLUMN waits TEXT NOT NULL DEFAULT '';
+"""
+
+
+class Cap(NamedTuple):
+    """Units of an asset that may leave within a window, in all and from one account; 0: any."""
+
+    asset: int
+    account: int
+    window_ns: int
+
+
+class Waiting(NamedTuple):
+    """A withdrawal that custody has not been asked for."""
+
+    number: int
+    account: int
+    asset: int
+    amount: int
+    held_at: int
+
+
+class Outflow:
+    """Judges withdrawals. caps: by asset. delays: ns, by owner."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, caps: Mapping[int, Cap], delays: Mapping[int, int]
+    ) -> None:
+        self._connection = connection
+        self._caps = caps
+        self._delays = delays
+        self._stopped: set[int] = set()  # assets whose cap was reached, in this round
+
+    def begin(self) -> None:
+        """A new round over all that wait, in order of their numbers."""
+        self._stopped.clear()
+
+    def reason(self, waiting: Waiting, owner: int, now: int) -> str:
+        """Why a withdrawal has to wait; empty when it may go."""
+        if now < waiting.held_at + self._delays.get(owner, 0):
+            return DELAY
+        cap = self._caps.get(waiting.asset)
+        if cap is None:
+            return ""
+        if cap.asset and waiting.amount > cap.asset:
+            return TOO_LARGE
+        if cap.account and waiting.amount > cap.account:
+            return TOO_LARGE
+        since = now - cap.window_ns
+        sent = self._sent("asset = ?", (waiting.asset,), since)
+        if cap.asset and (waiting.asset in self._stopped or sent + waiting.amount > cap.asset):
+            self._stopped.add(waiting.asset)
+            return ASSET_CAP
+        own = self._sent("asset = ? AND account = ?", (waiting.asset, waiting.account), since)
+        if cap.account and own + waiting.amount > cap.account:
+            return ACCOUNT_CAP
+        return ""
+
+    def _sent(self, which: str, values: tuple[int, ...], since: int) -> int:
+        (total,) = self._connection.execute(
+            f"SELECT coalesce(sum(amount), 0) FROM withdrawal WHERE {which} AND sent_at > ?"
+            " AND state <> ?", (*values, since, FAILED)
+        ).fetchone()
+        return int(total)
