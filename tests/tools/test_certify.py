@@ -13,7 +13,7 @@ from tools.commands.fix import command, fix, readable, scenario
 
 CHOICES = {"symbol": "BTC-USDC", "quantity": "2", "price": "100", "less": "1"}
 # Those the aid behind the gateway has no answer to; they run against the real core.
-CORE_ONLY = {"replace", "mass-cancel", "status"}
+CORE_ONLY = {"replace", "mass-cancel", "status", "preview", "list", "kill-switch", "dead-man"}
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from tools.clients.fix_desk import FixDesk, Unexpected, run_step
 
 _ORDER = "11={+id}|55={symbol}|54=1|38={quantity}|40=2|44={price}|59=1|60={time}"
+_LISTED = "55={symbol}|54=1|38={quantity}|40=2|44={price}|59=1"
+_FIRST, _SECOND = f"11={{+id}}|67=1|{_LISTED}", f"11={{+other}}|67=2|{_LISTED}"
 _NEW = f"""
     > D {_ORDER}
     < 8 11={{id}}|150=0|39=0|38={{quantity}}|151={{quantity}}|14=0|37={{order}}
@@ -111,8 +113,8 @@ SCENARIOS: dict[str, tuple[str, str]] = {
         < 8 11={{id}}|150=8|39=8|103=1
         > D 11={{+id}}|55={{symbol}}|54=1|38=0|40=2|44={{price}}|60={{time}}
         < 8 11={{id}}|150=8|39=8|103=13|21020=21
-        > E 66=LIST
-        < j 372=E|380=3
+        > K 66=LIST
+        < j 372=K|380=3
         {_OFF}"""),
     "possible-duplicate": (
         "An order sent again under its old number is not entered again",
@@ -135,6 +137,55 @@ SCENARIOS: dict[str, tuple[str, str]] = {
         > x 320={{+list}}|559=0|55={{symbol}}
         < y 320={{list}}|560=0|55={{symbol}}
         {_OFF}"""),
+    "preview": (
+        "What an order would need is told, and nothing is entered",
+        f"""{_ON}
+        > U1 21037={{+look}}|55={{symbol}}|54=1|38={{quantity}}|40=2|44={{price}}|60={{time}}
+        < U2 21037={{look}}|55={{symbol}}|21020=0
+        > U1 21037={{+look}}|55={{symbol}}|54=1|38=0|40=2|44={{price}}|60={{time}}
+        < U2 21037={{look}}|21020=21|103=13
+        {_OFF}"""),
+    "list": (
+        "Two orders are entered by one message and summed up",
+        f"""{_ON}
+        > E 66={{+list}}|394=3|68=2|60={{time}}|73=2|{_FIRST}|{_SECOND}
+        < 8 11={{id}}|66={{list}}|150=0
+        < 8 11={{other}}|66={{list}}|150=0
+        < N 66={{list}}|429=1|431=3|68=2
+        > q 11={{+mass}}|530=6|60={{time}}
+        < 8 150=4
+        < 8 150=4
+        < r 11={{mass}}|531=6|533=2
+        {_OFF}"""),
+    "trades": (
+        "Trades after the last one known are asked for, and there are none",
+        f"""{_ON}
+        > AD 568={{+trades}}|569=0|17=99999999999999
+        < AQ 568={{trades}}|748=0|749=0
+        {_OFF}"""),
+    "kill-switch": (
+        "Everything is cancelled and nothing taken until the switch is lifted",
+        f"""{_ON}
+        {_NEW}
+        > DH 2328={{+halt}}|2329=1
+        < 8 150=4|37={{order}}
+        < DI 2328={{halt}}|2332=1|533=1|21040=5
+        > D {_ORDER}
+        < 8 11={{id}}|150=8|21020=4
+        > DH 2328={{+halt}}|2329=2
+        < DI 2328={{halt}}|2332=1|21040=1
+        {_OFF}"""),
+    "dead-man": (
+        "An order goes when the timer isn't set again",
+        f"""{_ON}
+        {_NEW}
+        > U3 21026=300
+        < U4 21026=300
+        < 8 150=4|37={{order}}|21020=84
+        {_OFF}"""),
+    "limits": (
+        "The throttle is told to who asks",
+        f"{_ON}\n> BE 923={{+ask}}|924=5|553=desk\n< BF 923={{ask}}|553=desk\n{_OFF}"),
     "market-data": (
         "A snapshot of the book",
         f"""{_ON}

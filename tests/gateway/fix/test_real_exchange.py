@@ -10,6 +10,8 @@ from core.link import CommandLink
 from core.producers import Producer
 from gateway.fix.message import Message
 from tests.gateway.fix.exchange import Trader, now, running
+from tools.clients.certification import SCENARIOS, certify, markdown
+from tools.clients.fix_desk import FixDesk
 from tools.supervisor.exchange import Exchange
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -56,6 +58,16 @@ def trade(north: Trader, south: Trader, identity: str, price: str = "1000") -> M
     south.expect("8", _150=0)
     south.expect("8", _150="F")
     return north.expect("8", _150="F", _39=2)
+
+
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
+def test_every_scenario_of_the_certification_passes(exchange: Exchange, name: str) -> None:
+    desk = FixDesk("127.0.0.1", exchange.address("fix")[1], sender="MAKER", target="EXEC",
+                   secret="none needed")
+    case = certify(desk, name, {"symbol": SYMBOL, "quantity": "0.02", "price": LOW, "less": "0.01"})
+    desk.drop()
+    assert case.passed, markdown([case])
+    time.sleep(0.05)
 
 
 def test_a_list_is_entered_and_summed_up(north: Trader) -> None:
