@@ -17,6 +17,7 @@ KINDS = 2
 MONEY_ONE = 10**20
 RATE_UNIT = 10**12
 FACE_ONE = 10**8
+LINES_MAX, LINEAR_ORDERS_MAX, LINK_ORDERS_MAX = 32, 1024, 4096  # of a live account's unit
 
 UNIT = np.dtype(
     [
@@ -36,6 +37,8 @@ UNIT = np.dtype(
         ("nodes", "i4"),
         ("columns", "i4"),
         ("column_stride", "i4"),  # values of one node
+        ("spare", "i4"),
+        ("beyond", *WORDS),  # what orders that found no room here can lose, required in full
     ],
     align=True,
 )
@@ -49,11 +52,12 @@ LINE = np.dtype(  # One price link of the account.
         ("lower", "i8"),  # strikes in any unit that keeps their order; -1 none
         ("upper", "i8"),  # NO_STRIKE none
         ("values", "i8"),  # address of its risk array: int32 parts per million, by node, column
-        ("first_order", "i4"),
-        ("orders", "i4"),
+        ("first_order", "i4"),  # NO_ORDER none
+        ("position", "i4"),  # of the live account
     ],
     align=True,
 )
+NO_ORDER = -1
 NO_STRIKE = (1 << 63) - 1
 
 LINEAR_ORDER = np.dtype(  # To buy or sell the underlying, spot or perpetual.
@@ -70,7 +74,8 @@ LINK_ORDER = np.dtype(
     [
         ("face", "i8"),  # above zero
         ("price", "i8"),
-        ("sell", "i8"),
+        ("sell", "i4"),
+        ("next", "i4"),  # of the same line, NO_ORDER none
     ],
     align=True,
 )

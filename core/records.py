@@ -11,6 +11,18 @@ times ns UTC.
 
 import numpy as np
 
+from core.margin_records import (
+    LINE,
+    LINEAR_ORDER,
+    LINEAR_ORDERS_MAX,
+    LINES_MAX,
+    LINK_ORDER,
+    LINK_ORDERS_MAX,
+    RESULT,
+    UNIT,
+)
+from core.margin_records import NODE as NODE_VIEW
+
 PRODUCERS = 16
 FEE_TIERS = 8
 INSTRUMENT_KINDS = 8
@@ -19,8 +31,8 @@ PAGE_LEVELS = 64
 ECHO_MAX = 160
 RISK_NODES_MAX = 64
 RISK_COLUMNS_MAX = 8
-SCAN_LINES_MAX = 32
-LAYOUT_VERSION = 4
+ARRAYS_AGE_MAX = 60_000_000_000  # ns; older risk arrays net nothing
+LAYOUT_VERSION = 5
 
 # Accounts of the house, owned by owner 1; clients' start at FIRST_CLIENT.
 FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING, BACKSTOP_FUND = 1, 2, 3, 4, 5, 6, 7
@@ -160,7 +172,11 @@ RISK_GRID = np.dtype(  # The scenarios in which an underlying's price links are 
         ("nodes", "i4"),
         ("columns", "i4"),
         ("spare", "i4"),
-        ("delta", "i4", (RISK_NODES_MAX,)),  # parts per million
+        ("delta", "i4", (RISK_NODES_MAX,)),  # parts per million, rounded
+        ("scans", "i4", (RISK_NODES_MAX,)),  # 1 initially, 2 for maintenance, 4 an extreme
+        ("strike", "i8", (RISK_NODES_MAX,)),  # exponent -8, 0 for none
+        ("move", "i8", (RISK_NODES_MAX, 2)),  # exact: a rate of core.wide
+        ("share", "i8", (RISK_NODES_MAX, 2)),  # of an extreme: theta / |move|, a rate
     ],
     align=True,
 )
@@ -246,6 +262,12 @@ ASSET = np.dtype(
         ("index_state", "i4"),
         ("index_sources", "i4"),
         ("first_instrument", "i4"),  # of those that have it as their base
+        ("perpetual", "i4"),  # the first listed, whose rates are the underlying's; 0 none
+        ("hedge_initial", "i8"),  # parts per million, as the next three
+        ("hedge_maintenance", "i8"),
+        ("weight", "i8"),  # of spot beside perpetuals; 0: they are not judged as one
+        ("weight_base", "i8"),
+        ("weight_penalty", "i8"),  # 1e-9 per square root of a whole USDC
         ("name", "u1", (32,)),
     ],
     align=True,
@@ -413,7 +435,14 @@ WORK = np.dtype(  # Of the running command; not part of the digest.
         ("initial", "i8"),
         ("maintenance", "i8"),
         ("choice", "i8", (8,)),  # the order chosen for it
-        ("scan", "i8", (SCAN_LINES_MAX, 8)),  # the price links of a joint scan
+        ("asked", "i8", (4,)),  # position, side, tick, lots of an order that is being judged
+        ("aside", "i8"),  # slot of an order that a replace has set aside, else 0
+        ("unit", UNIT),  # an account's stake in an underlying, as margin looks at it
+        ("result", RESULT),
+        ("nodes", NODE_VIEW, (RISK_NODES_MAX,)),
+        ("lines", LINE, (LINES_MAX,)),
+        ("linear_orders", LINEAR_ORDER, (LINEAR_ORDERS_MAX,)),
+        ("link_orders", LINK_ORDER, (LINK_ORDERS_MAX,)),
     ],
     align=True,
 )

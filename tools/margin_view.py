@@ -17,6 +17,7 @@ from core.margin_records import (
     LINK_ORDER,
     MAINTENANCE,
     MONEY_ONE,
+    NO_ORDER,
     NO_STRIKE,
     NODE,
     RATE_UNIT,
@@ -241,9 +242,11 @@ def _fill_lines(
     filled = 0
     for line, entry, listed in zip(lines, held, orders, strict=True):
         line["face"], line["mark"] = _face(entry.quantity), rate(entry.mark)
-        line["first_order"], line["orders"] = filled, len(listed)
+        line["first_order"] = NO_ORDER
         for order in listed:
-            records[filled] = (_face(order.quantity), rate(order.price), not order.buy)
+            records[filled] = (
+                _face(order.quantity), rate(order.price), not order.buy, line["first_order"])
+            line["first_order"] = filled
             filled += 1
     return lines, records
 

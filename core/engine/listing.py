@@ -242,6 +242,8 @@ def _keep_identity(s, book, number, a):
         book.index = s.assets[book.base].index_price
         book.next_of_underlying = s.assets[book.base].first_instrument
         s.assets[book.base].first_instrument = number
+        if book.kind == oe.INSTRUMENT_KIND_PERPETUAL and s.assets[book.base].perpetual == 0:
+            s.assets[book.base].perpetual = number
 
 
 @jit

@@ -13,7 +13,7 @@ import sbe.generated.order_entry as oe
 from core.engine.controls.judge import judge_order
 from core.engine.emit import echo_size, event_begin, own_price, put_echo
 from core.engine.fees import fill_fee
-from core.engine.margin.door import margin_levels, margin_release, margin_reserve
+from core.engine.margin.door import margin_ask, margin_levels, margin_release, margin_reserve
 from core.engine.new_order import admit
 from core.engine.order_terms import account_of, judge_account, judge_terms, read_terms, refuse
 from core.engine.orders import give_back_slot, take_slot
@@ -87,7 +87,9 @@ def _look_ahead(s, slot, r):
     value = value_of(book, tick, lots)
     if reason != 0:
         margin_reserve(s, order.position, side, tick, lots)
+    margin_ask(s, order.position, side, tick, lots)
     margin_levels(s, order.account)
+    margin_ask(s, 0, 0, 0, 0)
     oe.set_order_preview_price(r, own_price(book, order.flags, tick))
     oe.set_order_preview_value(r, value)
     oe.set_order_preview_fee(r, fill_fee(s, order.account, order.instrument, value, False))

@@ -235,7 +235,9 @@ def change_order(s, slot, tick, lots, display, client_order_id):
     detail = s.details[slot]
     leaves = lots - detail.filled
     margin_release(s, order.position, order.side, detail.reserved_tick, order.leaves)
+    s.work.aside = slot
     reason = _judge_again(s, slot, tick, leaves)
+    s.work.aside = 0
     if reason != 0:
         margin_reserve(s, order.position, order.side, detail.reserved_tick, order.leaves)
         return reason

@@ -33,7 +33,7 @@ from core.engine.liquidation.backstop import set_backstop
 from core.engine.liquidation.progress import run_liquidations
 from core.engine.liquidation.watch import run_watch
 from core.engine.listing import delist_instrument, list_instrument
-from core.engine.margin.arrays import set_risk_array
+from core.engine.margin.arrays import set_risk_array, set_unit_rates
 from core.engine.markets import (
     open_market,
     set_index_price,
@@ -306,6 +306,8 @@ def _sidecar_command(s, template, a, block):
         return set_mark_price(s, a)
     if template == ct.SET_RISK_ARRAY_TEMPLATE:
         return set_risk_array(s, a, block)
+    if template == ct.SET_UNIT_RATES_TEMPLATE:
+        return set_unit_rates(s, a)
     if template == ct.DEPOSIT_TEMPLATE:
         return deposit(s, a)
     if template == ct.WITHDRAWAL_STEP_TEMPLATE:

@@ -70,6 +70,7 @@ MESSAGE_NAMES = {
     436: "AccrueInterest",
     437: "ReportBalances",
     438: "SetRiskArray",
+    439: "SetUnitRates",
     460: "SetBackstop",
     461: "SetRiskParameter",
     462: "DecideRiskProposal",
@@ -1734,20 +1735,41 @@ set_set_risk_array_index = store("i64", 28)
 SET_RISK_ARRAY_INDEX_EXPONENT = -8
 
 
-# SetRiskArray.nodes: entries of 4 bytes
+# SetRiskArray.nodes: entries of 29 bytes
 SET_RISK_ARRAY_NODES_HEADER_SIZE = 4
-SET_RISK_ARRAY_NODES_BLOCK = 4
+SET_RISK_ARRAY_NODES_BLOCK = 29
 set_risk_array_nodes_count = load("u16", 2)
 set_risk_array_nodes_stride = load("u16", 0)
-write_set_risk_array_nodes_header = image_with("04000000", "u16", 2)
+write_set_risk_array_nodes_header = image_with("1d000000", "u16", 2)
 SET_RISK_ARRAY_NODES = record(
-    4,
+    29,
     ("delta", "<i4", 0),
+    ("scans", "u1", 4),
+    ("numerator", "<i8", 5),
+    ("denominator", "<i8", 13),
+    ("strike", "<i8", 21),
 )
 SET_RISK_ARRAY_NODES_DELTA_OFFSET = 0
 SET_RISK_ARRAY_NODES_DELTA_NULL = -2147483648
 set_risk_array_nodes_delta = load("i32", 0)
 set_set_risk_array_nodes_delta = store("i32", 0)
+SET_RISK_ARRAY_NODES_SCANS_OFFSET = 4
+SET_RISK_ARRAY_NODES_SCANS_NULL = 255
+set_risk_array_nodes_scans = load("u8", 4)
+set_set_risk_array_nodes_scans = store("u8", 4)
+SET_RISK_ARRAY_NODES_NUMERATOR_OFFSET = 5
+SET_RISK_ARRAY_NODES_NUMERATOR_NULL = -9223372036854775808
+set_risk_array_nodes_numerator = load("i64", 5)
+set_set_risk_array_nodes_numerator = store("i64", 5)
+SET_RISK_ARRAY_NODES_DENOMINATOR_OFFSET = 13
+SET_RISK_ARRAY_NODES_DENOMINATOR_NULL = -9223372036854775808
+set_risk_array_nodes_denominator = load("i64", 13)
+set_set_risk_array_nodes_denominator = store("i64", 13)
+SET_RISK_ARRAY_NODES_STRIKE_OFFSET = 21
+SET_RISK_ARRAY_NODES_STRIKE_NULL = -9223372036854775808
+set_risk_array_nodes_strike = load("i64", 21)
+set_set_risk_array_nodes_strike = store("i64", 21)
+SET_RISK_ARRAY_NODES_STRIKE_EXPONENT = -8
 
 
 # SetRiskArray.arrays: entries of 6 bytes
@@ -1785,6 +1807,51 @@ SET_RISK_ARRAY_VALUES_VALUE_OFFSET = 0
 SET_RISK_ARRAY_VALUES_VALUE_NULL = -2147483648
 set_risk_array_values_value = load("i32", 0)
 set_set_risk_array_values_value = store("i32", 0)
+
+
+# SetUnitRates: template 439, 30 bytes
+# How spot of an asset counts beside its perpetuals and price links, judged as one; weight 0: by its haircut, apart from them.
+SET_UNIT_RATES_TEMPLATE = 439
+SET_UNIT_RATES_BLOCK = 30
+write_set_unit_rates_header = image("1e00b70103000100")
+SET_UNIT_RATES = record(
+    30,
+    ("key", "<u8", 0),
+    ("asset", "<u2", 8),
+    ("weight", "<u4", 10),
+    ("weightBase", "<u4", 14),
+    ("weightPenalty", "<u4", 18),
+    ("hedgeInitial", "<u4", 22),
+    ("hedgeMaintenance", "<u4", 26),
+)
+SET_UNIT_RATES_KEY_OFFSET = 0
+SET_UNIT_RATES_KEY_NULL = 18446744073709551615
+set_unit_rates_key = load("u64", 0)
+set_set_unit_rates_key = store("u64", 0)
+SET_UNIT_RATES_ASSET_OFFSET = 8
+SET_UNIT_RATES_ASSET_NULL = 65535
+set_unit_rates_asset = load("u16", 8)
+set_set_unit_rates_asset = store("u16", 8)
+SET_UNIT_RATES_WEIGHT_OFFSET = 10
+SET_UNIT_RATES_WEIGHT_NULL = 4294967295
+set_unit_rates_weight = load("u32", 10)
+set_set_unit_rates_weight = store("u32", 10)
+SET_UNIT_RATES_WEIGHT_BASE_OFFSET = 14
+SET_UNIT_RATES_WEIGHT_BASE_NULL = 4294967295
+set_unit_rates_weight_base = load("u32", 14)
+set_set_unit_rates_weight_base = store("u32", 14)
+SET_UNIT_RATES_WEIGHT_PENALTY_OFFSET = 18
+SET_UNIT_RATES_WEIGHT_PENALTY_NULL = 4294967295
+set_unit_rates_weight_penalty = load("u32", 18)
+set_set_unit_rates_weight_penalty = store("u32", 18)
+SET_UNIT_RATES_HEDGE_INITIAL_OFFSET = 22
+SET_UNIT_RATES_HEDGE_INITIAL_NULL = 4294967295
+set_unit_rates_hedge_initial = load("u32", 22)
+set_set_unit_rates_hedge_initial = store("u32", 22)
+SET_UNIT_RATES_HEDGE_MAINTENANCE_OFFSET = 26
+SET_UNIT_RATES_HEDGE_MAINTENANCE_NULL = 4294967295
+set_unit_rates_hedge_maintenance = load("u32", 26)
+set_set_unit_rates_hedge_maintenance = store("u32", 26)
 
 
 # SetBackstop: template 460, 24 bytes
@@ -4387,6 +4454,18 @@ def set_risk_array_nodes_fault(e: int) -> int:
     value = load_i32(e)  # delta
     if value == -2147483648:
         return 1
+    value = load_u8(e + 4)  # scans
+    if value == 255:
+        return 2
+    value = load_i64(e + 5)  # numerator
+    if value == -9223372036854775808:
+        return 3
+    value = load_i64(e + 13)  # denominator
+    if value == -9223372036854775808:
+        return 4
+    value = load_i64(e + 21)  # mantissa
+    if value == -9223372036854775808:
+        return 5
     return 0
 
 
@@ -4436,6 +4515,36 @@ def set_risk_array_values_end(g: int) -> int:
     stride_0 = load_u16(position)
     position += 4 + count_0 * stride_0
     return position
+
+
+# SetUnitRates: values and ends
+
+
+@compiled
+def set_unit_rates_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u16(a + 8)  # asset
+    if value == 65535:
+        return 2
+    value = load_u32(a + 10)  # weight
+    if value == 4294967295:
+        return 3
+    value = load_u32(a + 14)  # weightBase
+    if value == 4294967295:
+        return 4
+    value = load_u32(a + 18)  # weightPenalty
+    if value == 4294967295:
+        return 5
+    value = load_u32(a + 22)  # hedgeInitial
+    if value == 4294967295:
+        return 6
+    value = load_u32(a + 26)  # hedgeMaintenance
+    if value == 4294967295:
+        return 7
+    return 0
 
 
 # SetBackstop: values and ends
@@ -5656,7 +5765,7 @@ def _walk_set_risk_array_nodes(position: int, end: int, version: int) -> int:
     stride = load_u16(position)
     count = load_u16(position + 2)
     position += 4
-    if count > 0 and stride < 4:
+    if count > 0 and stride < 29:
         return -ERROR_BLOCK_LENGTH
     if count * stride > end - position:
         return -ERROR_TRUNCATED
@@ -5671,6 +5780,20 @@ def _walk_set_risk_array_arrays(position: int, end: int, version: int) -> int:
     count = load_u16(position + 2)
     position += 4
     if count > 0 and stride < 6:
+        return -ERROR_BLOCK_LENGTH
+    if count * stride > end - position:
+        return -ERROR_TRUNCATED
+    return position + count * stride
+
+
+@compiled
+def _walk_set_risk_array_values(position: int, end: int, version: int) -> int:
+    if end - position < 4:
+        return -ERROR_TRUNCATED
+    stride = load_u16(position)
+    count = load_u16(position + 2)
+    position += 4
+    if count > 0 and stride < 4:
         return -ERROR_BLOCK_LENGTH
     if count * stride > end - position:
         return -ERROR_TRUNCATED
@@ -5833,9 +5956,12 @@ def measure(address: int, length: int) -> int:
         position = _walk_set_risk_array_arrays(position, end, version)
         if position < 0:
             return position
-        position = _walk_set_risk_array_nodes(position, end, version)
+        position = _walk_set_risk_array_values(position, end, version)
         if position < 0:
             return position
+    elif template == 439:  # SetUnitRates
+        if block < 30:
+            return -ERROR_BLOCK_LENGTH
     elif template == 460:  # SetBackstop
         if block < 24:
             return -ERROR_BLOCK_LENGTH

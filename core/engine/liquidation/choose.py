@@ -14,7 +14,7 @@ import sbe.generated.order_entry as oe
 from core.engine.fees import fill_fee
 from core.engine.liquidation.order import fillable_tick, lot_margin, lot_value, part_of
 from core.engine.liquidation.report import maintenance_without
-from core.engine.margin.arrays import arrays_are_fresh
+from core.engine.margin.grid import arrays_are_fresh
 from core.engine.money import share_up
 from core.engine.positions import position_of
 from core.engine.relation import product_above

@@ -11,7 +11,7 @@ An event requires its positions' marks less the least it can pay: G = Σ q m −
 from core.engine.margin.events import least_payoff
 from core.engine.margin.rates import amount, keep, rate_of
 from core.jit import jit
-from core.margin_records import RATE_UNIT
+from core.margin_records import NO_ORDER, RATE_UNIT
 from core.wide import clip, join, lesser, product, times, wide
 
 EXPLICIT = 0  # The kind of an event whose vertices are listed.
@@ -63,10 +63,12 @@ def judge_group(kind, lines, orders, vertices, gains, required):
 def _worth(line, orders, payoff):
     """What an outcome is worth where it pays so much, each order at its worst."""
     worth = product(line.face, payoff)
-    for number in range(line.first_order, line.first_order + line.orders):
+    number = line.first_order
+    while number != NO_ORDER:
         order = orders[number]
         gap = payoff - order.price if order.sell != 0 else order.price - payoff
         worth -= clip(product(order.face, gap))
+        number = order.next
     return worth
 
 

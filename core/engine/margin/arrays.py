@@ -2,7 +2,7 @@
 
 One command gives all arrays of an underlying at once, so that a scan never mixes two versions:
 
-    nodes     δ_1 … δ_n            moves of the underlying, parts per million
+    nodes     δ_1 … δ_n            moves of the underlying, each an exact fraction
     columns   (expiries settled, volatility) …
     value[instrument][node × columns + column]       0 … 1, parts per million
     netted[instrument]             λ, the fraction that may be netted at all, 1e-3
@@ -16,23 +16,51 @@ underlying's first perpetual, and each value must be a probability.
 import sbe.generated.control as control
 import sbe.generated.order_entry as oe
 from core.engine.liquidation.queue import index_source, price_moved
+from core.engine.margin.grid import EXTREME_NODE, INITIAL_NODE, MAINTENANCE_NODE, move_of
+from core.engine.margin.rates import keep, quotient
 from core.engine.money import MILLION
 from core.engine.order_terms import refuse
 from core.engine.registry import known_asset
 from core.jit import jit
 from core.linked import linked
 from core.records import RISK_COLUMNS_MAX, RISK_NODES_MAX
+from core.wide import product, wide
 from sbe.raw import load_i32
 
-ARRAYS_AGE_MAX = 60_000_000_000  # ns; older ones net nothing
 NETTED_MAX = 1000
 _DELTA_MAX = 10 * MILLION
+_WEIGHT_BASE_MAX = 10 * MILLION
+_FRACTION_MAX = 1 << 62
 
 
 @jit
-def arrays_are_fresh(s, grid):
-    """Whether an underlying's arrays are there and young enough to net by."""
-    return grid.version != 0 and s.time - grid.time <= ARRAYS_AGE_MAX
+def set_unit_rates(s, a):
+    """SetUnitRates: 0 or the reason against it."""
+    number = control.set_unit_rates_asset(a)
+    reason = known_asset(s, number)
+    if reason != 0:
+        return reason
+    weight = control.set_unit_rates_weight(a)
+    base = control.set_unit_rates_weight_base(a)
+    hedge = control.set_unit_rates_hedge_initial(a)
+    maintenance = control.set_unit_rates_hedge_maintenance(a)
+    if number == 0 or weight > MILLION:
+        return refuse(s, oe.REASON_INVALID_FIELD, weight, MILLION)
+    if base < weight or base > _WEIGHT_BASE_MAX:
+        return refuse(s, oe.REASON_INVALID_FIELD, base, _WEIGHT_BASE_MAX)
+    if maintenance > hedge or hedge > MILLION:
+        return refuse(s, oe.REASON_INVALID_FIELD, hedge, MILLION)
+    asset = s.assets[number]
+    asset.weight = weight
+    asset.weight_base = base
+    asset.weight_penalty = control.set_unit_rates_weight_penalty(a)
+    asset.hedge_initial = hedge
+    asset.hedge_maintenance = maintenance
+    s.joint_assets &= ~(1 << number)
+    if weight != 0:
+        s.joint_assets |= 1 << number
+    price_moved(s, index_source(number))
+    return 0
 
 
 @linked
@@ -51,7 +79,7 @@ def set_risk_array(s, a, block):
         control.set_risk_array_nodes_count(nodes) * control.set_risk_array_nodes_stride(nodes))
     values = arrays + control.SET_RISK_ARRAY_ARRAYS_HEADER_SIZE + (
         control.set_risk_array_arrays_count(arrays) * control.set_risk_array_arrays_stride(arrays))
-    perpetual = _first_perpetual(s, number)
+    perpetual = s.assets[number].perpetual
     reason = _judge_grid(s, a, nodes, perpetual)
     if reason == 0:
         reason = _judge_arrays(s, a, nodes, arrays, values)
@@ -66,29 +94,48 @@ def set_risk_array(s, a, block):
     grid.nodes = control.set_risk_array_nodes_count(nodes)
     grid.columns = control.set_risk_array_columns(a)
     for node in range(grid.nodes):
-        grid.delta[node] = _delta(nodes, node)
+        _keep_node(grid, node, _node(nodes, node))
     _keep(s, grid, arrays, values)
     price_moved(s, index_source(number))
     return 0
 
 
 @jit
-def _first_perpetual(s, underlying):
-    """The lowest-numbered perpetual of an underlying, 0 for none."""
-    found = 0
-    number = s.assets[underlying].first_instrument
-    while number != 0:
-        book = s.instruments[number]
-        if book.kind == oe.INSTRUMENT_KIND_PERPETUAL and (found == 0 or number < found):
-            found = number
-        number = book.next_of_underlying
-    return found
+def _node(nodes, node):
+    """Where a node of the message begins."""
+    stride = control.set_risk_array_nodes_stride(nodes)
+    return nodes + control.SET_RISK_ARRAY_NODES_HEADER_SIZE + node * stride
 
 
 @jit
-def _delta(nodes, node):
-    stride = control.set_risk_array_nodes_stride(nodes)
-    return load_i32(nodes + control.SET_RISK_ARRAY_NODES_HEADER_SIZE + node * stride)
+def _keep_node(grid, node, e):
+    numerator = control.set_risk_array_nodes_numerator(e)
+    denominator = control.set_risk_array_nodes_denominator(e)
+    grid.delta[node] = control.set_risk_array_nodes_delta(e)
+    grid.scans[node] = control.set_risk_array_nodes_scans(e)
+    grid.strike[node] = control.set_risk_array_nodes_strike(e)
+    keep(grid.move[node], move_of(numerator, denominator))
+    keep(grid.share[node], wide(0))
+    if grid.scans[node] & EXTREME_NODE and numerator != 0:
+        keep(grid.share[node], quotient(wide(denominator), product(2, abs(numerator))))
+
+
+@jit
+def _judge_node(s, e):
+    """The exact move is a fraction of sound numbers and rounds to the one in millionths."""
+    delta = control.set_risk_array_nodes_delta(e)
+    numerator = control.set_risk_array_nodes_numerator(e)
+    denominator = control.set_risk_array_nodes_denominator(e)
+    if delta < -MILLION or delta > _DELTA_MAX:
+        return refuse(s, oe.REASON_INVALID_FIELD, delta, _DELTA_MAX)
+    if denominator <= 0 or denominator > _FRACTION_MAX:
+        return refuse(s, oe.REASON_INVALID_FIELD, denominator, _FRACTION_MAX)
+    apart = product(numerator, MILLION) - product(delta, denominator)
+    if apart > wide(denominator) or -apart > wide(denominator):
+        return refuse(s, oe.REASON_INVALID_FIELD, numerator, delta)
+    if control.set_risk_array_nodes_scans(e) >= 2 * EXTREME_NODE:
+        return refuse(s, oe.REASON_INVALID_FIELD, control.set_risk_array_nodes_scans(e), 7)
+    return 0
 
 
 @jit
@@ -109,17 +156,16 @@ def _judge_grid(s, a, nodes, perpetual):
         return refuse(s, oe.REASON_INVALID_FIELD, count, RISK_NODES_MAX)
     ends = 0
     for node in range(count):
-        delta = _delta(nodes, node)
-        if delta < -MILLION or delta > _DELTA_MAX:
-            return refuse(s, oe.REASON_INVALID_FIELD, delta, _DELTA_MAX)
-        if delta == initial:
-            ends |= 1
-        if delta == -initial:
-            ends |= 2
-        if delta == maintenance:
-            ends |= 4
-        if delta == -maintenance:
-            ends |= 8
+        e = _node(nodes, node)
+        reason = _judge_node(s, e)
+        if reason != 0:
+            return reason
+        delta = control.set_risk_array_nodes_delta(e)
+        scans = control.set_risk_array_nodes_scans(e)
+        if scans & INITIAL_NODE:
+            ends |= (delta == initial) | (delta == -initial) << 1
+        if scans & MAINTENANCE_NODE:
+            ends |= (delta == maintenance) << 2 | (delta == -maintenance) << 3
     return 0 if ends == 15 else refuse(s, oe.REASON_INVALID_FIELD, ends, 15)
 
 

@@ -22,21 +22,28 @@ def collateral(s, account, initial):
     while seen != 0:
         number = count_trailing_zeros(seen)
         seen &= seen - 1
-        entry = holder.assets[number]
-        asset = s.assets[number]
-        debt = max(0, entry.reserved - entry.balance)
-        debt_rate = asset.borrow_margin_initial if initial else asset.borrow_margin_maintenance
+        balance = holder.assets[number].balance
         if number == 0:
-            value += entry.balance
-            required += share_up(debt, debt_rate)
-            continue
-        if entry.balance >= 0:
-            worth = value_down(asset, entry.balance)
-            rate = asset.haircut_initial if initial else asset.haircut_maintenance
-            value += worth
-            required += share_up(worth, rate)
+            value += balance
+        elif balance >= 0:
+            value += value_down(s.assets[number], balance)
         else:
-            value -= value_up(asset, -entry.balance)
-        if debt > 0:
-            required += share_up(value_up(asset, debt), debt_rate)
+            value -= value_up(s.assets[number], -balance)
+        required += asset_requirement(s, account, number, initial)
     return value, required
+
+
+@jit
+def asset_requirement(s, account, number, initial):
+    """What a balance alone requires: its haircut, and the margin on the debt that may come."""
+    entry = s.accounts[account].assets[number]
+    asset = s.assets[number]
+    debt = max(0, entry.reserved - entry.balance)
+    rate = asset.borrow_margin_initial if initial else asset.borrow_margin_maintenance
+    if number == 0:
+        return share_up(debt, rate)
+    required = share_up(value_up(asset, debt), rate) if debt > 0 else 0
+    if entry.balance >= 0:
+        haircut = asset.haircut_initial if initial else asset.haircut_maintenance
+        required += share_up(value_down(asset, entry.balance), haircut)
+    return required

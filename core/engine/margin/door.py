@@ -8,9 +8,9 @@
 
 Checked is  free = E − IM = collateral + Σ linear profit − Σ linear requirement + Σ event floors,
 of which only the touched part is recomputed; when a mark or an index has moved since the account
-was last looked at, all of its linear positions are (core.engine.margin.linear). What perpetuals and
-price links save together (core.engine.margin.scan) only ever adds to that, so it is asked for only
-when the plain sum isn't enough. Nobody outside reads the room's tables.
+was last looked at, all of its linear positions are (core.engine.margin.linear). Where spot,
+perpetuals and price links of an underlying are judged as one, the difference between that and the
+sum is added (core.engine.margin.whole). Nobody outside reads the room's tables.
 """
 
 import sbe.generated.order_entry as oe
@@ -21,7 +21,7 @@ from core.engine.margin.events import refresh_prediction
 from core.engine.margin.levels import levels
 from core.engine.margin.linear import refresh_account, refresh_linear
 from core.engine.margin.relief import reduces_risk
-from core.engine.margin.scan import netting
+from core.engine.margin.whole import saved, whole_units
 from core.engine.money import MILLION, multiply_divide, share_up, value_up
 from core.jit import jit
 from core.linked import linked
@@ -113,16 +113,31 @@ def margin_admit(s, number, side, tick, lots):
     value = tick * lots * book.value_per_tick_lot
     fee = max(0, fill_fee(s, account, position.instrument, value, False))
     before = s.accounts[account].initial - s.accounts[account].floor
-    unnetted = _own_loss(position, book, side, lots, value)
+    whole = whole_units(s, account)
+    unnetted = 0
+    if whole & (1 << book.base) == 0:
+        unnetted = _own_loss(position, book, side, lots, value)
     _shift(s, position, side, lots, value)
     _refresh(s, position)
+    margin_ask(s, number, side, tick, lots)
     raised = s.accounts[account].initial - s.accounts[account].floor - before + unnetted
     reason = _judge(s, number, side, lots, value, raised, unnetted, fee)
+    margin_ask(s, 0, 0, 0, 0)
     _shift(s, position, side, -lots, -value)
     _refresh(s, position)
     if reason == oe.REASON_INSUFFICIENT_MARGIN and reduces_risk(s, number, side, tick, lots):
         return 0
     return reason
+
+
+@jit
+def margin_ask(s, number, side, tick, lots):
+    """An order that the position's sums hold and the account's list doesn't; number 0: none."""
+    asked = s.work.asked
+    asked[0] = number
+    asked[1] = side
+    asked[2] = tick
+    asked[3] = lots
 
 
 @jit
@@ -167,15 +182,15 @@ def _judge(s, number, side, lots, value, raised, unnetted, fee):
     account = position.account
     book = s.instruments[position.instrument]
     perpetual = book.kind == oe.INSTRUMENT_KIND_PERPETUAL
-    linked = s.accounts[account].linked != 0
-    if raised > 0 or not perpetual or linked:
+    whole = whole_units(s, account) != 0
+    if raised > 0 or not perpetual or whole:
         free = _free(s, account, unnetted + fee)
         needed = raised
-        if free < 0 and linked:
-            saved = netting(s, account, True)
-            free += saved
+        if whole:
+            spared = saved(s, account, True)
+            free += spared
             if free < 0:
-                needed += _netting_without(s, position, side, lots, value) - saved
+                needed += _saved_without(s, position, side, lots, value) - spared
         indebted = not perpetual and _debt_grows(s, position, book, side)
         if free < 0 and (needed > 0 or indebted):
             s.work.detail = max(needed, 0) + fee
@@ -193,12 +208,15 @@ def _judge(s, number, side, lots, value, raised, unnetted, fee):
 
 
 @jit
-def _netting_without(s, position, side, lots, value):
-    """What perpetuals and price links save together when so much of an order isn't counted."""
+def _saved_without(s, position, side, lots, value):
+    """What judging units whole saves when the order that is asked for isn't counted."""
+    number = s.work.asked[0]
+    s.work.asked[0] = 0
     _shift(s, position, side, -lots, -value)
-    saved = netting(s, position.account, True)
+    without = saved(s, position.account, True)
     _shift(s, position, side, lots, value)
-    return saved
+    s.work.asked[0] = number
+    return without
 
 
 @jit
@@ -266,16 +284,19 @@ def margin_withdrawable(s, account, number, amount):
         s.work.limit = max(0, available)
         return oe.REASON_INSUFFICIENT_BALANCE
     # Taking an asset away never costs more than its value: its haircut goes with it.
-    free = _free(s, account, 0)
     lost = amount
     if number != 0:
         worth = value_up(asset, amount)
         lost = worth - share_up(worth, asset.haircut_initial) + 1
-    if lost > free:
-        free += netting(s, account, True)
-    if lost > free:
+    if whole_units(s, account) == 0:
+        left = _free(s, account, lost)
+    else:
+        entry.balance -= amount
+        left = _free(s, account, 0) + saved(s, account, True)
+        entry.balance += amount
+    if left < 0:
         s.work.detail = lost
-        s.work.limit = max(0, free)
+        s.work.limit = max(0, left + lost)
         return oe.REASON_INSUFFICIENT_MARGIN
     if s.accounts[account].auto_lend != 0:
         ceiling = _pool_ceiling(asset, asset.lent - amount)

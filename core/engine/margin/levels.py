@@ -12,7 +12,7 @@ from core.engine.margin.linear import (
     spot_order_haircut,
     spot_order_loss,
 )
-from core.engine.margin.scan import netting
+from core.engine.margin.whole import saved
 from core.linked import linked
 
 
@@ -37,5 +37,5 @@ def levels(s, account):
         number = position.account_next
     stake = at_marks - holder.floor
     equity = value + holder.profit + at_marks
-    initial += holder.initial + stake - netting(s, account, True)
-    return equity, initial, maintenance + stake - netting(s, account, False)
+    initial += holder.initial + stake - saved(s, account, True)
+    return equity, initial, maintenance + stake - saved(s, account, False)

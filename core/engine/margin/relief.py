@@ -4,8 +4,9 @@ A perpetual order is accepted there if it can only bring the position nearer to 
 
     MM' ≤ MM   and   E' / MM' ≥ E / MM
 
-An account with price links is judged by what it would require after the fill, whole: there a
-perpetual may also be opened, as a hedge.
+An account with price links, or with spot that is judged as one with its perpetual, is judged by
+what it would require after the fill, whole: there a perpetual may also be opened, as a hedge, and a
+price link closed.
 
 A spot order is accepted if it spends what is held or repays what is owed, and free margin does not
 fall when it trades. Events need no rule: an order that cannot deepen the worst outcome requires
@@ -14,8 +15,10 @@ nothing, and is never asked here.
 
 import sbe.generated.order_entry as oe
 from core.atomics import multiply_high
+from core.engine.margin.events import refresh_prediction
 from core.engine.margin.levels import levels
-from core.engine.margin.linear import notional_requirement
+from core.engine.margin.linear import notional_requirement, refresh_linear
+from core.engine.margin.whole import whole_units
 from core.engine.money import share_up, value_down, value_up
 from core.jit import jit
 from core.linked import linked
@@ -39,12 +42,22 @@ def reduces_risk(s, number, side, tick, lots):
     position = s.positions[number]
     book = s.instruments[position.instrument]
     if book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
-        if s.accounts[position.account].linked != 0:
+        if whole_units(s, position.account) != 0:
             return _reduces_jointly(s, position, book, side, tick, lots)
         return _perpetual_reduces(s, position, book, side, tick, lots)
     if book.kind == oe.INSTRUMENT_KIND_SPOT and book.quote == 0:
         return _spot_reduces(s, position, book, side, tick, lots)
+    if book.kind >= oe.INSTRUMENT_KIND_PRICE_ABOVE and _closes(position, side, lots):
+        return _reduces_jointly(s, position, book, side, tick, lots)
     return False
+
+
+@jit
+def _closes(position, side, lots):
+    """Whether an order and all others of its side bring the position at most to zero."""
+    if side == oe.SIDE_BUY:
+        return position.quantity + position.open_buy + lots <= 0
+    return position.quantity - position.open_sell - lots >= 0
 
 
 @jit
@@ -76,14 +89,25 @@ def _reduces_jointly(s, position, book, side, tick, lots):
     loss = signed * (tick * book.value_per_tick_lot - book.mark_value)
     equity, _, maintenance = levels(s, position.account)
     position.quantity += signed
+    _again(s, position, book)
     _, _, left = levels(s, position.account)
     position.quantity -= signed
+    _again(s, position, book)
     if left > maintenance:
         return False
     if equity <= 0:
         return loss <= 0
     after = equity - max(0, loss)
     return after >= 0 and _product_at_least(after, maintenance, equity, max(0, left))
+
+
+@jit
+def _again(s, position, book):
+    """Count a position with the quantity that it has now."""
+    if book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
+        refresh_linear(s, position)
+    else:
+        refresh_prediction(s, position)
 
 
 @jit

@@ -9,6 +9,7 @@ that differ by less than TOLERANCE are the same; of equal ones the first is the 
 
 from core.engine.margin.rates import amount, rate_of
 from core.jit import jit
+from core.margin_records import NO_ORDER
 from core.wide import clip, product, times, wide
 from sbe.raw import load_i32
 
@@ -59,8 +60,10 @@ def link_loss(line, orders, place):
     """What the netted part of a link and of its orders loses where its array says it is worth V."""
     value = load_i32(line.values + 4 * place) * MILLION
     loss = product(line.face, line.mark - value)
-    for number in range(line.first_order, line.first_order + line.orders):
+    number = line.first_order
+    while number != NO_ORDER:
         order = orders[number]
         gap = value - order.price if order.sell != 0 else order.price - value
         loss += clip(product(order.face, gap))
+        number = order.next
     return times(loss, rate_of(line.netted))

@@ -23,7 +23,7 @@ from core.engine.margin.expiries import opens_strip, strip_loss
 from core.engine.margin.rates import amount, keep, quotient, rate_of, root
 from core.engine.margin.scenarios import scan
 from core.jit import jit
-from core.margin_records import INITIAL, RATE_UNIT
+from core.margin_records import INITIAL, NO_ORDER, RATE_UNIT
 from core.wide import (
     clip,
     greater,
@@ -79,7 +79,7 @@ def judge_unit(unit, lines, linear_orders, link_orders, nodes, kind, result):
 @jit
 def _stand(unit, lines, orders):
     """(Σ ML of the strips, Stand)."""
-    losses, stand = wide(0), wide(0)
+    losses, stand = wide(0), amount(unit.beyond)
     for number in range(unit.lines):
         line = lines[number]
         alone = rate_of(RATE_UNIT - line.netted)
@@ -95,9 +95,11 @@ def _stand(unit, lines, orders):
 def _most_lost(line, orders):
     """What the orders on a link can lose: what a bid pays, what an offer doesn't bring of one."""
     lost = wide(0)
-    for number in range(line.first_order, line.first_order + line.orders):
+    number = line.first_order
+    while number != NO_ORDER:
         order = orders[number]
         lost += product(order.face, RATE_UNIT - order.price if order.sell != 0 else order.price)
+        number = order.next
     return lost
 
 
@@ -162,7 +164,7 @@ def _has_cap(unit, orders, held):
 
 @jit
 def _orders_lose(unit, linear_orders, lines, link_orders):
-    lost = wide(0)
+    lost = amount(unit.beyond)
     for number in range(unit.linear_orders):
         lost += amount(linear_orders[number].paid)
     for number in range(unit.lines):
@@ -177,7 +179,9 @@ def _floor(unit, lines, orders):
     for number in range(unit.lines):
         line = lines[number]
         marked += product(line.face, line.mark)
-        for place in range(line.first_order, line.first_order + line.orders):
+        place = line.first_order
+        while place != NO_ORDER:
             if orders[place].sell == 0:
                 marked += product(orders[place].face, orders[place].price)
+            place = orders[place].next
     return times(clip(marked), rate_of(unit.floor_share))

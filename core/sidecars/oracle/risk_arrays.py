@@ -22,6 +22,7 @@ ROLL_NS = 3600 * SECOND  # before an expiry the hedge fades away over this time
 HORIZON_NS = 24 * 3600 * SECOND
 HORIZON = HORIZON_NS // SECOND
 HIGH, LOW = Fraction(13, 10), Fraction(7, 10)
+INITIAL, MAINTENANCE, EXTREME = 1, 2, 4  # scans of a node
 EXTREMES = (-660_000, -330_000, 500_000, 1_000_000, 2_000_000)
 NODES_MAX, LEVELS_MAX, LINKS_MAX = 64, 3, 64
 
@@ -38,11 +39,19 @@ class Link(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A move in parts per million; at a strike, which one and from which side."""
+    """A move, which scans it belongs to, and at a strike which one and from which side."""
 
-    delta: int
+    move: Fraction
+    scans: int
     strike: int = 0
     beyond: bool = True
+
+    def fields(self) -> dict[str, int]:
+        """As SetRiskArray has it."""
+        return {
+            "delta": round(self.move * MILLION), "scans": self.scans, "strike": self.strike,
+            "numerator": self.move.numerator, "denominator": self.move.denominator,
+        }
 
 
 class Ranges(NamedTuple):
@@ -63,9 +72,9 @@ def risk_arrays(
     front = [link for link in chosen if link.expiry - now <= HORIZON_NS]
     levels = sorted({link.expiry for link in front})[:LEVELS_MAX]
     nodes = grid(ranges)
-    near = _near_strikes(front, index, ranges.initial)
+    near = _near_strikes(front, index, max(ranges))
     fitting = near[: (NODES_MAX - len(nodes)) // 2]
-    nodes += [Node(move_to(k, index), k, beyond) for k in fitting for beyond in (False, True)]
+    nodes += [node for strike in fitting for node in sides(strike, index, ranges)]
     left_out = set(near[len(fitting):])
     arrays, values = [], []
     for link in chosen:
@@ -77,20 +86,28 @@ def risk_arrays(
     return {
         "columns": 2 * (1 + len(levels)), "version": now, "sigmaInitial": ranges.initial,
         "sigmaMaintenance": ranges.maintenance, "index": index,
-        "nodes": [{"delta": node.delta} for node in nodes],
+        "nodes": [node.fields() for node in nodes],
         "arrays": arrays, "values": [{"value": value} for value in values],
     }
 
 
 def grid(ranges: Ranges) -> list[Node]:
     """Thirds of both ranges, and the extremes."""
-    moves = {round(sigma * third / 3) for sigma in ranges for third in range(-3, 4)}
-    return [Node(delta) for delta in (*sorted(moves), *EXTREMES)]
+    scans: dict[Fraction, int] = {}
+    for sigma, scan in ((ranges.maintenance, MAINTENANCE), (ranges.initial, INITIAL)):
+        for move in valuation.thirds(Fraction(sigma, MILLION)):
+            # The initial scan takes both ranges.
+            scans[move] = scans.get(move, 0) | INITIAL | scan
+    moves = [Node(move, scan) for move, scan in scans.items()]
+    return [*moves, *(Node(Fraction(extreme, MILLION), EXTREME) for extreme in EXTREMES)]
 
 
-def move_to(price: int, index: int) -> int:
-    """How far a price is from the index, parts per million."""
-    return round(Fraction((price - index) * MILLION, index))
+def sides(strike: int, index: int, ranges: Ranges) -> list[Node]:
+    """Both sides of a strike, for the scans whose range it lies in."""
+    move = Fraction(strike - index, index)
+    reach = abs(move) * MILLION
+    scans = INITIAL * (reach <= ranges.initial) | MAINTENANCE * (reach <= ranges.maintenance)
+    return [Node(move, scans, strike, beyond) for beyond in (False, True)]
 
 
 def _strikes(link: Link) -> tuple[int, ...]:
@@ -122,9 +139,8 @@ def _array(
     )
     values = []
     for node in nodes:
-        move = Fraction(node.delta, MILLION)
-        alive = [valuation.alive(contract, index, move, spread) for spread in spreads]
-        price = node.strike or index * (MILLION + node.delta) // MILLION
+        alive = [valuation.alive(contract, index, node.move, spread) for spread in spreads]
+        price = node.strike or index * (1 + node.move)
         settled = MILLION * valuation.pays(contract, price, node.beyond)
         for level in (0, *levels):
             values += [settled, settled] if link.expiry <= level else alive

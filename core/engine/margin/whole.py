@@ -1,0 +1,95 @@
+"""What an account requires by UPM-1, in USDC units, where that is not the sum of its parts.
+
+A unit is judged whole if the account has price links on the underlying, or the asset's own rates
+say so (SetUnitRates) and the account has more than perpetuals in it. Everything else is known from
+sums that are kept up to date (core.engine.margin.linear, events, collateral), which say the same;
+`saved` is the difference, below zero where the whole requires more than its parts.
+"""
+
+import sbe.generated.order_entry as oe
+from core.atomics import count_trailing_zeros
+from core.engine.margin.collateral import asset_requirement
+from core.engine.margin.events import lone_floor
+from core.engine.margin.linear import (
+    perpetual_initial,
+    perpetual_maintenance,
+    spot_order_haircut,
+    spot_order_loss,
+)
+from core.engine.margin.look import MICRO, is_line, look
+from core.engine.margin.rates import amount
+from core.engine.margin.unit import judge_unit
+from core.jit import jit
+from core.linked import linked
+from core.margin_records import INITIAL, MAINTENANCE
+from core.wide import RATE_BITS, join, low, times, wide, words
+
+_TOLERANCE = 100_000  # As of losses: what products with rates may be off by, and more.
+_PER_UNIT_HIGH, _PER_UNIT_LOW = words((1 << RATE_BITS) // MICRO)
+
+
+@jit
+def units_up(money):
+    """Wide money in USDC units, rounded up unless it is whole but for the last digits."""
+    below = money - wide(_TOLERANCE + MICRO // 2)
+    return low(times(below, join(_PER_UNIT_HIGH, _PER_UNIT_LOW))) + 1
+
+
+@jit
+def whole_units(s, account):
+    """The underlyings of an account that are judged whole, a bit each."""
+    holder = s.accounts[account]
+    found = holder.assets_seen & s.joint_assets
+    if holder.linked == 0:
+        return found
+    number = holder.first_position
+    while number != 0:
+        book = s.instruments[s.positions[number].instrument]
+        if book.kind >= oe.INSTRUMENT_KIND_PRICE_ABOVE:
+            found |= 1 << book.base
+        number = s.positions[number].account_next
+    return found
+
+
+@linked
+def saved(s, account, initial):
+    """How much less the account requires than the sum of its parts."""
+    found = 0
+    underlyings = whole_units(s, account)
+    while underlyings != 0:
+        found += unit_saved(s, account, count_trailing_zeros(underlyings), initial)
+        underlyings &= underlyings - 1
+    return found
+
+
+@linked
+def unit_saved(s, account, underlying, initial):
+    """The same for one underlying; work.result holds the whole by component."""
+    look(s, account, underlying)
+    work = s.work
+    kind = INITIAL if initial else MAINTENANCE
+    judge_unit(work.unit, work.lines, work.linear_orders, work.link_orders, work.nodes, kind,
+               work.result)
+    return _parts(s, account, underlying, initial) - units_up(amount(work.result.total))
+
+
+@jit
+def _parts(s, account, underlying, initial):
+    """What the unit requires one by one, marks of the links counted in."""
+    required = asset_requirement(s, account, underlying, initial)
+    number = s.accounts[account].first_position
+    while number != 0:
+        position = s.positions[number]
+        book = s.instruments[position.instrument]
+        if book.base == underlying and book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
+            if initial:
+                required += perpetual_initial(position, book)
+            else:
+                required += perpetual_maintenance(position, book)
+        elif book.base == underlying and book.kind == oe.INSTRUMENT_KIND_SPOT and book.quote == 0:
+            required += spot_order_loss(s, position, book)
+            required += spot_order_haircut(s, position, book, initial)
+        elif is_line(s, position, book, underlying):
+            required += position.quantity * book.mark_value - lone_floor(position, book.one_value)
+        number = position.account_next
+    return required
