@@ -47,7 +47,7 @@ LINE = np.dtype(  # One price link of the account.
     [
         ("face", "i8"),
         ("mark", "i8"),
-        ("netted", "i8"),  # λ
+        ("netted", "i8"),  # λ, 1e-3
         ("expiry", "i8"),
         ("lower", "i8"),  # strikes in any unit that keeps their order; -1 none
         ("upper", "i8"),  # NO_STRIKE none

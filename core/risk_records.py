@@ -111,6 +111,7 @@ RISK = np.dtype(
         ("backstop_notice", "i8"),
         ("loosening_delay", "i8"),
         ("proposal_life", "i8"),
+        ("joint_assets", "i8"),  # bit per asset that is judged as one with its perpetuals
     ],
     align=True,
 )

@@ -74,6 +74,16 @@ def _names(configuration: Configuration) -> None:
             first.name == "USDC" and first.decimals == 6, "asset[0]",
             f"expected USDC with 6 decimals, was {first.name} with {first.decimals}",
         )
+    for number, asset in enumerate(configuration.asset):
+        base = asset.weight_base_millionths
+        _demand(
+            asset.weight_millionths <= base <= 10_000_000, f"asset[{number}]",
+            f"expected weight_base_millionths from the weight to 10,000,000, was {base}",
+        )
+        _demand(
+            asset.hedge_maintenance_millionths <= asset.hedge_initial_millionths,
+            f"asset[{number}]", "expected a hedge share for maintenance up to the initial one",
+        )
 
 
 def _rooms(configuration: Configuration) -> None:

@@ -154,7 +154,6 @@ def state_dtype(limits: Limits) -> np.dtype[Any]:
             ("withdrawals", "i4"),
             ("withdrawal_ids", "i8"),
             ("price_version", "i8"),  # counts changes of any mark or index
-            ("joint_assets", "i8"),  # bit per asset that is judged as one with its perpetuals
             ("settlement_cycle", "i8"),
             ("settlement_positions", "i8"),
             ("settlement_debits", "i8"),  # USDC units

@@ -43,6 +43,10 @@ class Asset(Section, frozen=True, kw_only=True):
 
     The haircut is the share of its index value that doesn't count as collateral, the borrow margin
     the share of a debt's value that is required on top; both initially and for maintenance.
+
+    With a `weight` its balance, perpetuals and price links are judged as one: a hedged notional
+    then requires the hedge share, and what is left of the balance counts by its weight, or by
+    base / (1 + penalty √value) if that is less; price risk is the first perpetual's margin base.
     """
 
     name: Symbol
@@ -59,6 +63,11 @@ class Asset(Section, frozen=True, kw_only=True):
     withdrawal_cap: Fixed = Fixed(0)  # that may leave within the window, of all accounts; 0: any
     withdrawal_account_cap: Fixed = Fixed(0)  # of one account
     withdrawal_window_seconds: PositiveInt = 86_400
+    weight_millionths: Share = 0  # 0: each part is judged alone, the balance by its haircut
+    weight_base_millionths: UnsignedInt = 1_100_000
+    weight_penalty_billionths: UnsignedInt = 20_000  # per square root of a whole USDC
+    hedge_initial_millionths: Share = 5_000
+    hedge_maintenance_millionths: Share = 2_500
 
 
 class Instrument(Section, frozen=True, kw_only=True):

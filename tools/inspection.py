@@ -67,7 +67,7 @@ def look(instance: str) -> Snapshot:
     table = StatusTable.open(instance, writable=False)
     try:
         events = _word(instance, "events", PUBLISHED)
-        data = _data(instance)
+        data = data_of(instance)
         journal, archive = data / JOURNAL_NAME, data / EVENTS_NAME
         return Snapshot(
             instance=instance,
@@ -87,7 +87,8 @@ def look(instance: str) -> Snapshot:
         table.close()
 
 
-def _data(instance: str) -> Path:
+def data_of(instance: str) -> Path:
+    """Where a running exchange keeps its data."""
     try:
         return Path(marker_path(instance).read_text().splitlines()[1])
     except (OSError, IndexError):

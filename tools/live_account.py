@@ -6,7 +6,7 @@ resolution, are events of one outcome. Reserved cash is not part of the model.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -27,19 +27,26 @@ EVENTS = {
 MILLION, BILLION = 10**6, 10**9
 
 
+_NOTHING = {"quantity": 0, "settled_value": 0, "unsettled": 0}
+
+
 class Unwritable(ValueError):
     """An account has something that case files have no word for."""
 
 
 def case_file(
-    s: Any, account: int, volatility: Mapping[str, Fraction], now: int
+    s: Any, account: int, volatility: Mapping[str, Fraction], now: int,
+    also: Iterable[int] = (),
 ) -> dict[str, Any]:
     """A case file with one account as it stands; volatility a year by name of the underlying.
 
-    `s` is the state's record, `now` the time in ns UTC from which expiries are counted.
+    `s` is the state's record, `now` the time in ns UTC from which expiries are counted; instruments
+    in `also` are there even where the account has nothing in them. Raises Unwritable.
     """
     holder = s["accounts"][account]
     positions = list(_positions(s, account))
+    held = {int(position["instrument"]) for position in positions}
+    positions += [{**_NOTHING, "instrument": number} for number in also if number not in held]
     orders = list(_orders(s, account))
     used = {int(s["instruments"][p["instrument"]]["base"]) for p in positions}
     used |= {number for number, entry in enumerate(holder["assets"]) if entry["balance"] != 0}
@@ -150,7 +157,7 @@ def _perpetual(book: Any, position: Any) -> dict[str, str]:
     settled = Fraction(int(position["settled_value"]), MICRO) / _quantity(book, 1)
     if held:
         settled -= Fraction(int(position["unsettled"]), MICRO) / held
-    elif not settled:
+    if settled <= 0:
         settled = Fraction(int(book["mark"]), ONE)
     return {
         "perp_qty": plain(held), "perp_mark": _price(book["mark"]),
@@ -192,9 +199,9 @@ def _groups(s: Any, positions: list[Any], now: int) -> list[dict[str, Any]]:
     for number, held in events.items():
         event = s["event_groups"][number]
         outcomes = []
-        for outcome in range(int(event["outcomes"])):
-            book = s["instruments"][event["instrument"][outcome]]
-            outcomes.append(_outcome(book, held[outcome]["quantity"] if outcome in held else 0))
+        for place in range(int(event["outcomes"])):
+            book = s["instruments"][event["instrument"][place]]
+            outcomes.append(_outcome(book, held[place]["quantity"] if place in held else 0))
         groups.append({
             "name": f"event {number}", "kind": EVENTS[int(event["kind"])], "outcomes": outcomes})
     return groups
@@ -206,18 +213,32 @@ def _outcome(book: Any, lots: int) -> dict[str, str]:
     }
 
 
+def instrument_of(s: Any, wanted: str) -> int:
+    """The number of an instrument. Raises Unwritable."""
+    for number, book in enumerate(s["instruments"]):
+        if book["state"] and symbol(book) == wanted:
+            return number
+    raise Unwritable(f"there is no instrument {wanted}")
+
+
+def place_of(s: Any, number: int, now: int) -> dict[str, str]:
+    """What an order on an instrument is on, in the words of a case file."""
+    book = s["instruments"][number]
+    if book["kind"] in (oe.INSTRUMENT_KIND_SPOT, oe.INSTRUMENT_KIND_PERPETUAL):
+        kind = "spot" if book["kind"] == oe.INSTRUMENT_KIND_SPOT else "perp"
+        return {"kind": kind, "underlying": name(s["assets"][book["base"]])}
+    if _is_live_link(book, now):
+        underlying = name(s["assets"][book["base"]])
+        return {"kind": "digital", "underlying": underlying, "ref": symbol(book)}
+    group = f"event {book['event']}" if book["event"] else symbol(book)
+    return {"kind": "event", "group": group, "ref": symbol(book)}
+
+
 def _order(s: Any, order: Any, detail: Any, now: int) -> dict[str, str]:
     book = s["instruments"][order["instrument"]]
     price = int(detail["reserved_tick"]) * int(book["tick_size"])
-    written = {
+    return {
+        **place_of(s, order["instrument"], now),
         "side": "buy" if order["side"] == oe.SIDE_BUY else "sell",
         "qty": plain(_quantity(book, order["leaves"])), "price": _price(price),
     }
-    if book["kind"] in (oe.INSTRUMENT_KIND_SPOT, oe.INSTRUMENT_KIND_PERPETUAL):
-        kind = "spot" if book["kind"] == oe.INSTRUMENT_KIND_SPOT else "perp"
-        return {"kind": kind, "underlying": name(s["assets"][book["base"]]), **written}
-    if _is_live_link(book, now):
-        underlying = name(s["assets"][book["base"]])
-        return {"kind": "digital", "underlying": underlying, "ref": symbol(book), **written}
-    group = f"event {book['event']}" if book["event"] else symbol(book)
-    return {"kind": "event", "group": group, "ref": symbol(book), **written}

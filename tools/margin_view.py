@@ -170,8 +170,8 @@ class UnitView:
         expiries = sorted({digital.seconds for digital in digitals})
         for place, digital in enumerate(digitals):
             line = self.lines[place]
-            line["netted"] = rate(Fraction(
-                valuation.netted(digital.seconds, values["kappa0"], values["tau_roll_s"]), 1000))
+            line["netted"] = valuation.netted(
+                digital.seconds, values["kappa0"], values["tau_roll_s"])
             line["expiry"] = expiries.index(digital.seconds)
             line["lower"] = _NO_LOWER if digital.low is None else ranks[digital.low]
             line["upper"] = NO_STRIKE if digital.high is None else ranks[digital.high]

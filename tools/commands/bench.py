@@ -1,6 +1,7 @@
 """Measure this build on this machine, each figure beside a baseline timed in the same run.
 
     engine    the core: sequencer, margin, matching, journal; and matching alone
+    margin    judging an account: order, event, fill, a new mark
     ring      the hand-over between two processes, beside a pipe
     journal   appends under both policies, beside bare write + fdatasync
     fix       an order through the FIX door and back, beside a bare uvloop echo
@@ -33,7 +34,9 @@ EXIT_RATE_MISSED = 3
 _HIGHEST_NS = 60_000_000_000
 _DIGITS = 3
 
-Subject = Literal["engine", "ring", "journal", "fix", "binary", "feed", "sbe", "sidecars"]
+Subject = Literal[
+    "engine", "margin", "ring", "journal", "fix", "binary", "feed", "sbe", "sidecars"
+]
 
 
 def bench(

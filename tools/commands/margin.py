@@ -1,45 +1,73 @@
-"""Compute equity and margin of accounts written down in a case file, with every component.
+"""Compute equity and margin of accounts, from a case file or live, with every component.
 
-The file holds any number of accounts; what comes out is the same file with `expected` filled in.
+A file holds any number of accounts; what comes out is the same file with `expected` filled in. A
+live account comes out as such a file, or with `--what-if` as a table of what orders would do.
 """
 
 import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import Parameter
 
 from core.margin_reference.case import CaseError
 from tools.stores import fail
 
+USAGE = 2
+Compute = Callable[[dict[str, Any]], dict[str, Any]]
+Live = Callable[[str, int, list[str], Compute], int]
 
-def margin(file: Path, *, reference: bool = False) -> int:
-    """Compute the margin of the accounts in a case file; `expected` may be absent, or is ignored.
+
+def margin(
+    file: Path | None = None, *, account: int | None = None,
+    what_if: Annotated[list[str] | None, Parameter(negative="")] = None,
+    instance: str = "onebook", reference: bool = False,
+) -> int:
+    """Compute the margin of the accounts in a case file, or of a live account.
 
     Parameters
     ----------
     file
         JSON: `global`, `underlying_params`, and `cases` with `usdc`, `underlyings`, `groups` and
-        `orders`; numbers are decimals in quotes.
+        `orders`; numbers are decimals in quotes. `expected` may be absent, or is ignored.
+    account
+        A live account instead of a file, by its number.
+    what_if
+        An order such as `buy 2 BTC-PERP @ 101000`, once for each: what it would do to the account
+        while it rests and when it has filled, and what hedges would free.
+    instance
+        The name of the exchange of a live account.
     reference
         By the second implementation: plain Python in exact fractions, which shares no code with
         the core.
     """
+    if (file is None) == (account is None) or (what_if and account is None):
+        fail("expected either a FILE or --account ID; --what-if goes with an account")
+        return USAGE
     try:
-        content: Any = json.loads(file.read_text())
-        filled = _compute(reference)(content)
+        compute = _compute(reference)
+        if account is not None:
+            live: Live = importlib.import_module("tools.margin_live").show
+            return live(instance, account, what_if or [], compute)
+        assert file is not None
+        return _show(compute(json.loads(file.read_text())))
     except OSError as error:
         return fail(f"{file}: {error.strerror or error}")
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         return fail(f"{file}: {error}")
     except CaseError as error:
-        return fail(f"{file}: {error}")
-    print(json.dumps(filled, indent=1, ensure_ascii=False))
-    return 0
+        return fail(f"{file or f'account {account}'}: {error}")
 
 
-def _compute(reference: bool) -> Callable[[dict[str, Any]], dict[str, Any]]:
+def _compute(reference: bool) -> Compute:
     """What fills in a file; the core is not even imported for the reference."""
     module = "core.margin_reference.account" if reference else "tools.margin_cases"
-    compute: Callable[[dict[str, Any]], dict[str, Any]] = importlib.import_module(module).compute
+    compute: Compute = importlib.import_module(module).compute
     return compute
+
+
+def _show(content: dict[str, Any]) -> int:
+    print(json.dumps(content, indent=1, ensure_ascii=False))
+    return 0

@@ -66,6 +66,15 @@ def _assets(configuration: Configuration) -> Iterator[Command]:
             "utilisationCeiling": asset.utilisation_ceiling_millionths,
             "reserveShare": asset.reserve_share_millionths,
         })
+        if asset.weight_millionths:
+            yield Command(f"unit {asset.name}", "SetUnitRates", {
+                "asset": number,
+                "weight": asset.weight_millionths,
+                "weightBase": asset.weight_base_millionths,
+                "weightPenalty": asset.weight_penalty_billionths,
+                "hedgeInitial": asset.hedge_initial_millionths,
+                "hedgeMaintenance": asset.hedge_maintenance_millionths,
+            })
 
 
 def _fees(configuration: Configuration) -> Iterator[Command]:

@@ -56,9 +56,9 @@ def set_unit_rates(s, a):
     asset.weight_penalty = control.set_unit_rates_weight_penalty(a)
     asset.hedge_initial = hedge
     asset.hedge_maintenance = maintenance
-    s.joint_assets &= ~(1 << number)
+    s.risk.joint_assets &= ~(1 << number)
     if weight != 0:
-        s.joint_assets |= 1 << number
+        s.risk.joint_assets |= 1 << number
     price_moved(s, index_source(number))
     return 0
 

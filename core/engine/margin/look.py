@@ -26,7 +26,6 @@ MICRO = 100_000_000_000_000  # money of margin_records in one USDC unit
 PRICE_TO_RATE = 10_000  # from exponent −8
 SHARE_TO_RATE = 1_000_000  # from parts per million
 FACTOR_TO_RATE = 1_000  # from 1e-9
-NETTED_TO_RATE = 1_000_000_000  # from 1e-3
 UNIT_TO_FACE = 100
 _PLAIN_BUYS, _PLAIN_SELLS = 0, 1  # Places of the orders that add up.
 _NO_LOWER = -1
@@ -134,7 +133,7 @@ def _line(s, line, number, position, book, fresh):
     line.mark = book.mark * PRICE_TO_RATE
     line.netted = 0
     if fresh and array.version == s.risk_grids[book.base].version:
-        line.netted = array.netted * NETTED_TO_RATE
+        line.netted = array.netted
     line.expiry = book.expiry
     line.lower = _NO_LOWER if book.kind == oe.INSTRUMENT_KIND_PRICE_BELOW else book.lower_strike
     line.upper = NO_STRIKE if book.kind == oe.INSTRUMENT_KIND_PRICE_ABOVE else book.upper_strike

@@ -11,6 +11,7 @@ from core.wide import RATE_BITS, high, join, low, product, shifted, times, wide,
 
 _PER_TRILLION = round(Fraction(1 << (RATE_BITS + 50), 10**12))
 _PER_TRILLION_HIGH, _PER_TRILLION_LOW = words(_PER_TRILLION)
+_THOUSANDTH_HIGH, _THOUSANDTH_LOW = words(round(Fraction(1 << RATE_BITS, 1000)))
 _TWO_64 = 18446744073709551616.0
 _QUOTIENT_BITS = 16
 
@@ -26,6 +27,12 @@ def keep(words, x):
     """Write a wide number into a field of two words."""
     words[0] = high(x)
     words[1] = low(x)
+
+
+@jit
+def thousandth(x):
+    """x / 1000, rounded to the nearest."""
+    return times(x, join(_THOUSANDTH_HIGH, _THOUSANDTH_LOW))
 
 
 @jit

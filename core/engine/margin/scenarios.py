@@ -7,15 +7,17 @@ worst case over all subsets of orders that may fill, so an order never lowers a 
 that differ by less than TOLERANCE are the same; of equal ones the first is the worst.
 """
 
-from core.engine.margin.rates import amount, rate_of
+from core.engine.margin.rates import amount, thousandth
 from core.jit import jit
 from core.margin_records import NO_ORDER
-from core.wide import clip, product, times, wide
+from core.wide import RATE_ONE, clip, join, multiple, product, times, wide, words
 from sbe.raw import load_i32
 
 TOLERANCE = 100_000  # 1e-15 USDC; products with rates are exact to a few 1e-20
+THOUSAND = 1000  # λ is so many thousandths, so losses add up exactly in thousandths of money
 MILLION = 1_000_000
 _NONE = -1
+_ONE_HIGH, _ONE_LOW = words(RATE_ONE)
 
 
 @jit
@@ -28,17 +30,28 @@ def scan(unit, lines, linear_orders, link_orders, nodes, kind):
         weight = amount(node.weight[kind])
         if weight == wide(0):
             continue
-        linear = linear_loss(unit, linear_orders, amount(node.move))
-        for column in range(unit.columns):
-            loss = linear
-            place = node.place * unit.column_stride + column
-            for line in range(unit.lines):
-                loss += link_loss(lines[line], link_orders, place)
-            loss = times(loss, weight)
-            if loss > worst + wide(TOLERANCE):
-                worst = loss
-                worst_node, worst_column = number, column
-    return worst, worst_node, worst_column
+        linear = multiple(linear_loss(unit, linear_orders, amount(node.move)), THOUSAND)
+        most, column = _worst_column(unit, lines, link_orders, node.place, linear)
+        loss = most if weight == join(_ONE_HIGH, _ONE_LOW) else times(most, weight)
+        if loss > worst + wide(TOLERANCE * THOUSAND):
+            worst = loss
+            worst_node, worst_column = number, column
+    return thousandth(worst), worst_node, worst_column
+
+
+@jit
+def _worst_column(unit, lines, orders, node, linear):
+    """(the worst loss in thousandths, its column) of a node."""
+    if unit.lines == 0:
+        return linear, 0
+    worst, worst_column = linear, _NONE
+    for column in range(unit.columns):
+        loss = linear
+        for line in range(unit.lines):
+            loss += link_loss(lines[line], orders, node * unit.column_stride + column)
+        if worst_column == _NONE or loss > worst + wide(TOLERANCE * THOUSAND):
+            worst, worst_column = loss, column
+    return worst, worst_column
 
 
 @jit
@@ -66,4 +79,4 @@ def link_loss(line, orders, place):
         gap = value - order.price if order.sell != 0 else order.price - value
         loss += clip(product(order.face, gap))
         number = order.next
-    return times(loss, rate_of(line.netted))
+    return multiple(loss, line.netted)

@@ -21,7 +21,7 @@ from fractions import Fraction
 
 from core.engine.margin.expiries import opens_strip, strip_loss
 from core.engine.margin.rates import amount, keep, quotient, rate_of, root
-from core.engine.margin.scenarios import scan
+from core.engine.margin.scenarios import THOUSAND, scan
 from core.jit import jit
 from core.margin_records import INITIAL, NO_ORDER, RATE_UNIT
 from core.wide import (
@@ -82,7 +82,7 @@ def _stand(unit, lines, orders):
     losses, stand = wide(0), amount(unit.beyond)
     for number in range(unit.lines):
         line = lines[number]
-        alone = rate_of(RATE_UNIT - line.netted)
+        alone = rate_of((THOUSAND - line.netted) * (RATE_UNIT // THOUSAND))
         if opens_strip(lines, number):
             loss = strip_loss(lines, unit.lines, number)
             losses += loss

@@ -1,15 +1,17 @@
 """What an account requires by UPM-1, in USDC units, where that is not the sum of its parts.
 
-A unit is judged whole if the account has price links on the underlying, or the asset's own rates
-say so (SetUnitRates) and the account has more than perpetuals in it. Everything else is known from
-sums that are kept up to date (core.engine.margin.linear, events, collateral), which say the same;
-`saved` is the difference, below zero where the whole requires more than its parts.
+A unit is judged whole if the account has price links on the underlying and there are fresh arrays
+to judge them by, or if the asset's own rates say so (SetUnitRates) and the account has had some of
+it. Everything else is known from sums that are kept up to date (core.engine.margin.linear, events,
+collateral), which say the same; `saved` is the difference, below zero where the whole requires more
+than its parts.
 """
 
 import sbe.generated.order_entry as oe
 from core.atomics import count_trailing_zeros
 from core.engine.margin.collateral import asset_requirement
 from core.engine.margin.events import lone_floor
+from core.engine.margin.grid import arrays_are_fresh
 from core.engine.margin.linear import (
     perpetual_initial,
     perpetual_maintenance,
@@ -39,13 +41,14 @@ def units_up(money):
 def whole_units(s, account):
     """The underlyings of an account that are judged whole, a bit each."""
     holder = s.accounts[account]
-    found = holder.assets_seen & s.joint_assets
+    found = holder.assets_seen & s.risk.joint_assets
     if holder.linked == 0:
         return found
     number = holder.first_position
     while number != 0:
         book = s.instruments[s.positions[number].instrument]
-        if book.kind >= oe.INSTRUMENT_KIND_PRICE_ABOVE:
+        linked = book.kind >= oe.INSTRUMENT_KIND_PRICE_ABOVE
+        if linked and arrays_are_fresh(s, s.risk_grids[book.base]):
             found |= 1 << book.base
         number = s.positions[number].account_next
     return found

@@ -153,9 +153,9 @@ def test_an_order_counts_as_if_it_filled_where_that_is_worse(house: Exchange) ->
 def test_a_paid_spread_needs_its_worst_payoff_at_most(house: Exchange) -> None:
     house.trade(ANN, BOB, DIGITAL, 1_000, 0.5)
     house.trade(BOB, ANN, HIGHER, 1_000, 0.36)
-    # Long above 100, short above 105 thousand: never pays less than 0, at the marks worth 140.
-    assert house.margin(ANN)[1] == 140 * MICRO
+    assert house.margin(ANN)[1] == (500 + 640) * MICRO
     tell(house, **arrays())
+    # Long above 100, short above 105 thousand: never pays less than 0, at the marks worth 140.
     equity, initial, maintenance = house.margin(ANN)
     assert equity == 10_000 * MICRO
     assert initial == 140 * MICRO

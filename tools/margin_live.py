@@ -1,0 +1,117 @@
+"""A live account's margin: as a case file with `expected`, or what orders would do to it."""
+
+import json
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from core.errors import SegmentError
+from tools import what_if as wishes
+from tools.live_account import Unwritable, case_file, instrument_of, place_of
+from tools.running import Restless, Running
+from tools.stores import fail
+
+USAGE = 2
+HEDGES = (Fraction(1, 8), Fraction(1, 4), Fraction(1, 2), Fraction(1))  # of the notional at risk
+Compute = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def show(instance: str, account: int, words: list[str], compute: Compute) -> int:
+    """Print a live account as a case file, or a table of what orders would do to it; exit code."""
+    try:
+        asked = [wishes.parse(entry) for entry in words]
+        content, places = _read(instance, account, asked)
+    except (SegmentError, Restless, Unwritable) as error:
+        return fail(error)
+    except wishes.WrongWish as error:
+        fail(error)
+        return USAGE
+    if asked:
+        show_wishes(content, list(zip(places, asked, strict=True)), compute, Console())
+    else:
+        print(json.dumps(compute(content), indent=1, ensure_ascii=False))
+    return 0
+
+
+def _read(
+    instance: str, account: int, asked: list[wishes.Wish]
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """The account with the instruments asked for, and what the orders are on."""
+    with Running(instance) as running:
+        def look(s: Any) -> tuple[dict[str, Any], list[dict[str, str]]]:
+            if account >= len(s["accounts"]) or s["accounts"][account]["state"] == 0:
+                raise Unwritable(f"there is no account {account}")
+            now = time.time_ns()
+            numbers = [instrument_of(s, wish.symbol) for wish in asked]
+            content = case_file(s, account, running.volatility, now, numbers)
+            return content, [place_of(s, number, now) for number in numbers]
+
+        return running.read(look)
+
+
+def show_wishes(
+    content: dict[str, Any], asked: list[tuple[dict[str, str], wishes.Wish]], compute: Compute,
+    console: Console,
+) -> None:
+    """Print the account's numbers before, with the orders resting, filled, and with hedges."""
+    table = Table("", "equity", "initial", "maintenance", "free", title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    _row(table, "now", compute(content))
+    resting, filled = content, content
+    for place, wish in asked:
+        resting = wishes.resting(resting, place, wish)
+        filled = wishes.filled(filled, place, wish)
+    _row(table, "orders resting", compute(resting))
+    done = compute(filled)
+    _row(table, "orders filled", done)
+    for label, hedged in _hedges(filled, done, compute):
+        _row(table, f"then {label}", hedged)
+    console.print(table)
+
+
+def _row(table: Table, label: str, content: dict[str, Any]) -> None:
+    found = content["cases"][0]["expected"]
+    numbers = (Fraction(found[name]) for name in ("equity", "im", "mm", "free_im"))
+    table.add_row(label, *(f"{float(number):,.2f}" for number in numbers))
+
+
+def _hedges(
+    content: dict[str, Any], done: dict[str, Any], compute: Compute
+) -> list[tuple[str, dict[str, Any]]]:
+    """For each underlying the trade in its perpetual at the mark that frees most, if one does."""
+    found = []
+    initial = Fraction(done["cases"][0]["expected"]["im"])
+    for unit in content["cases"][0]["underlyings"]:
+        if "perp_mark" not in unit:
+            continue
+        place = {"kind": "perp", "underlying": unit["name"]}
+        best = None
+        for wish in _candidates(content, unit, initial):
+            hedged = compute(wishes.filled(content, place, wish))
+            freed = initial - Fraction(hedged["cases"][0]["expected"]["im"])
+            if freed > 0 and (best is None or freed > best[0]):
+                best = (freed, wish, hedged)
+        if best is not None:
+            _, wish, hedged = best
+            side = "buy" if wish.buy else "sell"
+            label = f"{side} {float(wish.quantity):.4f} of the {unit['name']} perpetual"
+            found.append((label, hedged))
+    return found
+
+
+def _candidates(
+    content: dict[str, Any], unit: dict[str, Any], initial: Fraction
+) -> list[wishes.Wish]:
+    """Sizes on either side up to the notional that would require the whole initial margin."""
+    sigma = Fraction(content["underlying_params"][unit["params"]]["sigma_im"])
+    mark = Fraction(unit["perp_mark"])
+    most = max(initial, Fraction(0)) / sigma / mark if sigma else Fraction(0)
+    sizes = [round(most * share, 4) for share in HEDGES]
+    return [
+        wishes.Wish(buy, size, "", mark) for size in sizes if size > 0 for buy in (True, False)
+    ]
