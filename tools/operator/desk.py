@@ -11,6 +11,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,11 @@ class Desk:
         """Send a command; the core's CommandResult. Raises OperatorError if it refuses."""
         self._key = max(time.time_ns(), self._key + 1)
         self._follower.position = self._follower.published
+        self._since: list[tuple[str, dict[str, Any]]] = []  # The core may have said it before.
         if not self._link.send(name, {"key": self._key, **fields}):
             raise OperatorError("the exchange takes no commands at the moment: its ring is full")
         for event, found in self.events(WAIT_SECONDS):
+            self._since.append((event, found))
             if event == "CommandResult" and found["key"] == self._key:
                 if found["reason"] != 0:
                     raise OperatorError(
@@ -77,7 +80,7 @@ class Desk:
         self, name: str, accept: Callable[[dict[str, Any]], bool], seconds: float = WAIT_SECONDS
     ) -> dict[str, Any]:
         """The next event of that name that is accepted, since the last command was sent."""
-        for event, found in self.events(seconds):
+        for event, found in chain(self._since, self.events(seconds)):
             if event == name and accept(found):
                 return found
         raise OperatorError(f"no {name} within {seconds:g} s")
