@@ -73,10 +73,11 @@ def _open_accounts(core: BenchedCore, accounts: int) -> int:
     body = _body(frames, ct.REGISTER_ACCOUNT)
     body["account"], body["owner"] = numbers, 200 + numbers % 2
     _take(core, _keyed(frames, body, stream))
-    stream.add("Deposit", account=FIRST, asset=0, amount=1000 * 10**6)
+    # No more can be deposited than the venue's own accounts have: one of them shares.
+    stream.add("Transfer", fromAccount=100, toAccount=FIRST, asset=0, amount=100 * 10**6)
     frames = _copies(_padded(stream), accounts)
-    body = _body(frames, ct.DEPOSIT)
-    body["account"] = numbers
+    body = _body(frames, ct.TRANSFER)
+    body["toAccount"] = numbers
     _take(core, _keyed(frames, body, stream))
     trades = np.zeros((accounts, FRAME), np.uint8)
     for side in (0, 1):

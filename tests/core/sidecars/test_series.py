@@ -49,6 +49,33 @@ def test_one_after_the_other_each_at_the_price_that_settled_the_last(stage: Stag
     assert {f["payout"] for f in resolved} == {0, ONE}
 
 
+def test_a_number_is_used_again_and_nothing_of_the_old_market_is_left(stage: Stage) -> None:
+    """Numbers 1 to 4 are the venue's, 5 and 6 the series': each serves every other market."""
+    at(stage, "2026-03-01 11:58:00")
+    stage.venue()
+    series = Series("BTC", 5 * MINUTE, 30 * SECOND, ONE // 100, ONE, 6)
+    scene = Scene(stage, series=(series,), interval_ns=5 * SECOND)
+    taken = []
+    for step in range(12 * 32 + 2):
+        scene.price += ONE if step % 100 < 60 else -2 * ONE
+        taken += scene.run(5)
+        if step % 60 == 59:
+            scene.restart()
+    listed, resolved = of(taken, "ListInstrument"), of(taken, "ResolveInstrument")
+    assert [f["instrument"] for f in listed] == [6, 5, 6, 5, 6, 5, 6]
+    assert len({f["symbol"] for f in listed}) == 7
+    assert [f["instrument"] for f in resolved] == [6, 5, 6, 5, 6, 5]
+    assert [f["lowerStrike"] for f in listed[1:]] == [f["settlementPrice"] for f in resolved]
+    # Each market got marks of its own, though its number had had some before.
+    marks = [(n, f) for n, f in taken if n in ("ListInstrument", "SetMarkPrice")]
+    for place, (name, fields) in enumerate(marks):
+        if name == "ListInstrument" and fields["symbol"] != listed[-1]["symbol"]:
+            follows = [f["instrument"] for n, f in marks[place + 1 :] if n == "SetMarkPrice"]
+            assert fields["instrument"] in follows[:40]
+    symbols = scene.oracle.reference.instruments_by_symbol
+    assert {s for s in symbols if s.startswith("BTC-UP5")} == {f["symbol"] for f in listed[-2:]}
+
+
 def test_no_market_without_a_live_index_nor_late_in_the_period(stage: Stage) -> None:
     at(stage, "2026-03-01 12:03:00")
     stage.venue()

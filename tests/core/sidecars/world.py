@@ -37,6 +37,7 @@ from tests.core.engine.exchange import EVENT_BYTES, LIMITS, Exchange
 from tests.core.sidecars.stage import Stage
 
 MINUTE, HOUR = 60 * SECOND, 3600 * SECOND
+SERIES = 10 * MINUTE  # There are more of its markets than numbers, which are used again.
 OWNERS = 20
 USDC, BTC = 0, 1
 SPOT, PERPETUAL = 1, 2
@@ -139,7 +140,7 @@ class World:
             return Lending(*arguments, clock=stage.clock, curve=curve, period_ns=self.period_ns)
         if producer == Producer.ORACLE:
             highest = self.limits.instruments_max - 1
-            series = Series("BTC", HOUR, 10 * MINUTE, ONE // 100, ONE, highest)
+            series = Series("BTC", SERIES, 2 * MINUTE, ONE // 100, ONE, highest)
             return Oracle(
                 *arguments, clock=stage.clock, sources={"BTC": self._sources}, series=(series,),
                 since=lambda at: EventFollower(stage.instance, stage.directory, at),
