@@ -154,6 +154,7 @@ def risk_fields(limits: Limits) -> list[Any]:
         ("watch_walk", "i4"),  # account from which on all are still to be looked at, 0 none
         ("source_first", "i4"),  # source whose watches are to be compared next
         ("source_last", "i4"),
+        ("watch_sweep", "i4"),  # account that is swept next
         ("watching", "i4"),  # 1: a price moved, and not all is looked at
         ("watch_short", "i4"),  # 1: there was no room for a watch once
         ("liquidations_used", "i4"),

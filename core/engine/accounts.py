@@ -84,13 +84,20 @@ def touch(s, account, asset):
 @jit
 def credit(s, account, asset, amount):
     """Add an amount (below zero: take it) to a balance; the caller reports it."""
+    if account >= FIRST_CLIENT:
+        look_again(s, account)
+    realise(s, account, asset, amount)
+
+
+@jit
+def realise(s, account, asset, amount):
+    """The same of what was counted as equity before: nobody has to look at the account for it."""
     holder = s.accounts[account]
     entry = holder.assets[asset]
     holder.assets_seen |= 1 << asset
     if account < FIRST_CLIENT:
         entry.balance += amount
         return
-    look_again(s, account)
     touch(s, account, asset)
     pool = s.assets[asset]
     before = entry.balance

@@ -10,8 +10,9 @@ cut and the sum over all positions is zero to the unit:
 """
 
 import sbe.generated.order_entry as oe
-from core.engine.accounts import credit
+from core.engine.accounts import credit, realise
 from core.engine.emit import event_begin
+from core.engine.liquidation.queue import look_again
 from core.engine.margin.door import margin_changed
 from core.engine.money import multiply_divide, multiply_divide_up
 from core.jit import jit
@@ -52,8 +53,10 @@ def settle_position(s, number):
     s.settlement_positions += 1
     s.settlement_credits += max(0, amount)
     s.settlement_debits += max(0, -amount)
-    credit(s, position.account, book.quote, amount)
-    credit(s, CLEARING, book.quote, -amount)
+    realise(s, position.account, book.quote, amount)
+    realise(s, CLEARING, book.quote, -amount)
+    if s.accounts[position.account].assets[book.quote].balance < 0:
+        look_again(s, position.account)  # A debt requires margin, and grows.
     margin_changed(s, number)
     a = event_begin(s, oe.POSITION_SETTLED_BLOCK, 0, 0)
     oe.write_position_settled_header(a - 8)

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from core.config import Limits
 from core.engine.liquidation.trust import may_liquidate, tolerance
 from core.engine.margin.door import margin_levels
 from core.jit import jit
@@ -60,7 +61,7 @@ def _judge(state: Any) -> tuple[int, int, int]:
         margin_levels(s, account)
         equity, maintenance = s.work.scratch[0], s.work.scratch[2]
         least = min(least, equity)
-        if may_liquidate(s, account):
+        if may_liquidate(s, account, equity, maintenance):
             if equity < 0:
                 negative = account
             if equity < maintenance - tolerance(s, account):
@@ -107,7 +108,7 @@ class CrashDay:
         self.transferred: Counter[int] = Counter()
         self.insured = 0
         self.cycle = 0
-        self.steps = 0
+        self.steps = self.transfers = 0
         self.price, self.state = START_PRICE, 0
         self._found()
         for account in self.accounts:
@@ -213,11 +214,13 @@ class CrashDay:
                 house.order(MAKER, SPOT, side, round(draw.uniform(0.01, 0.1), 4), price)
 
     def _collect(self) -> None:
-        """Keep count of what the last command's events say."""
-        for event in self.house.named("PositionTransferred"):
+        """Keep count of what has been said since the last time."""
+        transfers, steps = self.house.transfers[self.transfers:], self.house.steps[self.steps:]
+        self.transfers += len(transfers)
+        self.steps += len(steps)
+        for event in transfers:
             self.transferred[event["instrument"]] += event["quantity"]
-        for step in self.house.named("LiquidationStep"):
-            self.steps += 1
+        for step in steps:
             self.insured += step["insurance"]
             if self.minutes:
                 closed = self.minutes[-1].closed
@@ -236,20 +239,18 @@ class CrashDay:
 
     def judge(self) -> None:
         """What must hold when all is quiet."""
+        self._collect()
         s = self.house.s
         if s["watching"] == 0:
             negative, missed, _ = _judge(self.house.state)
             assert not negative, f"account {negative} is below zero at {self.price}"
             assert not missed, f"account {missed} below maintenance was not found at {self.price}"
-        certified = {c["certificate"] for c in self.house.certificates}
-        assert {step["certificate"] for step in self.house.steps} <= certified
+        certified = [c["certificate"] for c in self.house.certificates]
+        assert certified == list(range(1, int(s["certificates"]) + 1))
+        assert all(1 <= step["certificate"] <= len(certified) for step in self.house.steps)
         assert not any(self.transferred.values())
         advanced = int(s["insurance_advanced"]) - int(s["insurance_refunded"])
-        assert self._paid() == advanced, "the steps don't say what insurance paid"
-
-    def _paid(self) -> int:
-        """What the insurance account paid on balance, by the balance updates of clients."""
-        return self.insured
+        assert self.insured == advanced, "the steps don't say what insurance paid"
 
     def summary(self) -> dict[str, Any]:
         """Counts, volumes and money of the day."""
@@ -275,8 +276,10 @@ class CrashDay:
         }
 
 
-def roomy(accounts: int) -> SimpleNamespace:
-    """Limits for so many accounts."""
+def roomy(accounts: int) -> Any:
+    """Limits for so many accounts: those that exchanges run with if they reach so far."""
+    if FIRST + accounts + 8 <= Limits().accounts_max:
+        return Limits()
     return SimpleNamespace(**{
         **vars(LIMITS), "accounts_max": FIRST + accounts + 8, "positions_max": 8 * accounts + 64,
         "orders_max": 4 * accounts + 512, "levels_max": 4096,

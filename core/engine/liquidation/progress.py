@@ -143,10 +143,10 @@ def _finish(s, number):
 def _step(s, number):
     """One step of a liquidation; whether it is over."""
     record = s.liquidation[number]
-    if not may_liquidate(s, record.account):
+    remember(s, record.account)
+    if not may_liquidate(s, record.account, s.work.equity, s.work.initial):
         record.due = s.work.time + _WAIT
         return False
-    remember(s, record.account)
     if record.phase == CANCELLING or (
         record.phase == TAKEOVER and s.accounts[record.account].first_order != 0
     ):

@@ -11,6 +11,7 @@ unit of notional can do to E − MM (1 by the price, at most 1.5 by the requirem
 *watch*, and is looked at again when one of them is passed. A price that moves therefore costs the
 watches it passes and no others, found at the top of two heaps (heap.py).
 
+What grows without a price, interest on debts, is caught by a sweep over a few accounts a price.
 Price links that are netted against a perpetual or a debt are worth what arrays say that come every
 second: who holds such is looked at whenever the underlying's index comes. Changes that are not of
 prices (fills, funding, transfers) queue the account (queue.py).
@@ -37,13 +38,15 @@ from core.linked import linked
 from core.records import FIRST_CLIENT
 
 SENSITIVITY = 3
+ASSESSMENT = 4  # What looking at an account costs, in comparisons of a watch.
+SWEPT = 8
 _FALLS, _RISES = 0, 1
 _FAR = 4 * MILLION  # A rise beyond five times the price is not watched for.
 
 
 @linked
 def run_watch(s, budget):
-    """Compare and assess, `budget` watches or accounts; whether everything has been looked at."""
+    """Compare watches (1 of the budget each) and assess accounts (4); whether that was all."""
     while budget > 0:
         budget -= 1
         if s.source_first != 0:
@@ -53,13 +56,31 @@ def run_watch(s, budget):
             elif s.accounts[account].watch_next == 0:
                 enqueue_account(s, account)
         elif s.watch_first != 0:
+            budget -= ASSESSMENT - 1
             assess(s, next_account(s))
         elif s.watch_walk != 0:
             _walk(s)
         else:
             s.watching = 0
+            _sweep(s)
             return True
     return False
+
+
+@jit
+def _sweep(s):
+    """Let a few debtors be looked at with the next price: interest is posted when one looks."""
+    for _ in range(SWEPT):
+        account = max(s.watch_sweep, FIRST_CLIENT)
+        if account > s.accounts_used:
+            account = FIRST_CLIENT
+        s.watch_sweep = account + 1
+        holder = s.accounts[account]
+        seen = holder.assets_seen
+        while seen != 0:
+            if holder.assets[count_trailing_zeros(seen)].balance < 0 and holder.watch_next == 0:
+                enqueue_account(s, account)
+            seen &= seen - 1
 
 
 @jit
@@ -118,7 +139,8 @@ def assess(s, account):
     levels = s.work.scratch
     equity, initial, maintenance = levels[0], levels[1], levels[2]
     failed = equity < maintenance - tolerance(s, account)
-    if failed and may_liquidate(s, account) and begin(s, account, equity, initial, maintenance):
+    failed = failed and may_liquidate(s, account, equity, maintenance)
+    if failed and begin(s, account, equity, initial, maintenance):
         return
     level = 1 if equity < initial else 0
     if level > holder.margin_level:

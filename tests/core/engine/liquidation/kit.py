@@ -21,6 +21,7 @@ class Court(Exchange):
 
     def __init__(self, limits: Any = LIMITS, checked: bool = True) -> None:
         self.steps: list[dict[str, Any]] = []
+        self.transfers: list[dict[str, Any]] = []
         self.certificates: list[dict[str, Any]] = []
         self.told: list[tuple[int, dict[str, Any]]] = []
         super().__init__(limits, checked)
@@ -29,6 +30,7 @@ class Court(Exchange):
     def _collect(self, position: int) -> None:
         super()._collect(position)
         self.steps += self.named("LiquidationStep")
+        self.transfers += self.named("PositionTransferred")
         self.certificates += self.named("LiquidationCertificate")
         self.told += [(s, f) for s, name, f in self.events if name == "LiquidationReport"]
 

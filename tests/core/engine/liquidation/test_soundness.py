@@ -170,9 +170,9 @@ def test_a_tick_costs_what_it_puts_at_risk(large: Court) -> None:
 
     assert commands("btc", 99_900) == 1, "nobody's watch was passed"
     assert commands("eth", 3_990) == 1
-    assert commands("eth", 3_000) <= 2, "twelve hold it, not six hundred"
+    assert commands("eth", 3_000) <= 3, "twelve hold it, not six hundred"
     many = commands("btc", 70_000)
-    assert many >= 600 // 32, "everybody's watch was passed"
+    assert many >= 600 * 5 // 32, "everybody's watch was passed"
 
 
 def test_short_outcomes_are_bought_back_when_the_collateral_falls() -> None:

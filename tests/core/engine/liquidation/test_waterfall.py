@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.core.engine.exchange import BOB, BTC, CAT, DAN, PERP, whole
+from tests.core.engine.exchange import BOB, BTC, CAT, DAN, ETH, PERP, whole
 from tests.core.engine.liquidation.kit import (
     ABSORBED,
     ADVANCED,
@@ -230,3 +230,33 @@ def test_degraded_prices_liquidate_nobody_for_a_minute(state: int) -> None:
     house.pass_time(10)
     assert house.stages(ANNE) == ([STARTED, BOOK, RECOVERED] if state == 1 else [])
 
+
+def test_dust_of_a_dead_asset_protects_nobody() -> None:
+    house = leveraged()
+    house.deposit(ANNE, 0.0001, ETH)
+    maker(house, "buy", 2, 93_400)
+    house.index(ETH, 4_000, 2)
+    house.price(93_500)
+    house.pass_time(30)
+    assert house.stages(ANNE) == [STARTED, BOOK, RECOVERED]
+
+
+def test_interest_on_a_debt_is_caught_without_a_price_that_moves() -> None:
+    house = court()
+    house.account(ANNE, ANNE)
+    house.deposit(ANNE, 1, BTC)
+    house.trade(ANNE, BOB, PERP, 1, 100_000)
+    house.price(95_000)
+    house.send("SettlementStart", 0, 4, cycle=1)
+    assert house.balance(ANNE) == -5_000 * MICRO
+    house.pass_time(1)
+    growth = 10**12
+    for _ in range(60):
+        growth += growth // 10
+        assert house.send("AccrueInterest", 0, 5, asset=0, borrowIndex=growth,
+                          lendIndex=10**12) == 0
+        house.price(95_000)
+        house.pass_time(1)
+        if house.steps:
+            break
+    assert STARTED in house.stages(ANNE)
