@@ -79,16 +79,15 @@ class Cutter:
         both = [asyncio.ensure_future(self._pass(reader, far_writer, budgets[0])),
                 asyncio.ensure_future(self._pass(far_reader, writer, budgets[1]))]
         hard = self._random.random() < 0.5
-        try:
+        with contextlib.suppress(asyncio.CancelledError):  # By `stop`.
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in both:
-                task.cancel()
-            for end in (writer, far_writer):
-                if hard:
-                    end.transport.abort()
-                else:
-                    end.close()
+        for task in both:
+            task.cancel()
+        for end in (writer, far_writer):
+            if hard:
+                end.transport.abort()
+            else:
+                end.close()
 
     async def _pass(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, budget: int

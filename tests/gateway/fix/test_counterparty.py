@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.fix.times import time_text
-from tests.gateway.fix.stage import Stage
+from core.venue import FixSession
+from gateway.fix.times import SECOND, clock_text, time_text
+from gateway.fix.warm import warm
+from tests.gateway.fix.stage import LIMITS, Stage
 
 pytest.importorskip("quickfix")
 
@@ -62,3 +64,29 @@ def test_it_takes_every_kind_of_message_we_send(stage: Stage, tmp_path: Path) ->
         kinds = [field(m, 35) for m in got]
         assert sorted(kinds) == sorted(["8", "8", "9", "y", "d", "f", "h", "AP", "AO", "BA"])
         assert not [m for m in party.admin if field(m, 35) == "3"], "no Reject either way"
+
+
+def test_both_sides_change_the_day_at_the_same_time(tmp_path: Path) -> None:
+    warm(LIMITS)
+    moment = time.time_ns() + 8 * SECOND
+    ends, before = clock_text(moment, 0), clock_text(moment - SECOND, 0)
+    stage = Stage(tmp_path, (FixSession(
+        session=1, sender_comp_id="DAILY", target_comp_id="EXEC", owner="acme",
+        account="acme.main", authentication="open", reset_time=ends),))
+    day = f"ResetOnLogon=N\nStartTime={ends}\nEndTime={before}"
+    try:
+        with connected(stage.port, tmp_path, "DAILY", more=day) as party:
+            party.wait_until(True, 20)
+            for number in range(3):
+                order(party, f"Y{number}")
+            party.wait_for(3)
+            party.wait_until(False, 20)
+            party.wait_until(True, 20)
+            order(party, "T1")
+            report = party.wait_for(4)[3]
+            assert (field(report, 11), field(report, 34)) == ("T1", "2")
+            assert stage.aid.inbound[1] >= 3, "the Logon and the order"
+            assert not [m for m in party.admin if field(m, 35) == "3" or "too low" in m]
+            assert not [m for m in party.admin if field(m, 141) == "Y"], "nobody had to ask"
+    finally:
+        stage.stop()
