@@ -81,6 +81,12 @@ def test_commands_of_a_person(desk: FixDesk) -> None:
     assert "ExecType=NEW" in readable(report)
     command(desk, f"cancel {report[11]}")
     desk.expect("8", f"150=4|41={report[11]}")
+    command(desk, "trades")
+    assert desk.expect("AQ", "569=0|749=0")[748] == "0"
+    for line, sent in (("preview buy 1 BTC-USDC @ 100", "|55=BTC-USDC|54=1|38=1|40=2|44=100|"),
+                       ("halt", "|2329=1|"), ("lift", "|2329=2|"), ("trades 7", "|17=7|")):
+        command(desk, line)
+        assert sent in desk.transcript[-1]
     for wrong in ("new sideways 1 X", "cancel nobody", "dance"):
         with pytest.raises(ValueError, match=r"new buy|no order"):
             command(desk, wrong)

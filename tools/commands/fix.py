@@ -4,6 +4,7 @@ By hand, one line at a time:
 
     new buy 0.001 BTC-USDC @ 100 tif=IOC      an order; without @ a market order
     cancel ID          replace ID 0.002 @ 101          status ID          orders
+    preview buy 0.001 BTC-USDC @ 100          trades [LAST-EXECID]          halt          lift
     > D 11={+id}|…     any message           seq out=7         raw on|off        quit
 
 A scenario has one step a line (`tools/clients/fix_desk.py` tells them); `--record` keeps what was
@@ -22,7 +23,8 @@ from tools.clients.fix_desk import FixDesk, Unexpected, run_script
 
 TIMES_IN_FORCE = {"DAY": "0", "GTC": "1", "IOC": "3", "FOK": "4", "GTD": "6"}
 SIDES = {"buy": "1", "sell": "2"}
-VERBS = ("new", "cancel", "replace", "status", "orders", ">", "seq", "raw", "help", "quit")
+VERBS = ("new", "cancel", "replace", "status", "orders", "preview", "trades", "halt", "lift", ">",
+         "seq", "raw", "help", "quit")
 
 
 def fix(
@@ -142,6 +144,14 @@ def command(desk: FixDesk, line: str) -> None:
                        f"|59={force}|60={{time}}")
         desk.names[desk.names["id"]] = f"55={plain[3]}|54={SIDES[plain[1]]}"
         print(f"  {desk.names['id']}")
+    elif words[0] == "preview" and price and len(plain) >= 4 and plain[1] in SIDES:
+        desk.send("U1", f"21037={{+id}}|55={plain[3]}|54={SIDES[plain[1]]}|38={plain[2]}|40=2"
+                        f"|44={price}|60={{time}}")
+    elif words[0] == "trades":
+        after = f"|17={words[1]}" if len(words) > 1 else ""
+        desk.send("AD", f"568={{+id}}|569=0{after}")
+    elif words[0] in ("halt", "lift"):
+        desk.send("DH", f"2328={{+id}}|2329={1 if words[0] == 'halt' else 2}")
     elif words[0] == "cancel" and len(words) == 2:
         desk.send("F", f"11={{+id}}|41={words[1]}|{_known(desk, words[1])}|60={{time}}")
     elif words[0] == "replace" and price and len(plain) >= 5:
