@@ -338,6 +338,11 @@ def decode(tables: Mapping[str, Any]) -> Configuration:
     return configuration
 
 
+def encode(configuration: Configuration) -> bytes:
+    """The configuration as a JSON file, which `load` reads."""
+    return msgspec.json.encode(configuration, enc_hook=decimal_text)
+
+
 def _choices(rule: str, where: str) -> str:
     """The values allowed at a key path, when the broken rule is that there is a closed list."""
     if not rule.startswith("Invalid enum value"):

@@ -13,6 +13,7 @@ from core.config import (
     ConfigurationError,
     decimal_text,
     decode,
+    encode,
     fixed,
     load,
     merge,
@@ -212,3 +213,9 @@ def test_decimals_are_exact(value: int) -> None:
 def test_what_is_no_decimal(text: object) -> None:
     with pytest.raises(ValueError, match="expected"):
         fixed(text)
+
+
+def test_what_was_encoded_is_loaded_again(tmp_path: Path) -> None:
+    path = tmp_path / "configuration.json"
+    path.write_bytes(encode(load(DEFAULTS)))
+    assert load(path) == load(DEFAULTS)

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.atomics import clock_monotonic_ns
-from core.config import Configuration, decimal_text
+from core.config import Configuration, encode
 from core.engine.run import bind_events
 from core.events import log_archived, log_published
 from core.jit import compile_lock, jit
@@ -150,10 +150,8 @@ class BenchedCore:
         self._journal = self._start_journal(data, configuration)
 
     def _start_journal(self, data: Path, configuration: Configuration) -> subprocess.Popen[bytes]:
-        import msgspec
-
         config = data / "config.json"
-        config.write_bytes(msgspec.json.encode(configuration, enc_hook=decimal_text))
+        config.write_bytes(encode(configuration))
         command = [sys.executable, "-m", "core.journal", "--instance", self.instance]
         for option in ("data", "rundir"):
             command += [f"--{option}", str(data)]
