@@ -27,8 +27,9 @@ import msgspec
 import numpy as np
 import psutil
 
+from core import config
 from core.atomics import clock_monotonic_ns, pause
-from core.config import Configuration, Feed, encode
+from core.config import Configuration, Feed
 from core.events import log_archive, log_claim, log_position, log_publish
 from core.jit import compile_lock, jit
 from core.memory import Segment, unlink_all
@@ -150,7 +151,7 @@ class _Stage:
         configuration = Configuration(
             feed=Feed(enabled=True, port=0, udp_port=0, snapshot_seconds=3600.0))
         path = directory / "config.json"
-        path.write_bytes(encode(configuration))
+        path.write_bytes(config.encode(configuration))
         self.status = StatusTable.attach_or_create(instance)
         self.events = Segment.create(instance, "events", LOG_BYTES, mirrored=True)
         self.log = self.events.address
