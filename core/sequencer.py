@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.atomics import clock_realtime_ns, fence_release, store_release
+from core.engine.foresight import GLANCE, LOOK, glance, look
 from core.engine.run import apply
 from core.events import log_publish, log_room
 from core.jit import jit
@@ -88,9 +89,16 @@ def _take_turn(s: Any, ring: int, producer: int, sequenced: int, log: int) -> No
     """Stamp and apply up to _TURN commands of one producer; notes how far its ring is done."""
     position = ring_consumed(ring)
     readable = ring_readable(ring)
+    glanced = looked = position
+    for _ in range(GLANCE):
+        glanced = _foresee(s, ring, glanced, readable, False)
+    for _ in range(LOOK):
+        looked = _foresee(s, ring, looked, readable, True)
     for _ in range(_TURN):
         if position >= readable:
             break
+        glanced = _foresee(s, ring, glanced, readable, False)
+        looked = _foresee(s, ring, looked, readable, True)
         frame = ring_address(ring, position)
         length = load_i32(frame)
         if not frame_valid(length, readable - position):
@@ -105,6 +113,22 @@ def _take_turn(s: Any, ring: int, producer: int, sequenced: int, log: int) -> No
         store_i32(stamped + 12, position >> 5)
         _stamp_and_apply(s, stamped)
     s.work.consumed[producer] = position
+
+
+@jit
+def _foresee(s: Any, ring: int, position: int, readable: int, near: bool) -> int:
+    """Let the engine see a command that waits in the ring; the position behind it."""
+    if position >= readable:
+        return position
+    frame = ring_address(ring, position)
+    length = load_i32(frame)
+    if not frame_valid(length, readable - position):
+        return readable
+    if near:
+        look(s, frame)
+    else:
+        glance(s, frame)
+    return position + length
 
 
 @jit

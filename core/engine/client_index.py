@@ -14,7 +14,8 @@ _MIX = -7046029254386353131  # 2^64 / golden ratio, as int64
 
 
 @jit
-def _place(s, client_order_id, session):
+def index_place(s, client_order_id, session):
+    """Where the search for an id begins."""
     mixed = (client_order_id ^ (session << 40)) * _MIX
     mixed = (mixed ^ ((mixed >> 29) & 0x7FFFFFFFF)) * _MIX
     return (mixed >> 20) & (len(s.client_index) - 1)
@@ -24,7 +25,7 @@ def _place(s, client_order_id, session):
 def find_client_order(s, client_order_id, session):
     """The newest order of the session with this id; 0 if none is known."""
     mask = len(s.client_index) - 1
-    place = _place(s, client_order_id, session)
+    place = index_place(s, client_order_id, session)
     while True:
         entry = s.client_index[place]
         if entry.order == 0:
@@ -38,7 +39,7 @@ def find_client_order(s, client_order_id, session):
 def add_client_order(s, client_order_id, session, order):
     """Remember an order by its client's id; a known id now means the new order."""
     mask = len(s.client_index) - 1
-    place = _place(s, client_order_id, session)
+    place = index_place(s, client_order_id, session)
     while True:
         entry = s.client_index[place]
         known = entry.client_order_id == client_order_id and entry.session == session
@@ -54,7 +55,7 @@ def add_client_order(s, client_order_id, session, order):
 def remove_client_order(s, client_order_id, session, order):
     """Forget an id, if it still means this order."""
     mask = len(s.client_index) - 1
-    place = _place(s, client_order_id, session)
+    place = index_place(s, client_order_id, session)
     while True:
         entry = s.client_index[place]
         if entry.order == 0:
@@ -77,7 +78,7 @@ def _close_gap(s, hole):
         entry = s.client_index[place]
         if entry.order == 0:
             break
-        home = _place(s, entry.client_order_id, entry.session)
+        home = index_place(s, entry.client_order_id, entry.session)
         if ((place - home) & mask) >= ((place - hole) & mask):
             s.client_index[hole].client_order_id = entry.client_order_id
             s.client_index[hole].session = entry.session

@@ -59,6 +59,12 @@ def echo_size(echo):
 
 
 @jit
+def stored_echo(s, slot):
+    """Address of the echo kept with an order."""
+    return s.echoes[slot].ctypes.data
+
+
+@jit
 def own_price(book, flags, tick):
     """Wire price of a YES tick in the terms of the order's owner."""
     if flags & NO_TERMS:
@@ -74,7 +80,7 @@ def report(s, slot, exec_type, reason):
     """
     order = s.orders[slot]
     detail = s.details[slot]
-    stored = s.echoes[slot].ctypes.data
+    stored = stored_echo(s, slot)
     size = detail.echo_length
     a = event_begin(s, oe.EXECUTION_REPORT_BLOCK, 1 + size, detail.session)
     oe.write_execution_report_header(a - 8)

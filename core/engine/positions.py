@@ -19,8 +19,8 @@ _MIX = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
 
 
 @jit
-def _home(s, account, instrument):
-    """Where the search for a pair begins."""
+def position_place(s, account, instrument):
+    """Where in the index the search for a pair begins."""
     mixed = ((account << 14) | instrument) * _MIX
     return (mixed >> 24) & (len(s.position_index) - 1)
 
@@ -29,7 +29,7 @@ def _home(s, account, instrument):
 def find_position(s, account, instrument):
     """The position of a pair, 0 when there is none."""
     mask = len(s.position_index) - 1
-    place = _home(s, account, instrument)
+    place = position_place(s, account, instrument)
     while True:
         found = s.position_index[place]
         if found == 0:
@@ -128,7 +128,7 @@ def _link(s, number):
 def _index(s, number):
     mask = len(s.position_index) - 1
     position = s.positions[number]
-    place = _home(s, position.account, position.instrument)
+    place = position_place(s, position.account, position.instrument)
     while s.position_index[place] != 0:
         place = (place + 1) & mask
     s.position_index[place] = number
@@ -139,7 +139,7 @@ def _unindex(s, number):
     """Take a position out of the index and close the gap."""
     mask = len(s.position_index) - 1
     position = s.positions[number]
-    place = _home(s, position.account, position.instrument)
+    place = position_place(s, position.account, position.instrument)
     while s.position_index[place] != number:
         place = (place + 1) & mask
     gap = place
@@ -149,7 +149,7 @@ def _unindex(s, number):
         if other == 0:
             break
         moved = s.positions[other]
-        home = _home(s, moved.account, moved.instrument)
+        home = position_place(s, moved.account, moved.instrument)
         if ((place - home) & mask) >= ((place - gap) & mask):
             s.position_index[gap] = other
             gap = place
