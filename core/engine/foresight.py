@@ -10,6 +10,8 @@ only read and prefetch: they may be wrong (a command in between may change what 
 nothing depends on them.
 """
 
+from typing import Any
+
 import numpy as np
 
 import sbe.generated.order_entry as oe
@@ -82,7 +84,7 @@ def _account(s, a, session):
 
 
 @linked
-def glance(s, frame):
+def glance(s: Any, frame: int) -> None:
     """Ask for the places of the index that the command at the address names."""
     template = oe.header_template(frame + _HEADER_AT)
     session = load_i32(frame + _SESSION_AT)
@@ -103,7 +105,7 @@ def glance(s, frame):
 
 
 @linked
-def look(s, frame):
+def look(s: Any, frame: int) -> None:
     """Ask for the order that the command at the address is about."""
     template = oe.header_template(frame + _HEADER_AT)
     session = load_i32(frame + _SESSION_AT)
