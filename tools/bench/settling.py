@@ -21,6 +21,7 @@ from core.atomics import clock_monotonic_ns
 from core.config import Configuration, Limits
 from core.jit import compile_lock
 from sbe.generated import control as ct
+from sbe.generated import order_entry as oe
 from tools.bench.engine import (
     BODY_AT,
     BOOKS,
@@ -36,6 +37,7 @@ from tools.bench.ring import summary
 from tools.bench.venue import ONE, CommandStream, new_order
 
 FIRST = 1000
+CLIENT_IDS = 1 << 40  # beyond those of the workload
 ROUNDS = 4
 MARK = 2048 * ONE // 100
 
@@ -84,9 +86,9 @@ def _open_accounts(core: BenchedCore, accounts: int) -> int:
         new_order(stream, account=FIRST, clOrdId=1, instrument=1, price=MARK,
                   orderQty=ONE // 100, side=2 - side)
         part = _copies(_padded(stream), accounts // 2)
-        account = part[:, BODY_AT + 12 : BODY_AT + 16].view("<u4")
-        assert account[0, 0] == FIRST, "Invariant: the account follows the header."
-        account[:, 0] = numbers[side::2]
+        body = _body(part, oe.NEW_ORDER_SINGLE)
+        body["account"] = numbers[side::2]
+        body["clOrdId"] = CLIENT_IDS + numbers[side::2]
         trades[side::2] = part
     _take(core, trades)
     held = int(core.state[0]["instruments"][1]["open_interest"])

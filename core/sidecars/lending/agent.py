@@ -4,7 +4,8 @@
 
 Borrowing and redeeming happen in the core by themselves, whenever a balance passes zero; this
 process decides only what that costs. An accrual is for the time since the last one, so nothing is
-lost while the process is away (up to a day, lest a clock that jumped charges a year).
+lost while the process is away (up to a day, lest a clock that jumped charges a year), and none is
+charged twice when a clock is set back: it goes on where it had been.
 """
 
 import sqlite3
@@ -110,7 +111,7 @@ class Lending(Sidecar):
             if not (asset.lendable or asset.borrowable):
                 continue
             begun = self._accrued_at.setdefault(asset.number, now)
-            if now < begun:  # The clock was set back.
+            if now < begun - ELAPSED_MAX_NS:  # The clock was wrong by days, and no longer is.
                 self._accrued_at[asset.number] = now
             elif now - begun >= self.period_ns and not self.waits_for("AccrueInterest"):
                 work += self._accrue(asset, min(now - begun, ELAPSED_MAX_NS), now)

@@ -202,5 +202,11 @@ def test_a_clock_that_jumps_charges_a_day_at_most_and_never_backwards(scene: Sce
     (accrued,) = scene.run(10 * 365 * 86_400)
     most = ONE * 40_000 * 86_400 * SECOND // (10**6 * YEAR_NS)
     assert accrued["borrowIndex"] <= ONE + most + 1
+    before = scene.lending.pools[USDC].borrow_index
     assert scene.run(-3600) == []
+    assert scene.run(60) == []  # This minute was charged already.
+    (accrued,) = scene.run(3600)
+    minute = ONE * 40_000 * 60 * SECOND // (10**6 * YEAR_NS)
+    assert 0 < accrued["borrowIndex"] - before <= minute * 11 // 10
+    assert scene.run(-30 * 86_400) == []
     assert len(scene.run(60)) == 1

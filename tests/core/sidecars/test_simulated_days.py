@@ -55,6 +55,7 @@ def test_days(stage: Stage, seed: int, capsys: pytest.CaptureFixture[str]) -> No
         if world.chance.random() < 0.25:
             world.mishap()
         if step % RUN_EVERY == RUN_EVERY // 2:
+            world.quote()
             world.borrow()
             world.step(MINUTE)
             world.run_on_the_pool()

@@ -192,11 +192,23 @@ class World:
                     self.custody.receive(f"back-{self.requests}", account, USDC, amount)
         self.engine.listening = False
 
+    def quote(self) -> None:
+        """A market is made in the perpetual, dearer than the index: longs will pay funding."""
+        index = self.sidecars[Producer.ORACLE].reference.assets[BTC].index or 100_000 * ONE
+        for side, share in ((1, 1_001_000), (2, 1_002_000)):
+            price = index * share // 10**6
+            self.requests += 1
+            self.engine.request(
+                "NewOrderSingle", account=self.accounts[side], clOrdId=self.requests,
+                instrument=PERPETUAL, side=side, ordType=2, timeInForce=1, tag=0,
+                orderQty=ONE // 5, price=price - price % 10**7, selfTradePrevention=0,
+                triggerType=0, outcomeSide=0, echo=b"")
+
     def borrow(self) -> None:
-        """A third of them buy coins for more money than they have, the rest sell them."""
+        """A third of them buy coins for more money than they have; first the rest offer them."""
         index = self.sidecars[Producer.ORACLE].reference.assets[BTC].index or 100_000 * ONE
         price = index - index % 10**6
-        for account in self.accounts:
+        for account in sorted(self.accounts, key=lambda account: account % 3 == 0):
             self.requests += 1
             side = 1 if account % 3 == 0 else 2
             self.engine.request(
