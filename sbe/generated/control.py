@@ -19,6 +19,7 @@ from sbe.raw import (
     image,
     image_with,
     load,
+    load_i16,
     load_i32,
     load_i64,
     load_u8,
@@ -3263,6 +3264,82 @@ set_liquidation_certificate_balances_index = store("i64", 12)
 LIQUIDATION_CERTIFICATE_BALANCES_INDEX_EXPONENT = -8
 
 
+# LiquidationCertificate.units: entries of 74 bytes
+LIQUIDATION_CERTIFICATE_UNITS_HEADER_SIZE = 4
+LIQUIDATION_CERTIFICATE_UNITS_BLOCK = 74
+liquidation_certificate_units_count = load("u16", 2)
+liquidation_certificate_units_stride = load("u16", 0)
+write_liquidation_certificate_units_header = image_with("4a000000", "u16", 2)
+LIQUIDATION_CERTIFICATE_UNITS = record(
+    74,
+    ("asset", "<u2", 0),
+    ("whole", "u1", 2),
+    ("capped", "u1", 3),
+    ("worstColumn", "<i2", 4),
+    ("worstMove", "<i4", 6),
+    ("scan", "<i8", 10),
+    ("stand", "<i8", 18),
+    ("size", "<i8", 26),
+    ("spot", "<i8", 34),
+    ("hedge", "<i8", 42),
+    ("borrow", "<i8", 50),
+    ("cap", "<i8", 58),
+    ("total", "<i8", 66),
+)
+LIQUIDATION_CERTIFICATE_UNITS_ASSET_OFFSET = 0
+LIQUIDATION_CERTIFICATE_UNITS_ASSET_NULL = 65535
+liquidation_certificate_units_asset = load("u16", 0)
+set_liquidation_certificate_units_asset = store("u16", 0)
+LIQUIDATION_CERTIFICATE_UNITS_WHOLE_OFFSET = 2
+LIQUIDATION_CERTIFICATE_UNITS_WHOLE_NULL = 255
+liquidation_certificate_units_whole = load("u8", 2)
+set_liquidation_certificate_units_whole = store("u8", 2)
+LIQUIDATION_CERTIFICATE_UNITS_CAPPED_OFFSET = 3
+LIQUIDATION_CERTIFICATE_UNITS_CAPPED_NULL = 255
+liquidation_certificate_units_capped = load("u8", 3)
+set_liquidation_certificate_units_capped = store("u8", 3)
+LIQUIDATION_CERTIFICATE_UNITS_WORST_COLUMN_OFFSET = 4
+LIQUIDATION_CERTIFICATE_UNITS_WORST_COLUMN_NULL = -32768
+liquidation_certificate_units_worst_column = load("i16", 4)
+set_liquidation_certificate_units_worst_column = store("i16", 4)
+LIQUIDATION_CERTIFICATE_UNITS_WORST_MOVE_OFFSET = 6
+LIQUIDATION_CERTIFICATE_UNITS_WORST_MOVE_NULL = -2147483648
+liquidation_certificate_units_worst_move = load("i32", 6)
+set_liquidation_certificate_units_worst_move = store("i32", 6)
+LIQUIDATION_CERTIFICATE_UNITS_SCAN_OFFSET = 10
+LIQUIDATION_CERTIFICATE_UNITS_SCAN_NULL = -9223372036854775808
+liquidation_certificate_units_scan = load("i64", 10)
+set_liquidation_certificate_units_scan = store("i64", 10)
+LIQUIDATION_CERTIFICATE_UNITS_STAND_OFFSET = 18
+LIQUIDATION_CERTIFICATE_UNITS_STAND_NULL = -9223372036854775808
+liquidation_certificate_units_stand = load("i64", 18)
+set_liquidation_certificate_units_stand = store("i64", 18)
+LIQUIDATION_CERTIFICATE_UNITS_SIZE_OFFSET = 26
+LIQUIDATION_CERTIFICATE_UNITS_SIZE_NULL = -9223372036854775808
+liquidation_certificate_units_size = load("i64", 26)
+set_liquidation_certificate_units_size = store("i64", 26)
+LIQUIDATION_CERTIFICATE_UNITS_SPOT_OFFSET = 34
+LIQUIDATION_CERTIFICATE_UNITS_SPOT_NULL = -9223372036854775808
+liquidation_certificate_units_spot = load("i64", 34)
+set_liquidation_certificate_units_spot = store("i64", 34)
+LIQUIDATION_CERTIFICATE_UNITS_HEDGE_OFFSET = 42
+LIQUIDATION_CERTIFICATE_UNITS_HEDGE_NULL = -9223372036854775808
+liquidation_certificate_units_hedge = load("i64", 42)
+set_liquidation_certificate_units_hedge = store("i64", 42)
+LIQUIDATION_CERTIFICATE_UNITS_BORROW_OFFSET = 50
+LIQUIDATION_CERTIFICATE_UNITS_BORROW_NULL = -9223372036854775808
+liquidation_certificate_units_borrow = load("i64", 50)
+set_liquidation_certificate_units_borrow = store("i64", 50)
+LIQUIDATION_CERTIFICATE_UNITS_CAP_OFFSET = 58
+LIQUIDATION_CERTIFICATE_UNITS_CAP_NULL = -9223372036854775808
+liquidation_certificate_units_cap = load("i64", 58)
+set_liquidation_certificate_units_cap = store("i64", 58)
+LIQUIDATION_CERTIFICATE_UNITS_TOTAL_OFFSET = 66
+LIQUIDATION_CERTIFICATE_UNITS_TOTAL_NULL = -9223372036854775808
+liquidation_certificate_units_total = load("i64", 66)
+set_liquidation_certificate_units_total = store("i64", 66)
+
+
 # LiquidationStep: template 561, 133 bytes
 # One step of a liquidation, with the numbers before and after it.
 LIQUIDATION_STEP_TEMPLATE = 561
@@ -5472,6 +5549,60 @@ def liquidation_certificate_balances_end(g: int) -> int:
     return position
 
 
+@compiled
+def liquidation_certificate_units_fault(e: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_u16(e)  # asset
+    if value == 65535:
+        return 1
+    value = load_u8(e + 2)  # whole
+    if value == 255:
+        return 2
+    value = load_u8(e + 3)  # capped
+    if value == 255:
+        return 3
+    value = load_i16(e + 4)  # worstColumn
+    if value == -32768:
+        return 4
+    value = load_i32(e + 6)  # worstMove
+    if value == -2147483648:
+        return 5
+    value = load_i64(e + 10)  # scan
+    if value == -9223372036854775808:
+        return 6
+    value = load_i64(e + 18)  # stand
+    if value == -9223372036854775808:
+        return 7
+    value = load_i64(e + 26)  # size
+    if value == -9223372036854775808:
+        return 8
+    value = load_i64(e + 34)  # spot
+    if value == -9223372036854775808:
+        return 9
+    value = load_i64(e + 42)  # hedge
+    if value == -9223372036854775808:
+        return 10
+    value = load_i64(e + 50)  # borrow
+    if value == -9223372036854775808:
+        return 11
+    value = load_i64(e + 58)  # cap
+    if value == -9223372036854775808:
+        return 12
+    value = load_i64(e + 66)  # total
+    if value == -9223372036854775808:
+        return 13
+    return 0
+
+
+@compiled
+def liquidation_certificate_units_end(g: int) -> int:
+    position = g
+    count_0 = load_u16(position + 2)
+    stride_0 = load_u16(position)
+    position += 4 + count_0 * stride_0
+    return position
+
+
 # LiquidationStep: values and ends
 
 
@@ -5829,6 +5960,20 @@ def _walk_liquidation_certificate_balances(position: int, end: int, version: int
 
 
 @compiled
+def _walk_liquidation_certificate_units(position: int, end: int, version: int) -> int:
+    if end - position < 4:
+        return -ERROR_TRUNCATED
+    stride = load_u16(position)
+    count = load_u16(position + 2)
+    position += 4
+    if count > 0 and stride < 74:
+        return -ERROR_BLOCK_LENGTH
+    if count * stride > end - position:
+        return -ERROR_TRUNCATED
+    return position + count * stride
+
+
+@compiled
 def measure(address: int, length: int) -> int:
     """Bytes of the message at `address`, or minus an ERROR_ code; reads `length` at most."""
     if length < HEADER_SIZE:
@@ -6061,6 +6206,9 @@ def measure(address: int, length: int) -> int:
         if position < 0:
             return position
         position = _walk_liquidation_certificate_balances(position, end, version)
+        if position < 0:
+            return position
+        position = _walk_liquidation_certificate_units(position, end, version)
         if position < 0:
             return position
     elif template == 561:  # LiquidationStep

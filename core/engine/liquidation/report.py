@@ -4,6 +4,7 @@ import sbe.generated.control as control
 import sbe.generated.order_entry as oe
 from core.atomics import count_trailing_zeros
 from core.engine.emit import event_begin
+from core.engine.liquidation.components import exposed, put_units, units_size
 from core.engine.liquidation.sessions import next_session
 from core.engine.margin.door import margin_changed, margin_levels
 from core.jit import jit
@@ -45,7 +46,8 @@ def certify(s, record, tolerance):
     line = control.LIQUIDATION_CERTIFICATE_POSITIONS_BLOCK
     entries = control.LIQUIDATION_CERTIFICATE_BALANCES_HEADER_SIZE
     entry = control.LIQUIDATION_CERTIFICATE_BALANCES_BLOCK
-    size = lines + positions * line + entries + balances * entry
+    underlyings = exposed(s, account)
+    size = lines + positions * line + entries + balances * entry + units_size(underlyings)
     e = event_begin(s, block, size, 0)
     control.write_liquidation_certificate_header(e - 8)
     control.set_liquidation_certificate_certificate(e, record.certificate)
@@ -79,6 +81,7 @@ def certify(s, record, tolerance):
             control.set_liquidation_certificate_balances_balance(place, balance)
             control.set_liquidation_certificate_balances_index(place, known.index_price)
             place += entry
+    put_units(s, place, account, underlyings)
 
 
 @jit

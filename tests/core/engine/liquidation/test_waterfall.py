@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.core.engine.exchange import BOB, BTC, CAT, DAN, ETH, PERP, whole
+from core.sidecars.oracle.risk_arrays import Link, Ranges, risk_arrays
+from tests.core.engine.exchange import BOB, BTC, CAT, DAN, ETH, PERP, START, whole
 from tests.core.engine.liquidation.kit import (
     ABSORBED,
     ADVANCED,
@@ -17,6 +18,7 @@ from tests.core.engine.liquidation.kit import (
     INSURED,
     MICRO,
     RECOVERED,
+    SECOND,
     STARTED,
     WRITTEN_OFF,
     Court,
@@ -35,6 +37,7 @@ def leveraged(deposit: float = 12_000) -> Court:
 
 
 ANNE = 110
+DIGITAL = 20
 
 
 def test_nothing_happens_above_maintenance() -> None:
@@ -75,6 +78,9 @@ def test_the_book_closes_slices_until_the_initial_margin_is_there() -> None:
     assert certificate["maintenanceMargin"] == 5_610 * MICRO
     assert certificate["positions"][0]["maintenance"] == 5_610 * MICRO
     assert certificate["positions"][0]["mark"] == whole(93_500)
+    (unit,) = certificate["units"]
+    assert (unit["asset"], unit["scan"], unit["total"]) == (BTC, 5_610 * MICRO, 5_610 * MICRO)
+    assert unit["worstMove"] == -60_000
 
 
 def test_a_small_shortage_closes_the_whole_position() -> None:
@@ -260,3 +266,31 @@ def test_interest_on_a_debt_is_caught_without_a_price_that_moves() -> None:
         if house.steps:
             break
     assert STARTED in house.stages(ANNE)
+
+def arrays(house: Court, mark: float, version: int) -> None:
+    """What the oracle says of the digital at a mark."""
+    month = START + 30 * 86_400 * SECOND
+    link = Link(DIGITAL, 4, whole(100_000), 0, month, whole(mark))
+    fields = risk_arrays([link], whole(100_000), version, 0.5, Ranges(100_000, 60_000))
+    assert house.send("SetRiskArray", 0, 6, asset=BTC, **fields) == 0
+
+
+def test_sold_links_are_hedged_with_the_perpetual() -> None:
+    house = court()
+    low, month = 100_000, START + 30 * 86_400 * SECOND
+    assert house.list(DIGITAL, 4, 0.01, 1, expiry=month, lowerStrike=whole(low)) == 0
+    house.mark(DIGITAL, 0.5)
+    arrays(house, 0.5, START)
+    house.account(ANNE, ANNE)
+    house.deposit(ANNE, 3_600)
+    house.trade(BOB, ANNE, DIGITAL, 10_000, 0.5)
+    for side, price in (("sell", 100_010), ("buy", 99_990)):
+        maker(house, side, 5, price)
+    house.mark(DIGITAL, 0.7)
+    arrays(house, 0.7, START + 1)  # Equity 1,600, maintenance 1,808.
+    house.price(100_000)
+    house.pass_time(60)
+    assert BOOK in house.stages(ANNE)
+    assert house.position(ANNE, DIGITAL)["quantity"] == -10_000, "nobody offers the digital"
+    assert house.position(ANNE, PERP)["quantity"] > 0
+    assert house.stages(ANNE)[-1] == RECOVERED
