@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.errors import SegmentError
+from core.margin_reference.case import CaseError
 from tools import what_if as wishes
 from tools.live_account import Unwritable, case_file, instrument_of, place_of
 from tools.running import Restless, Running
@@ -25,15 +26,18 @@ def show(instance: str, account: int, words: list[str], compute: Compute) -> int
     try:
         asked = [wishes.parse(entry) for entry in words]
         content, places = _read(instance, account, asked)
+        before = compute(content)
     except (SegmentError, Restless, Unwritable) as error:
         return fail(error)
+    except CaseError as error:
+        return fail(f"account {account}: {error}")
     except wishes.WrongWish as error:
         fail(error)
         return USAGE
     if asked:
         show_wishes(content, list(zip(places, asked, strict=True)), compute, Console())
     else:
-        print(json.dumps(compute(content), indent=1, ensure_ascii=False))
+        print(json.dumps(before, indent=1, ensure_ascii=False))
     return 0
 
 

@@ -46,19 +46,20 @@ def margin(
     if (file is None) == (account is None) or (what_if and account is None):
         fail("expected either a FILE or --account ID; --what-if goes with an account")
         return USAGE
+    compute = _compute(reference)
+    if file is None:
+        live: Live = importlib.import_module("tools.margin_live").show
+        return live(instance, account or 0, what_if or [], compute)
     try:
-        compute = _compute(reference)
-        if account is not None:
-            live: Live = importlib.import_module("tools.margin_live").show
-            return live(instance, account, what_if or [], compute)
-        assert file is not None
-        return _show(compute(json.loads(file.read_text())))
+        filled = compute(json.loads(file.read_text()))
     except OSError as error:
         return fail(f"{file}: {error.strerror or error}")
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         return fail(f"{file}: {error}")
     except CaseError as error:
-        return fail(f"{file or f'account {account}'}: {error}")
+        return fail(f"{file}: {error}")
+    print(json.dumps(filled, indent=1, ensure_ascii=False))
+    return 0
 
 
 def _compute(reference: bool) -> Compute:
@@ -66,8 +67,3 @@ def _compute(reference: bool) -> Compute:
     module = "core.margin_reference.account" if reference else "tools.margin_cases"
     compute: Compute = importlib.import_module(module).compute
     return compute
-
-
-def _show(content: dict[str, Any]) -> int:
-    print(json.dumps(content, indent=1, ensure_ascii=False))
-    return 0
