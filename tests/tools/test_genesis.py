@@ -81,7 +81,7 @@ def test_numbers_and_units() -> None:
     assert linked["expiry"] == NOW + 86_400 * NANOSECONDS
     deposit = found["deposit desk-north USDC"].fields
     assert deposit["amount"] == 250_000 * 10**6
-    assert found["deposit desk-north BTC"].fields["amount"] == 2 * 10**8
+    assert found["deposit desk-north BTC"].fields["amount"] == 2 * 10**7
 
 
 def test_a_later_start_sends_only_what_is_new(

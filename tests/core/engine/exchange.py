@@ -36,7 +36,7 @@ ANN, BOB, CAT, DAN = 100, 101, 102, 103
 FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING = 1, 2, 3, 4, 5, 6
 
 LIMITS = SimpleNamespace(
-    assets_max=4, owners_max=128, accounts_max=160, positions_max=512, instruments_max=32,
+    assets_max=4, owners_max=128, accounts_max=400, positions_max=1024, instruments_max=32,
     events_max=8, orders_max=512, levels_max=1024, sessions_max=16,
 )
 

@@ -1,6 +1,5 @@
 """Settlement and funding: exact, zero-sum, in slices, whatever trades in between."""
 
-from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +10,6 @@ from tests.core.engine.exchange import (
     CAT,
     CLEARING,
     DAN,
-    LIMITS,
     PERP,
     ROUNDING,
     SPOT,
@@ -65,8 +63,7 @@ def test_a_cycle_that_isnt_new_is_refused(house: Exchange) -> None:
 
 def crowd(size: int) -> Exchange:
     """Many accounts, each long or short of the perpetual, against Ann."""
-    limits = SimpleNamespace(**{**vars(LIMITS), "accounts_max": 400, "positions_max": 1024})
-    house = Exchange(limits, checked=False).populate()
+    house = Exchange(checked=False).populate()
     house.deposit(ANN, 10_000_000)
     for number in range(size):
         account = 110 + number
