@@ -35,6 +35,9 @@ WOKEN_BY_POLICY = {"fsync": ("journal",), "async": ("fix", "binary", "feed"), "n
 WAKE_BITS = {
     "fix": 1 << Producer.FIX, "binary": 1 << Producer.BINARY, "feed": 0, "journal": 0,
 }
+# Everybody waits for the core, so it lingers longest. Others who did the same would take the
+# processor from the one they wait for, where there are fewer processors than processes.
+LINGER_NS_MAX = 2_000_000
 _PAGE = 4096
 
 
@@ -219,7 +222,7 @@ def _serve(
     bell = Doorbell(process.options.rundir, NAME)
     process.on_stop(bell.ring)
     spinning = process.configuration.exchange.idle == "spin"
-    idle: Idle = Spin() if spinning else Adaptive(bell, row)
+    idle: Idle = Spin() if spinning else Adaptive(bell, row, linger_ns_max=LINGER_NS_MAX)
     process.ready(sequence=int(state["sequence"][0]))
     run_agent(agent, idle, process)
     status.core_ready = 0

@@ -17,7 +17,7 @@ Spinning and lingering are the same polls, and after each without work the proce
 whoever else wants it: where processors are few, that is the one whom the work just done was for. A
 sleep that ended sooner than `linger_ns_max` should have been lingered through: the time doubles.
 One that lasted longer was right: the time halves, down to none. So a process that hears something
-every millisecond is not woken for it (a wake-up takes 20 to 150 µs, most of it where the processor
+every so often is not woken for it (a wake-up takes 20 to 150 µs, most of it where the processor
 had nothing else to do and was halted), and a quiet one takes no processor at all.
 """
 
@@ -31,7 +31,7 @@ from core.status import StatusRow
 
 SPINS = 20
 LINGER_NS_MIN = 10_000
-LINGER_NS_MAX = 2_000_000
+LINGER_NS_MAX = 200_000
 TIMEOUT_SECONDS = 0.05
 
 
