@@ -5,6 +5,7 @@ import gzip
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -101,6 +102,18 @@ def _outcomes() -> Iterator[tuple[int, float]]:
             yield int(row["slug"].rpartition("-")[2]), float(row["yes_price"])
 
 
+def _resolved_markets(taken: list[tuple[str, dict[str, Any]]]) -> list[tuple[Any, Any]]:
+    """Each resolution with the market that its number meant then: numbers are used again."""
+    listed: dict[int, dict[str, Any]] = {}
+    pairs = []
+    for name, fields in taken:
+        if name == "ListInstrument":
+            listed[fields["instrument"]] = fields
+        elif name == "ResolveInstrument":
+            pairs.append((listed[fields["instrument"]], fields))
+    return pairs
+
+
 @needs(RECORDED)
 @pytest.mark.timeout(300)
 def test_recorded_five_minute_markets_resolve_by_themselves(
@@ -123,12 +136,10 @@ def test_recorded_five_minute_markets_resolve_by_themselves(
         opened, closed = bars[second - second % 60]
         scene.price = round((opened + (closed - opened) * (second % 60) / 60) * ONE)
         taken += scene.run(10)
-    listed = {f["instrument"]: f for f in of(taken, "ListInstrument")}
-    resolved = of(taken, "ResolveInstrument")
-    assert len(resolved) == 72
+    pairs = _resolved_markets(taken)
+    assert len(pairs) == 72
     agree, apart = 0, []
-    for outcome in resolved:
-        market = listed[outcome["instrument"]]
+    for market, outcome in pairs:
         recorded = outcomes[market["expiry"] // SECOND - 300]
         same = (outcome["payout"] == ONE) == (recorded == 1.0)
         agree += same
@@ -136,8 +147,8 @@ def test_recorded_five_minute_markets_resolve_by_themselves(
             apart.append(abs(outcome["settlementPrice"] - market["lowerStrike"]) / ONE)
     with capsys.disabled():
         sys.stdout.write(
-            f"\n{agree} of {len(resolved)} recorded markets agree; the others ended within "
+            f"\n{agree} of {len(pairs)} recorded markets agree; the others ended within "
             f"{max(apart, default=0):.0f} USD of their strike\n"
         )
-    assert agree / len(resolved) > 0.9
+    assert agree / len(pairs) > 0.9
     assert max(apart, default=0) < 40
