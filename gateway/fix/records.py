@@ -6,6 +6,8 @@ each. The dtypes below are the drawing; the constants after them are what the ke
     CONNECTION   one per connected client: what scan must know to judge a message by itself
     SYMBOL       one row of the hash table of instrument symbols, and of that of account names
     INSTRUMENT   one row per instrument number: what a report says of it
+    REASON       one row per reason of the core: the words of a report that tells of a change
+    REFUSAL      one row per reason of the core: the words of a report that refuses an order
 
     tables       ┌ CONTEXT ───────────────────────────────────────────┐
                  │ symbols, accounts, instruments, sessions, reasons… │ addresses and masks
@@ -84,6 +86,17 @@ INSTRUMENT = np.dtype(
 
 REASON = np.dtype([("length", "<i8"), ("text", "u1", (56,))])
 
+REFUSAL = np.dtype(
+    [
+        ("code", "<i8"),  # OrdRejReason (103)
+        ("length", "<i8"),  # 0: Python has to find the words
+        ("text", "u1", (112,)),  # a byte below 32 stands for a number of the event: NUMBER_…
+    ]
+)
+NUMBER_VALUE, NUMBER_LIMIT = 1, 2  # with exponent −8
+NUMBER_COUNT, NUMBER_MOST = 3, 4  # whole
+NUMBER_NEEDED, NUMBER_FREE = 5, 6  # money, in units of the quote asset
+
 CONTEXT = np.dtype(
     [
         ("symbols", "<i8"),
@@ -94,6 +107,8 @@ CONTEXT = np.dtype(
         ("instrument_count", "<i8"),
         ("reasons", "<i8"),
         ("reason_count", "<i8"),
+        ("refusals", "<i8"),
+        ("refusal_count", "<i8"),
         ("sessions", "<i8"),  # i64 per session number: the address of its CONNECTION, or 0
         ("session_count", "<i8"),
         ("ring", "<i8"),
@@ -162,11 +177,16 @@ I_CURRENCY_LENGTH, I_CURRENCY = _I["currency_length"], _I["currency"]
 REASON_SIZE = REASON.itemsize
 R_LENGTH, R_TEXT = _offsets(REASON)["length"], _offsets(REASON)["text"]
 
+_F = _offsets(REFUSAL)
+REFUSAL_SIZE = REFUSAL.itemsize
+F_CODE, F_LENGTH, F_TEXT = _F["code"], _F["length"], _F["text"]
+
 _T = _offsets(CONTEXT)
 T_SYMBOLS, T_SYMBOL_MASK = _T["symbols"], _T["symbol_mask"]
 T_ACCOUNTS, T_ACCOUNT_MASK = _T["accounts"], _T["account_mask"]
 T_INSTRUMENTS, T_INSTRUMENT_COUNT = _T["instruments"], _T["instrument_count"]
 T_REASONS, T_REASON_COUNT = _T["reasons"], _T["reason_count"]
+T_REFUSALS, T_REFUSAL_COUNT = _T["refusals"], _T["refusal_count"]
 T_SESSIONS, T_SESSION_COUNT = _T["sessions"], _T["session_count"]
 T_RING, T_PRODUCER, T_CORE_READY = _T["ring"], _T["producer"], _T["core_ready"]
 T_LOG, T_POSITION, T_GATE = _T["log"], _T["position"], _T["gate"]
@@ -177,4 +197,5 @@ T_BLOCKS, T_NUMBERS, T_COPIES = _T["blocks"], _T["numbers"], _T["copies"]
 T_DAY, T_DAY_TEXT, T_SCRATCH = _T["day"], _T["day_text"], _T["scratch"]
 
 assert CONNECTION.itemsize % 8 == 0
-assert all(size % 8 == 0 for size in (SYMBOL_SIZE, INSTRUMENT_SIZE, REASON_SIZE, CONTEXT.itemsize))
+assert all(size % 8 == 0 for size in (
+    SYMBOL_SIZE, INSTRUMENT_SIZE, REASON_SIZE, REFUSAL_SIZE, CONTEXT.itemsize))

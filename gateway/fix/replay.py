@@ -108,7 +108,7 @@ def replay(p: int, c: int, t: int, a: int, length: int, out: int, room: int, now
         if number > load_i64(p + P_NEXT):
             open_gap(p, load_i64(frame + EVENT_HEADER))  # older than what is kept
             store_i64(p + P_NEXT, number)
-        if is_plain_report(template, frame):
+        if is_plain_report(t, template, frame):
             close_gap(p, c, out, number, now)
             written = load_i64(p + P_WRITTEN)
             written += put_report(out + written, c, t, frame, number, now, 0, 0)

@@ -43,6 +43,7 @@ from gateway.fix.records import (
     T_REASON_COUNT,
     T_REASONS,
 )
+from gateway.fix.refusal import put_refusal, refusal_of
 from sbe.generated import order_entry as oe
 from sbe.raw import copy, load_i64, load_u8, load_u32, store_i64, store_u8
 
@@ -266,6 +267,11 @@ def put_body(a: int, c: int, t: int, e: int, echo: int, extra: int, extra_length
         copy(a, extra, extra_length)
         return a + extra_length
     reason = oe.execution_report_reason(e)
+    if oe.execution_report_ord_status(e) == _REJECTED:
+        a = end_field(put_integer(put(a, _21020, 6), reason))
+        return put_refusal(
+            a, refusal_of(t, reason), oe.execution_report_detail(e),
+            oe.execution_report_limit(e), load_i64(instrument + I_DECIMALS))
     return put_reason(a, t, reason) if reason else a
 
 

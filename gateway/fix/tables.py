@@ -14,9 +14,10 @@ from gateway.fix import records
 from gateway.fix.history import INDEX_ROWS_START
 from gateway.fix.names import id_hash
 from gateway.fix.orders import VALUES_BYTES
-from gateway.fix.texts import cancel_texts
+from gateway.fix.texts import cancel_texts, refusals
 
 ROWS_CAPACITY = 4096
+MONEY_DECIMALS = 6  # where an asset isn't known: those of USDC
 _POSITION, _SENT = records.T_POSITION >> 3, records.C_SENT >> 3  # in words
 SCRATCH_BYTES = max(VALUES_BYTES, 8192)
 
@@ -112,6 +113,7 @@ class Context:
         self._symbols, self._accounts = Names(), Names()
         self._instruments = np.zeros(1, records.INSTRUMENT)
         self._reasons = _reason_rows(cancel_texts())
+        self._refusals = _refusal_rows(refusals())
         self._sessions = np.zeros(sessions_max, np.int64)
         self.rows = np.zeros((ROWS_CAPACITY, 2), np.int64)
         self.index = np.zeros((INDEX_ROWS_START, 4), np.int64)
@@ -121,6 +123,8 @@ class Context:
         self._scratch = np.zeros(SCRATCH_BYTES, np.uint8)
         self.fields["reasons"] = self._reasons.ctypes.data
         self.fields["reason_count"] = len(self._reasons)
+        self.fields["refusals"] = self._refusals.ctypes.data
+        self.fields["refusal_count"] = len(self._refusals)
         self.fields["sessions"] = self._sessions.ctypes.data
         self.fields["session_count"] = sessions_max
         self.fields["rows"] = self.rows.ctypes.data
@@ -168,11 +172,12 @@ class Context:
         self._accounts.fill(grants)
         count = max(reference.instruments, default=0) + 1
         self._instruments = np.zeros(count, records.INSTRUMENT)
+        self._instruments["decimals"] = MONEY_DECIMALS
         for number, instrument in reference.instruments.items():
             row = self._instruments[number]
             _put_text(row, "symbol", instrument.symbol)
             quote = reference.assets.get(instrument.quote_asset)
-            row["decimals"] = quote.decimals if quote else 6
+            row["decimals"] = quote.decimals if quote else MONEY_DECIMALS
             _put_text(row, "currency", quote.name if quote else "")
         self._point()
 
@@ -194,6 +199,16 @@ def _reason_rows(texts: Mapping[int, bytes]) -> "np.ndarray[Any, Any]":
     rows = np.zeros(max(texts) + 1, records.REASON)
     for code, text in texts.items():
         row = rows[code]
+        row["text"][: len(text)] = np.frombuffer(text, np.uint8)
+        row["length"] = len(text)
+    return rows
+
+
+def _refusal_rows(templates: Mapping[int, tuple[int, bytes]]) -> "np.ndarray[Any, Any]":
+    rows = np.zeros(max(templates) + 1, records.REFUSAL)
+    for reason, (code, text) in templates.items():
+        row = rows[reason]
+        row["code"] = code
         row["text"][: len(text)] = np.frombuffer(text, np.uint8)
         row["length"] = len(text)
     return rows

@@ -9,6 +9,14 @@ from typing import NamedTuple
 
 from core.config import decimal_text
 from core.reference import Instrument, ReferenceData
+from gateway.fix.records import (
+    NUMBER_COUNT,
+    NUMBER_FREE,
+    NUMBER_LIMIT,
+    NUMBER_MOST,
+    NUMBER_NEEDED,
+    NUMBER_VALUE,
+)
 from sbe.generated import order_entry as oe
 
 
@@ -135,6 +143,24 @@ def cancel_texts() -> dict[int, bytes]:
         if "{" not in reject.text:
             texts.setdefault(code, reject.text.encode()[:56])
     return texts
+
+
+# What stands in a template of REJECTS, and the byte that stands for it in compiled code.
+_NUMBERS = {
+    "{value}": NUMBER_VALUE, "{limit}": NUMBER_LIMIT, "{count}": NUMBER_COUNT,
+    "{most}": NUMBER_MOST, "{needed}": NUMBER_NEEDED, "{free}": NUMBER_FREE,
+}
+
+
+def refusals() -> dict[int, tuple[int, bytes]]:
+    """By reason: OrdRejReason (103) and the template of its text, for compiled code."""
+    templates = {}
+    for reason, reject in REJECTS.items():
+        text = reject.text
+        for name, number in _NUMBERS.items():
+            text = text.replace(name, chr(number))
+        templates[reason] = reject.order, text.encode()
+    return templates
 
 
 def reject_of(

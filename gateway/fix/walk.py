@@ -34,6 +34,7 @@ from gateway.fix.records import (
     T_SESSION_COUNT,
     T_SESSIONS,
 )
+from gateway.fix.refusal import refusal_of
 from gateway.fix.report import EVENT_HEADER, REPORT_BYTES_MAX, put_report
 from sbe.generated import control
 from sbe.generated import order_entry as oe
@@ -75,11 +76,15 @@ def deliver(t: int, c: int, session: int, frame: int, number: int) -> bool:
 
 
 @jit
-def is_plain_report(template: int, frame: int) -> bool:
+def is_plain_report(t: int, template: int, frame: int) -> bool:
     """Whether the event is a report that needs no words of Python."""
     if template != oe.EXECUTION_REPORT_TEMPLATE:
         return False
-    return oe.execution_report_ord_status(frame + EVENT_HEADER) != _REJECTED
+    e = frame + EVENT_HEADER
+    if oe.execution_report_ord_status(e) != _REJECTED:
+        return True
+    known = refusal_of(t, oe.execution_report_reason(e)) != 0
+    return known and oe.execution_report_order_id(e) > 0
 
 
 @jit
@@ -113,7 +118,7 @@ def to_session(t: int, session: int, template: int, frame: int, position: int) -
     c = load_i64(load_i64(t + T_SESSIONS) + 8 * session)
     if c != 0:
         direct = load_i64(c + C_FLAGS) & FLAG_LIVE and load_i64(c + C_BLOCKED) == 0
-        if direct and number and is_plain_report(template, frame):
+        if direct and number and is_plain_report(t, template, frame):
             if not deliver(t, c, session, frame, number):
                 return False
         else:

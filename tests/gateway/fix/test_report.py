@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from core.config import decimal_text
 from core.messages import encode
 from gateway.fix.report import put_report
-from tests.gateway.fix.kit import NOW, Scanner, stamp
+from gateway.fix.texts import REJECTS, reject_of
+from sbe.generated import order_entry as oe
+from tests.gateway.fix.kit import NOW, Scanner, stamp, venue
 
 NULL: dict[str, Any] = {
     "price": None, "lastPx": None, "lastQty": None, "tradeId": None, "stopPx": None,
@@ -151,3 +153,29 @@ def test_numbers_of_any_size(
     exact = price if filled == quantity else value * 10**10 // filled
     assert fields[6].decode() == decimal_text(exact)
     assert fields.get(11, b"") == text[3:-1]
+
+
+AMOUNTS = st.integers(-(10**18), 10**18)
+
+
+@given(reason=st.sampled_from(sorted(REJECTS)), detail=AMOUNTS, limit=AMOUNTS)
+def test_a_refusal_says_in_compiled_code_what_python_says(
+    reason: int, detail: int, limit: int
+) -> None:
+    writer = Writer()
+    refused = {"execType": ord("8"), "ordStatus": ord("8"), "reason": reason}
+    raw = writer.write(5, PLAIN | refused | {"detail": detail, "limit": limit})
+    reference = venue()
+    expected = reject_of(reason, detail, limit, reference.instruments[2], reference)
+    said = pairs(raw)
+    assert said[58].decode() == expected.text
+    assert int(said[103]) == expected.order
+    assert int(said[21020]) == reason
+
+
+def test_a_refusal_without_words_here_still_gives_its_reason(writer: Writer) -> None:
+    without = oe.REASON_USER_REQUEST
+    said = pairs(writer.write(5, PLAIN | {"ordStatus": ord("8"), "reason": without}))
+    assert without not in REJECTS
+    assert int(said[21020]) == without
+    assert 58 not in said
