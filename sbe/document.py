@@ -91,6 +91,8 @@ def _parse(data: bytes, file: str) -> Element:
         builder.parser.Parse(data, True)
     except expat.ExpatError as error:
         raise SchemaError(file, error.lineno, "xml", expat.ErrorString(error.code)) from None
+    except LookupError as error:
+        raise SchemaError(file, 1, "xml", str(error)) from None
     if builder.root is None:
         raise SchemaError(file, 1, "xml", "no element found")
     return builder.root

@@ -63,7 +63,7 @@ def encode_line(codec: Codec, line: str) -> str:
         return _encode(codec, json.loads(line)).hex()
     except SbeError as error:
         return json.dumps({"error": str(error)}, ensure_ascii=False)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return json.dumps({"error": f"not JSON: {error}"}, ensure_ascii=False)
 
 
@@ -82,7 +82,7 @@ def _encode(codec: Codec, given: Any) -> bytes:
 def decode_line(codec: Codec, line: str) -> str:
     """The line of JSON for a message in hex, or a line with the error."""
     try:
-        data = bytes.fromhex(line.strip().removeprefix("0x"))
+        data = bytes.fromhex(line.strip().lower().removeprefix("0x"))
     except ValueError as error:
         return json.dumps({"error": f"not hex: {error}"}, ensure_ascii=False)
     try:

@@ -17,7 +17,7 @@ from sbe.layout import (
     Type,
     count_max,
 )
-from sbe.parse_types import Types, description_of, name_of, number
+from sbe.parse_types import Types, check_end, description_of, name_of, number
 
 _ORDER = ("field", "group", "data")
 
@@ -87,6 +87,7 @@ def _block_length(node: Node, used: int) -> int:
     if length < used:
         what = f"blockLength {length} of {name_of(node)}, but its fields take {used}"
         raise node.error("block-length", what)
+    check_end(node, length)
     return length
 
 

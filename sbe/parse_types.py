@@ -34,6 +34,8 @@ TOLERABLE = frozenset({"null-value", "range", "var-data-length", "duplicate-valu
 _PRESENCES = (REQUIRED, OPTIONAL, CONSTANT)
 _TAGS = ("type", "composite", "enum", "set")
 _LENGTH_LIMIT = 1 << 31
+#: Where a composite or block may end: far beyond any message, and still quick to make zeroes of.
+_END_LIMIT = 1 << 24
 _NAME = re.compile(r"[^\W\d]\w*\Z")
 
 
@@ -63,6 +65,12 @@ def presence_of(node: Node) -> str | None:
     if presence is not None and presence not in _PRESENCES:
         raise node.error("presence", f"one of {', '.join(_PRESENCES)}, was {presence}")
     return presence
+
+
+def check_end(node: Node, end: int) -> None:
+    """Refuse what ends further from the start of its block than any message is long."""
+    if end > _END_LIMIT:
+        raise node.error("too-long", f"{name_of(node)} ends at {end}, beyond {_END_LIMIT}")
 
 
 def description_of(node: Node) -> str:
@@ -287,6 +295,7 @@ class Types:
         elif offset < position:
             what = f"{name} at {offset} overlaps what ends at {position}"
             raise node.error("overlap", what)
+        check_end(node, offset + (0 if presence == CONSTANT else kind.size))
         return Element(
             name=name,
             type=kind,

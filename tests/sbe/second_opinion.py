@@ -83,12 +83,13 @@ class SecondOpinion:
         """The plain numbers of a header, dimension or length."""
         values, offset = {}, 0
         for member in self.types[composite]:
-            if member.get("presence") == "constant" or member.attrib["name"] == "varData":
+            inner = self.named(member.attrib["type"]) if local(member) == "ref" else member
+            if self.constant(member, inner) is not None or member.attrib["name"] == "varData":
                 continue
             offset = int(member.get("offset", offset))
-            primitive = member.attrib["primitiveType"]
-            values[member.attrib["name"]] = self.unpack(primitive, at + offset)
-            offset += struct.calcsize("<" + LETTERS[primitive])
+            if local(inner) != "composite":
+                values[member.attrib["name"]] = self.unpack(self.encoding(inner), at + offset)
+            offset += self.size_of(inner)
         return values
 
     def known(self, node: ET.Element, parent_since: int) -> bool:

@@ -1,6 +1,8 @@
 """`onebook sbe …`: lines in, lines out."""
 
+import contextlib
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -61,18 +63,41 @@ def test_encode_and_decode_are_each_other_s_inverse() -> None:
 
 def test_bad_lines_are_told_and_the_rest_goes_on() -> None:
     good = '{"name": "Empty"}'
-    bad = ["[]", "not json", '{"name": "None"}', '{"name": "OnlyData", "text": 5}', '{"x": 1}']
+    bad = ["[]", "not json", '{"name": "None"}', '{"name": "OnlyData", "text": 5}', '{"x": 1}',
+           '{"name": "\\ud800"}', "[" * 100_000]  # fmt: skip
     code, lines, _ = onebook("encode", FEATURES_XML, lines="\n".join([good, *bad, "", good]))
     assert code == 0
     assert lines[0] == lines[-1] == "000008004d000300"
     assert all(set(json.loads(line)) == {"error"} for line in lines[1:-1])
     assert len(lines) == 2 + len(bad)
     wrong = ["zz", "00", "0000080063000300", "000008004d00030000"]
-    code, lines, _ = onebook("decode", FEATURES_XML, lines="\n".join([lines[0], *wrong, lines[0]]))
+    read = [lines[0], *wrong, "0X" + lines[0].upper()]
+    code, lines, _ = onebook("decode", FEATURES_XML, lines="\n".join(read))
     assert code == 0
     assert json.loads(lines[0]) == json.loads(lines[-1]) == {"name": "Empty"}
     errors = [json.loads(line)["error"].partition(":")[0] for line in lines[1:-1]]
     assert errors == ["not hex", "truncated", "schema", "trailing-bytes"]
+
+
+def test_a_reader_that_leaves_early_ends_it_quietly() -> None:
+    # Far more than a pipe holds, so that it still writes when nobody reads any more.
+    lines = ('{"name": "OnlyData", "text": "' + "x" * 200 + '"}\n') * 2_000
+    with subprocess.Popen(
+        [sys.executable, "-m", "tools.cli", "sbe", "encode", str(FEATURES_XML)], cwd=TOP,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write('{"name": "Empty"}\n')
+        process.stdin.flush()
+        assert process.stdout.readline() == "000008004d000300\n"
+        process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(lines)
+            process.stdin.close()
+        assert process.stderr.read() == ""
+        assert process.wait(60) == -signal.SIGPIPE
 
 
 def test_values_that_json_has_no_word_for() -> None:

@@ -83,6 +83,8 @@ INVALID = {
     "missing-attribute": '<type name="A"/>',
     "name": '<type name="1A" primitiveType="char"/>',
     "constant": '<type name="A" primitiveType="int8" presence="constant"/>',
+    "too-long": """<composite name="A"><type name="x" primitiveType="uint8"
+        offset="99999999999999999999"/></composite>""",
     "value-ref": """<composite name="A"><type name="x" primitiveType="uint8" presence="constant"
         valueRef="No.Where"/></composite>""",
 }  # fmt: skip
@@ -229,6 +231,12 @@ def test_case_43_entities_are_refused() -> None:
     bomb = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>' + schema_text("")
     with pytest.raises(SchemaError, match="entity: entity a declared"):
         loads(bomb)
+
+
+def test_an_encoding_that_nobody_knows_is_an_error_of_its_file() -> None:
+    text = '<?xml version="1.0" encoding="klingon"?>\n' + schema_text("")
+    with pytest.raises(SchemaError, match="<text>:1: xml: unknown encoding: klingon"):
+        loads(text)
 
 
 def test_case_43_names_that_python_minds() -> None:

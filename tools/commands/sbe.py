@@ -4,6 +4,7 @@ Lines in, lines out: JSON on one side, messages in hex (their header included) o
 """
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,11 @@ def _each_line(schema: Path, turn: Callable[[Codec, str], str], strict: bool = T
         codec = Codec.load(schema, strict=strict)
     except SbeError as error:
         return _refuse(error)
+    # Whoever reads only the first lines ends us quietly, as it ends any filter.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+    # JSON may hold half a surrogate pair; its escape is the same in Python and in JSON.
+    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     for line in sys.stdin:
         if line.strip():
             print(turn(codec, line), flush=True)
