@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.atomics import clock_realtime_ns, fence_release, store_release
-from core.engine.foresight import GLANCE, LOOK, glance, look
+from core.engine.foresight import GLANCE, LOOK, REACH, glance, look, reach
 from core.engine.run import apply
 from core.events import log_publish, log_room
 from core.jit import jit
@@ -89,16 +89,19 @@ def _take_turn(s: Any, ring: int, producer: int, sequenced: int, log: int) -> No
     """Stamp and apply up to _TURN commands of one producer; notes how far its ring is done."""
     position = ring_consumed(ring)
     readable = ring_readable(ring)
-    glanced = looked = position
+    glanced = looked = reached = position
     for _ in range(GLANCE):
-        glanced = _foresee(s, ring, glanced, readable, False)
+        glanced = _foresee(s, ring, glanced, readable, GLANCE)
     for _ in range(LOOK):
-        looked = _foresee(s, ring, looked, readable, True)
+        looked = _foresee(s, ring, looked, readable, LOOK)
+    for _ in range(REACH):
+        reached = _foresee(s, ring, reached, readable, REACH)
     for _ in range(_TURN):
         if position >= readable:
             break
-        glanced = _foresee(s, ring, glanced, readable, False)
-        looked = _foresee(s, ring, looked, readable, True)
+        glanced = _foresee(s, ring, glanced, readable, GLANCE)
+        looked = _foresee(s, ring, looked, readable, LOOK)
+        reached = _foresee(s, ring, reached, readable, REACH)
         frame = ring_address(ring, position)
         length = load_i32(frame)
         if not frame_valid(length, readable - position):
@@ -116,18 +119,20 @@ def _take_turn(s: Any, ring: int, producer: int, sequenced: int, log: int) -> No
 
 
 @jit
-def _foresee(s: Any, ring: int, position: int, readable: int, near: bool) -> int:
-    """Let the engine see a command that waits in the ring; the position behind it."""
+def _foresee(s: Any, ring: int, position: int, readable: int, ahead: int) -> int:
+    """Let the engine see a command so far ahead in the ring; the position behind it."""
     if position >= readable:
         return position
     frame = ring_address(ring, position)
     length = load_i32(frame)
     if not frame_valid(length, readable - position):
         return readable
-    if near:
+    if ahead == GLANCE:
+        glance(s, frame)
+    elif ahead == LOOK:
         look(s, frame)
     else:
-        glance(s, frame)
+        reach(s, frame)
     return position + length
 
 
