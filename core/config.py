@@ -21,12 +21,12 @@ import msgspec
 import msgspec.inspect
 from msgspec import Meta
 
+from core.market_rules import Event
 from core.venue import (
     FIXED_SCALE,
     Account,
     Asset,
     BinarySession,
-    Event,
     Fee,
     Fixed,
     FixSession,

@@ -78,6 +78,7 @@ class Event:
     rules_hash: bytes
     title: str
     instruments: list[int] = field(default_factory=list)
+    listed_time: int = 0  # ns UTC
 
 
 @dataclass(slots=True)
@@ -211,6 +212,7 @@ class ReferenceData:
         self.events[f["event"]] = Event(
             f["event"], f["kind"], f["outcomes"], f["rulesHash"], f["title"],
             before.instruments if before else [],
+            before.listed_time if before else f["header"]["transactTime"],
         )
         self.version += 1
 

@@ -12,9 +12,12 @@ Prices, quantities and amounts are decimal strings and become `Fixed`: int64 wit
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
+
+if TYPE_CHECKING:
+    from core.market_rules import Event
 
 FIXED_SCALE = 10**8  # `Fixed` units in 1
 
@@ -111,32 +114,6 @@ class Instrument(Section, frozen=True, kw_only=True):
     auction: bool = False  # start in pre-open, for an auction, instead of open
 
 
-class Event(Section, frozen=True, kw_only=True):
-    """A question. Its outcomes are the instruments that name it, in their order in the file.
-
-    They share one margin group. `exclusive`: at most one outcome comes true. `exhaustive`: exactly
-    one does. `nested`: each implies the one before it, like thresholds passed one after the other.
-    """
-
-    symbol: Symbol
-    structure: Literal["exclusive", "exhaustive", "nested"]
-    title: str = ""
-    rules: str = ""
-    reporters: tuple[str, ...] = ()  # Ed25519 public keys, hexadecimal
-    quorum: PositiveInt = 1
-    dispute_seconds: UnsignedInt = 3600
-    arbiter: str = ""
-    cutoff: str = ""
-    cutoff_in_seconds: UnsignedInt = 0
-    void_price: Fixed = Fixed(0)
-    # Who may dispute besides reporters and arbiter, and the least that it costs: USDC, and a share
-    # of the open interest. The accounts behind keys pay bonds, and must be out of the market.
-    disputers: tuple[str, ...] = ()
-    bond_minimum: Fixed = Fixed(75_000_000_000)
-    bond_millionths: Share = 5_000
-    key_accounts: dict[str, str] = {}
-
-
 class Owner(Section, frozen=True, kw_only=True):
     """Who is behind a set of accounts: self-trade prevention and limits work by owner."""
 
@@ -223,7 +200,7 @@ class Numbers:
     """The numbers that the core knows names by: the places in the configuration's lists."""
 
     def __init__(
-        self, assets: Iterable[Asset], instruments: Iterable[Instrument], events: Iterable[Event],
+        self, assets: Iterable[Asset], instruments: Iterable[Instrument], events: Iterable["Event"],
         owners: Iterable[Owner], accounts: Iterable[Account],
     ) -> None:
         self.assets = {a.name: number for number, a in enumerate(assets)}

@@ -44,5 +44,6 @@ def definition(instrument: Instrument, channel: int, instruments: int) -> dict[s
         "upperStrike": instrument.upper_strike,
         "expiry": instrument.expiry,
         "instruments": instruments,
+        "rulesHash": instrument.rules_hash,
         "title": instrument.title[:256],
     }

@@ -501,13 +501,13 @@ heartbeat_next_seq_num = load("u32", 0)
 set_heartbeat_next_seq_num = store("u32", 0)
 
 
-# InstrumentDefinition: template 10, 130 bytes
+# InstrumentDefinition: template 10, 162 bytes
 # In the snapshot of an instrument, and when it is listed.
 INSTRUMENT_DEFINITION_TEMPLATE = 10
-INSTRUMENT_DEFINITION_BLOCK = 130
-write_instrument_definition_header = image("82000a0002000100")
+INSTRUMENT_DEFINITION_BLOCK = 162
+write_instrument_definition_header = image("a2000a0002000100")
 INSTRUMENT_DEFINITION = record(
-    130,
+    162,
     ("header", INSTRUMENT_HEADER, 0),
     ("symbol", "S32", 16),
     ("kind", "u1", 48),
@@ -526,6 +526,7 @@ INSTRUMENT_DEFINITION = record(
     ("upperStrike", "<i8", 110),
     ("expiry", "<u8", 118),
     ("instruments", "<u4", 126),
+    ("rulesHash", ("u1", 32), 130),
 )
 INSTRUMENT_DEFINITION_HEADER_TRANSACT_TIME_OFFSET = 0
 INSTRUMENT_DEFINITION_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
@@ -613,6 +614,9 @@ INSTRUMENT_DEFINITION_INSTRUMENTS_OFFSET = 126
 INSTRUMENT_DEFINITION_INSTRUMENTS_NULL = 4294967295
 instrument_definition_instruments = load("u32", 126)
 set_instrument_definition_instruments = store("u32", 126)
+INSTRUMENT_DEFINITION_RULES_HASH_OFFSET = 130
+INSTRUMENT_DEFINITION_RULES_HASH_LENGTH = 32
+instrument_definition_rules_hash_address = place(130)
 
 
 # InstrumentDefinition.title: data
@@ -1906,7 +1910,7 @@ def measure(address: int, length: int) -> int:
         if block < 4:
             return -ERROR_BLOCK_LENGTH
     elif template == 10:  # InstrumentDefinition
-        if block < 130:
+        if block < 162:
             return -ERROR_BLOCK_LENGTH
         position = _walk_text(position, end, version)
         if position < 0:

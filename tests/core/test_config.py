@@ -20,6 +20,7 @@ from core.config import (
     read,
 )
 from core.venue import FIRST_ACCOUNT, FIRST_OWNER
+from tests.core.test_market_rules import RULES
 
 DEFAULTS = Path(__file__).parents[2] / "tools" / "defaults.toml"
 
@@ -123,7 +124,7 @@ WRONG = [
     (
         "event[0]",
         "expected 2 to 32 instruments with event = E, was 0",
-        venue(event=[{"symbol": "E", "structure": "nested"}]),
+        venue(event=[{"symbol": "E", "structure": "nested", "rules": RULES}]),
     ),
     (
         "account[0].deposits.USDC",

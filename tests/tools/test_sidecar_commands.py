@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from core.agent import run_until_quiet
+from core.config import load
+from core.market_rules import document_hash
 from core.memory import unlink_all
 from core.producers import Producer
 from core.sidecars.books import DEPOSIT
@@ -14,11 +16,12 @@ from core.sidecars.custody import EmbeddedCustody, custody_path
 from core.sidecars.lending.agent import Lending
 from core.sidecars.lending.curve import knots
 from core.sidecars.oracle.agent import Oracle
-from core.sidecars.oracle.outcomes import Rules, hash_of_rules
+from core.sidecars.oracle.rules import documents, rules_of
 from core.sidecars.reserves.__main__ import keys_of
 from core.sidecars.reserves.agent import Reserves
 from core.sidecars.settlement.agent import Settlement
 from tests.core.sidecars.stage import USDC, Stage
+from tests.core.test_market_rules import RULES
 from tools.commands import custody as custody_command
 from tools.commands import lending as lending_command
 from tools.commands import oracle as oracle_command
@@ -38,7 +41,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     configuration = {
         "asset": [{"name": "USDC", "decimals": 6}, {"name": "BTC", "decimals": 8}],
         "instrument": [outcome | {"symbol": "CUP-A"}, outcome | {"symbol": "CUP-B"}],
-        "event": [{"symbol": "CUP", "structure": "exclusive", "rules": "Who has it."}],
+        "event": [{"symbol": "CUP", "structure": "exclusive", "rules": RULES}],
     }
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text(json.dumps(configuration))
@@ -103,16 +106,26 @@ def test_a_report_is_signed_handed_in_and_shown(
     key = tmp_path / "reporter.key"
     assert oracle_command.key(key) == 0
     public = bytes.fromhex(capsys.readouterr().out.strip())
-    rules = Rules("CUP", hash_of_rules("Who has it."), (public,), 1, SECOND)
+    config = tmp_path / "run" / "config.json"
+    tables = json.loads(config.read_text())
+    tables["event"][0]["rules"] |= {
+        "reporters": [public.hex()], "arbiter": "00" * 32, "dispute_seconds": 1}
+    config.write_text(json.dumps(tables))
+    configuration = load(config)
+    document = next(documents(configuration))
+    stage.next()
+    stage.emit("EventRegistered", event=1, kind=1, outcomes=2, title="Cup",
+               rulesHash=document_hash(document))
     oracle = Oracle(
         stage.store("oracle", Oracle.migrations), stage.follower(), stage.link(Producer.ORACLE),
-        clock=stage.clock, sources={}, since=lambda _: (), rules={1: rules},
+        clock=stage.clock, sources={}, since=lambda _: (), rules=rules_of(configuration),
+        documents=[document],
     )
     run_until_quiet([oracle])
     evidence = tmp_path / "photo"
     evidence.write_bytes(b"they lift it")
-    assert oracle_command.report("CUP", "1", "0", key=key, evidence=evidence, data=tmp_path) == 0
-    assert "payouts 100000000 0\n" in capsys.readouterr().out
+    assert oracle_command.report("CUP", "a-wins", key=key, evidence=evidence, data=tmp_path) == 0
+    assert "rule a-wins\npayouts 100000000 0\n" in capsys.readouterr().out
     run_until_quiet([oracle])
     stage.now += SECOND
     run_until_quiet([oracle])
@@ -123,9 +136,16 @@ def test_a_report_is_signed_handed_in_and_shown(
     shown = capsys.readouterr().out
     for word in ("report", "proposed", "final", "3 records"):
         assert word in shown
-    assert oracle_command.report("NONE", "1", "0", key=key, data=tmp_path) == 1
-    assert oracle_command.dispute("CUP", "x", "0", key=key, data=tmp_path) == 1
-    assert "no event of the symbol NONE" in capsys.readouterr().err
+    assert oracle_command.show("CUP", data=tmp_path) == 0
+    shown = capsys.readouterr().out
+    assert '"when": "The source names A."' in shown
+    assert f"rules hash {document_hash(document).hex()}, as listed" in shown
+    assert oracle_command.show("NONE", data=tmp_path) == 1
+    assert oracle_command.report("NONE", "a-wins", key=key, data=tmp_path) == 1
+    assert oracle_command.dispute("CUP", "c-wins", key=key, data=tmp_path) == 1
+    said = capsys.readouterr().err
+    assert "no event of the symbol NONE" in said
+    assert "CUP has no rule c-wins, but not-played, a-wins, b-wins, void" in said
     with oracle.store.connection as connection:
         connection.execute("UPDATE record SET subject = 'PUC' WHERE ordinal = 2")
     assert oracle_command.show(data=tmp_path) == 1

@@ -1,28 +1,31 @@
 """Say and see what came true: reports, disputes and arbitration of markets, and their record.
 
-    onebook oracle show [MARKET]                          states, reports and the hash chain
-    onebook oracle report MARKET PAYOUT… --key FILE       a reporter's signed word
-    onebook oracle dispute MARKET PAYOUT… --key FILE      against a proposal, with what is right
-    onebook oracle arbitrate MARKET PAYOUT… --key FILE    the arbiter's last word
-    onebook oracle key FILE                               make a key, print its public half
-    onebook oracle rehearse FOLDER                        a recorded venue's markets as a series
+    onebook oracle show [MARKET]                       states, rules, reports and the hash chain
+    onebook oracle report MARKET RULE --key FILE       a reporter's signed word
+    onebook oracle dispute MARKET RULE --key FILE      against a proposal, with what is right
+    onebook oracle arbitrate MARKET RULE --key FILE    the arbiter's last word
+    onebook oracle key FILE                            make a key, print its public half
+    onebook oracle rehearse FOLDER                     a recorded venue's markets as a series
 
-A payout is what one YES of each outcome pays, 0 to 1, in the order of the outcomes.
+RULE is the name of what fired: a trigger or a carve-out of the market's rules, or void.
 """
 
 import itertools
 import json
+import sqlite3
 import time
 from pathlib import Path
 
+import msgspec
 from cyclopts import App
 from rich.console import Console
 from rich.table import Table
 
-from core.config import ConfigurationError, fixed
+from core.config import ConfigurationError, load
 from core.errors import CoreError
+from core.reference import ReferenceData
 from core.sidecars.keys import SigningKey
-from core.sidecars.oracle.outcomes import rules_hash, verify_records
+from core.sidecars.oracle.record import verify_records
 from core.sidecars.oracle.reports import (
     ARBITRATION,
     DISPUTE,
@@ -30,6 +33,7 @@ from core.sidecars.oracle.reports import (
     Statement,
     evidence_of,
 )
+from core.sidecars.oracle.rules import kept, rules_at
 from tools.rehearsal import ONE, SECOND, Rehearsal, rehearse
 from tools.stores import data_directory, fail, moment, read_store, reference_of, write_store
 
@@ -44,25 +48,54 @@ def show(
     console = Console()
     try:
         with read_store(instance, data, "oracle") as connection:
-            states = connection.execute("SELECT event, state, final_at FROM market").fetchall()
+            states = connection.execute(
+                "SELECT event, state, rule, final_at FROM market"
+            ).fetchall()
             rows = connection.execute("SELECT * FROM record ORDER BY ordinal").fetchall()
             reference = reference_of(connection)
             count = verify_records(connection)
-    except CoreError as error:
+            symbols = symbols_of(instance, data, reference)
+            if market is not None and not show_rules(connection, reference, symbols, market):
+                return fail(f"no market {market}, or its rules are not known")
+    except (CoreError, ConfigurationError, ValueError) as error:
         return fail(error)
-    except ValueError as error:
-        return fail(error)
-    table = Table("market", "state", "final at", title="markets", title_justify="left")
-    for event, state, final_at in states:
-        table.add_row(reference.events[event].title, state, moment(final_at))
+    table = Table("market", "", "state", "rule", "final at", title="markets", title_justify="left")
+    for event, state, rule, final_at in states:
+        symbol = symbols.get(event, "")
+        if market in (None, symbol):
+            table.add_row(symbol, reference.events[event].title, state, rule, moment(final_at))
     console.print(table)
     table = Table("", "time", "what", "market", "said", "hash")
     for ordinal, at, kind, subject, body, digest in rows:
-        if market is None or subject == market:
+        if market in (None, subject):
             table.add_row(str(ordinal), moment(at), kind, subject, said(body), digest.hex()[:12])
     console.print(table)
     print(f"{count} records, each carries the hash of the one before.")
     return 0
+
+
+def symbols_of(instance: str, data: Path | None, reference: ReferenceData) -> dict[int, str]:
+    """What events are called; the core knows only their numbers. Raises ConfigurationError."""
+    configuration = load(data_directory(instance, data) / "run" / "config.json")
+    return {
+        number: name for name, number in configuration.numbers().events.items()
+        if number in reference.events
+    }
+
+
+def show_rules(
+    connection: sqlite3.Connection, reference: ReferenceData, symbols: dict[int, str], market: str
+) -> bool:
+    """Print the rules under whose hash a market is listed; whether they are known."""
+    listed = reference.instruments_by_symbol.get(market)
+    hashes = {name: reference.events[number].rules_hash for number, name in symbols.items()}
+    digest = listed.rules_hash if listed is not None else hashes.get(market)
+    document = kept(connection, digest) if digest is not None else None
+    if digest is None or document is None:
+        return False
+    print(msgspec.json.format(document, indent=2))
+    print(f"rules hash {digest.hex()}, as listed")
+    return True
 
 
 def said(body: str) -> str:
@@ -71,7 +104,8 @@ def said(body: str) -> str:
     statement = value.pop("statement", None)
     parts = [f"{name}={item}" for name, item in value.items()]
     if statement is not None:
-        parts.append(f"payouts={statement['payouts']} by {statement['signer'][:12]}")
+        rule = statement.get("rule", "")
+        parts.append(f"rule={rule} payouts={statement['payouts']} by {statement['signer'][:12]}")
         parts.append(f"evidence={statement['evidence'][:12]}")
     return " ".join(parts)
 
@@ -88,40 +122,42 @@ def key(file: Path) -> int:
 
 @oracle.command
 def report(
-    market: str, *payouts: str, key: Path, evidence: Path | None = None,
+    market: str, rule: str, *, key: Path, evidence: Path | None = None,
     instance: str = "onebook", data: Path | None = None,
 ) -> int:
     """Sign and hand in what came true."""
-    return hand_in(REPORT, market, payouts, key, evidence, instance, data)
+    return hand_in(REPORT, market, rule, key, evidence, instance, data)
 
 
 @oracle.command
 def dispute(
-    market: str, *payouts: str, key: Path, evidence: Path | None = None,
+    market: str, rule: str, *, key: Path, evidence: Path | None = None,
     instance: str = "onebook", data: Path | None = None,
 ) -> int:
     """Sign and hand in that a proposal is wrong."""
-    return hand_in(DISPUTE, market, payouts, key, evidence, instance, data)
+    return hand_in(DISPUTE, market, rule, key, evidence, instance, data)
 
 
 @oracle.command
 def arbitrate(
-    market: str, *payouts: str, key: Path, evidence: Path | None = None,
+    market: str, rule: str, *, key: Path, evidence: Path | None = None,
     instance: str = "onebook", data: Path | None = None,
 ) -> int:
     """Sign and hand in the arbiter's decision."""
-    return hand_in(ARBITRATION, market, payouts, key, evidence, instance, data)
+    return hand_in(ARBITRATION, market, rule, key, evidence, instance, data)
 
 
 def hand_in(
-    kind: str, market: str, payouts: tuple[str, ...], key: Path, evidence: Path | None,
+    kind: str, market: str, rule: str, key: Path, evidence: Path | None,
     instance: str, data: Path | None,
 ) -> int:
     """Sign a statement with a key file and put it into the oracle's inbox."""
     try:
-        number, rules = rules_hash(data_directory(instance, data) / "run" / "config.json", market)
+        number, rules = rules_at(data_directory(instance, data) / "run" / "config.json", market)
+        if rule not in rules.fired:
+            return fail(f"{market} has no rule {rule}, but {', '.join(rules.fired)}")
         statement = Statement(
-            kind, number, market, rules, tuple(fixed(payout) for payout in payouts),
+            kind, number, market, rules.hash, rule, rules.fired[rule],
             evidence_of(evidence.read_bytes() if evidence else b""), time.time_ns(),
         )
         signed = statement.sign(SigningKey.load(key))

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from blake3 import blake3
-
 from core.config import Configuration
-from core.venue import Event, Fixed, Instrument
+from core.market_rules import document_hash, event_document
+from core.sidecars.oracle.rules import outcomes, price_document
+from core.venue import Fixed, Instrument
 
 NANOSECONDS = 1_000_000_000
 SELF_TRADE = {
@@ -132,14 +132,19 @@ def _events(configuration: Configuration) -> Iterator[Command]:
             "event": numbers.events[event.symbol],
             "kind": event.structure.capitalize(),
             "outcomes": len(outcomes(configuration, event)),
-            "rulesHash": blake3(event.rules.encode()).digest(),
+            "rulesHash": document_hash(event_document(event, outcomes(configuration, event))),
             "title": event.title,
         })
 
 
-def outcomes(configuration: Configuration, event: Event) -> list[str]:
-    """The symbols of an event's outcomes, in their order."""
-    return [i.symbol for i in configuration.instrument if i.event == event.symbol]
+def rules_hash(configuration: Configuration, listed: Instrument) -> bytes:
+    """What an instrument's rules are listed under: its event's, its price link's, or its text's."""
+    for event in configuration.event:
+        if event.symbol == listed.event:
+            return document_hash(event_document(event, outcomes(configuration, event)))
+    if listed.condition:
+        return document_hash(price_document(listed))
+    return document_hash(listed.rules.encode()) if listed.rules else bytes(32)
 
 
 def _instrument(configuration: Configuration, listed: Instrument, now_ns: int) -> dict[str, Any]:
@@ -147,7 +152,6 @@ def _instrument(configuration: Configuration, listed: Instrument, now_ns: int) -
     events = {e.symbol: e for e in configuration.event}
     event = events.get(listed.event)
     place = outcomes(configuration, event).index(listed.symbol) if event else 0
-    rules = listed.rules or (event.rules if event else "")
     return {
         "symbol": listed.symbol,
         "kind": PRICE_LINKED.get(listed.condition, KINDS[listed.kind][0]),
@@ -170,7 +174,7 @@ def _instrument(configuration: Configuration, listed: Instrument, now_ns: int) -
         "marginFactorMaintenance": listed.margin_factor_maintenance_billionths,
         "positionLimit": listed.position_max,
         "priceBand": listed.price_band_millionths,
-        "rulesHash": blake3(rules.encode()).digest(),
+        "rulesHash": rules_hash(configuration, listed),
         "title": listed.title,
     }
 

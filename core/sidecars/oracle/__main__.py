@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 from core.config import Configuration, OracleSource
@@ -11,8 +10,8 @@ from core.link import Event, EventFollower
 from core.sidecars.oracle.agent import Oracle
 from core.sidecars.oracle.fix_source import FixSource
 from core.sidecars.oracle.index import Weighed
-from core.sidecars.oracle.outcomes import Rules, hash_of_rules
 from core.sidecars.oracle.risk_arrays import Ranges
+from core.sidecars.oracle.rules import documents, rules_of
 from core.sidecars.oracle.series import Series
 from core.sidecars.oracle.sources import (
     FileSource,
@@ -63,27 +62,6 @@ def make_source(configured: OracleSource, since: int) -> Source | None:
     return None
 
 
-def make_rules(configuration: Configuration, since: int) -> dict[int, Rules]:
-    """The rules of each event, by its number."""
-    numbers = configuration.numbers()
-    rules = {}
-    for event in configuration.event:
-        cutoff = 0
-        if event.cutoff:
-            cutoff = int(datetime.fromisoformat(event.cutoff).timestamp()) * SECOND
-        elif event.cutoff_in_seconds:
-            cutoff = since + event.cutoff_in_seconds * SECOND
-        rules[numbers.events[event.symbol]] = Rules(
-            event.symbol, hash_of_rules(event.rules),
-            tuple(bytes.fromhex(key) for key in event.reporters), event.quorum,
-            event.dispute_seconds * SECOND, bytes.fromhex(event.arbiter), cutoff, event.void_price,
-            tuple(bytes.fromhex(key) for key in event.disputers), event.bond_minimum // 100,
-            event.bond_millionths,
-            {bytes.fromhex(k): numbers.accounts[name] for k, name in event.key_accounts.items()},
-        )
-    return rules
-
-
 def make_ranges(configuration: Configuration) -> dict[str, Ranges]:
     """The margin bases of each asset's first perpetual, by the asset's name."""
     ranges: dict[str, Ranges] = {}
@@ -124,7 +102,7 @@ def make(attached: Attached) -> Oracle:
             entry.asset: entry.volatility_millionths / 1e6 for entry in configured.source
         },
         ranges=make_ranges(configuration),
-        rules=make_rules(configuration, since),
+        rules=rules_of(configuration), documents=list(documents(configuration)),
         series=[
             Series(
                 entry.asset, entry.period_seconds * SECOND, entry.window_seconds * SECOND,

@@ -37,8 +37,10 @@ from core.sidecars.oracle.marks import (
     outcome_mark,
     years_until,
 )
-from core.sidecars.oracle.outcomes import Outcomes, Rules
+from core.sidecars.oracle.outcomes import Outcomes
 from core.sidecars.oracle.risk_arrays import Link, Ranges, risk_arrays
+from core.sidecars.oracle.rules import MIGRATION as RULES_MIGRATION
+from core.sidecars.oracle.rules import Rules
 from core.sidecars.oracle.series import Series
 from core.sidecars.oracle.sources import SECOND, BookSource
 
@@ -70,13 +72,15 @@ class Oracle(Sidecar):
 
     sources: of each asset, by its name. averaging_ns: of instruments that have their own window, by
     symbol. volatility: a year, by asset name. ranges: what the joint scan of an asset's price links
-    spans, by its name; none is sent of others. rules: of events, by number. since: events from a
+    spans, by its name; none is sent of others. rules: of events, by number. documents:
+    what is hashed in listings. since: events from a
     position on, to rebuild the books with after a restart.
     """
 
     producer: ClassVar[Producer] = Producer.ORACLE
     migrations: ClassVar[tuple[str, ...]] = (
         MIGRATION, history.MIGRATION, outcomes.MIGRATION, holdings.MIGRATION, bonds.MIGRATION,
+        RULES_MIGRATION,
     )
 
     def __init__(
@@ -92,12 +96,13 @@ class Oracle(Sidecar):
         volatility: Mapping[str, float] | None = None,
         ranges: Mapping[str, Ranges] | None = None,
         rules: Mapping[int, Rules] | None = None,
+        documents: Sequence[bytes] = (),
         series: Sequence[Series] = (),
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
         self.depth = Depth()
-        self.outcomes = Outcomes(self, rules or {})
+        self.outcomes = Outcomes(self, rules or {}, documents)
         self._indices = {name: Index(listed, sources_min) for name, listed in sources.items()}
         self._sources_min = sources_min
         self._interval_ns = interval_ns

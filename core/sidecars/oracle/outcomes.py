@@ -2,49 +2,38 @@
 
                  quorum of equal reports
         OPEN ───────────────────────────▶ PROPOSED ──── delay over ───▶ FINAL ──▶ RESOLVED
-          │   cut-off passed: void ──────▶   │ dispute                   ▲  ResolveEvent, once
+          │   deadline passed: void ──────▶   │ dispute                   ▲  ResolveEvent, once
           └ reports collected                ▼                           │
                                          DISPUTED ────── arbiter ────────┘
 
 A reporter whose owner holds a position in the event is refused; a dispute costs a bond (bonds.py).
 Every step, and every report that was refused, is a record that carries the hash of the one before.
-A proposal moves no money. A market's rules name who may report; without rules (no reporters) an
-event waits for an operator. Price-linked markets need nobody: the recorded index decides.
+A statement cites the rule that fired, and pays what that rule was listed with, nothing else.
+A proposal moves no money. A market's rules name who may report; without reporters an event waits
+for an operator. Price-linked markets need nobody: the recorded index decides.
 """
 
 import json
 import sqlite3
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from blake3 import blake3
-
-from core.config import load
+from core.market_rules import VOID, in_hull
 from core.reference import Instrument
 from core.sidecars.follow import REASON_NONE, Result
 from core.sidecars.oracle.bonds import MILLION, USDC, Bonds
 from core.sidecars.oracle.history import Average
 from core.sidecars.oracle.holdings import Holdings
 from core.sidecars.oracle.marks import PRICE_ABOVE, PRICE_BELOW
-from core.sidecars.oracle.reports import (
-    ARBITRATION,
-    DISPUTE,
-    ONE,
-    REPORT,
-    Signed,
-    from_json,
-    in_hull,
-    void_payouts,
-)
+from core.sidecars.oracle.record import GENESIS, record_hash
+from core.sidecars.oracle.reports import ARBITRATION, DISPUTE, ONE, REPORT, Signed, from_json
+from core.sidecars.oracle.rules import Rules, keep
 
 if TYPE_CHECKING:
     from core.sidecars.oracle.agent import Oracle
 
 OPEN, PROPOSED, DISPUTED, FINAL, RESOLVED = "open", "proposed", "disputed", "final", "resolved"
 TRY_AGAIN = (39, 54)  # CapacityReached, InProgress
-GENESIS = bytes(32)
 
 MIGRATION = """
     CREATE TABLE record (
@@ -82,36 +71,17 @@ MIGRATION = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """Who decides an event, and when; keys are raw Ed25519 public keys, times ns UTC.
-
-    disputers: who may dispute besides reporters and arbiter, for a bond of bond_minimum USDC units
-    or bond_share millionths of the open interest. accounts: whose keys they are, by account.
-    """
-
-    symbol: str
-    hash: bytes
-    reporters: tuple[bytes, ...] = ()
-    quorum: int = 1
-    dispute_ns: int = 0
-    arbiter: bytes = b""
-    cutoff: int = 0  # 0: none
-    void_price: int = 0
-    disputers: tuple[bytes, ...] = ()
-    bond_minimum: int = 0
-    bond_share: int = 0
-    accounts: Mapping[bytes, int] = field(default_factory=dict)
-
-
 class Outcomes:
     """The part of the oracle that decides what came true."""
 
-    def __init__(self, oracle: "Oracle", rules: dict[int, Rules] | Any) -> None:
+    def __init__(
+        self, oracle: "Oracle", rules: dict[int, Rules] | Any, documents: Sequence[bytes] = ()
+    ) -> None:
         self._oracle = oracle
         self._rules: dict[int, Rules] = dict(rules)
         self.holdings = Holdings(self._connection, oracle.reference)
         self.bonds = Bonds(self, self._connection)
+        self._unkept = list(documents)
 
     @property
     def _connection(self) -> sqlite3.Connection:
@@ -138,6 +108,8 @@ class Outcomes:
 
     def decide(self, now: int) -> int:
         """Take what was handed in, let delays run out, void what nobody reported."""
+        while self._unkept:
+            keep(self._connection, self._unkept.pop())
         rows = self._connection.execute("SELECT id, body FROM inbox ORDER BY id").fetchall()
         for number, body in rows:
             self._take(body, now)
@@ -186,10 +158,15 @@ class Outcomes:
             return f"{s.kind}: not one of those who may"
         if s.kind != DISPUTE and self._is_interested(rules, signed.signer, s.event):
             return f"{s.kind}: its signer holds a position in the market"
+        if s.kind == REPORT and s.time < rules.opens:
+            return "report: from before the source's window"
         if s.kind == ARBITRATION and self.bonds.is_asked(s.event):
             return "arbitration: the dispute's bond is still being paid"
         if len(s.payouts) != event.outcomes or not in_hull(event.kind, s.payouts):
             return "no possible outcome pays this"
+        against = rules.against(s.rule, s.payouts, s.kind == REPORT)
+        if against:
+            return f"{s.kind}: {against}"
         wanted = {REPORT: OPEN, DISPUTE: PROPOSED, ARBITRATION: DISPUTED}[s.kind]
         state = self.state(s.event)
         return "" if state == wanted else f"{s.kind}: the market is {state}, not {wanted}"
@@ -208,16 +185,16 @@ class Outcomes:
     def _report(self, signed: Signed, now: int) -> None:
         s = signed.statement
         self._connection.execute(
-            "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?)",
-            (s.event, signed.signer.hex(), json.dumps(s.payouts), s.evidence.hex()),
+            "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?)",
+            (s.event, signed.signer.hex(), json.dumps(s.payouts), s.evidence.hex(), s.rule),
         )
         self.note(now, "report", s.symbol, statement=signed.to_json())
         (equal,) = self._connection.execute(
-            "SELECT count(*) FROM report WHERE event = ? AND payouts = ?",
-            (s.event, json.dumps(s.payouts)),
+            "SELECT count(*) FROM report WHERE event = ? AND rule = ?",
+            (s.event, s.rule),
         ).fetchone()
         if equal >= self._rules[s.event].quorum:
-            self._propose(s.event, s.payouts, s.evidence, "quorum", now)
+            self._propose(s.event, s.rule, s.evidence, "quorum", now)
 
     def _dispute(self, signed: Signed, now: int) -> None:
         s = signed.statement
@@ -234,7 +211,7 @@ class Outcomes:
     def _arbitrate(self, signed: Signed, now: int) -> None:
         s = signed.statement
         digest = self.note(now, "arbitration", s.symbol, statement=signed.to_json())
-        self._put(s.event, DISPUTED, s.payouts, s.evidence, now)
+        self._put(s.event, DISPUTED, s.rule, s.evidence, now)
         self.bonds.decided(s.event, s.payouts, now)
         self._finish(s.event, s.payouts, digest, now)
 
@@ -258,45 +235,38 @@ class Outcomes:
         """Something about an event that must never be."""
         self._oracle.alarm(what, market=self.symbol(event), **details)
 
-    def _propose(
-        self, event: int, payouts: tuple[int, ...], evidence: bytes, why: str, now: int
-    ) -> None:
+    def _propose(self, event: int, rule: str, evidence: bytes, why: str, now: int) -> None:
         rules = self._rules[event]
         final_at = now + rules.dispute_ns
-        self._put(event, PROPOSED, payouts, evidence, final_at)
-        self.note(now, "proposed", rules.symbol, payouts=list(payouts), why=why,
-                  final_at=final_at, evidence=evidence.hex())
+        self._put(event, PROPOSED, rule, evidence, final_at)
+        self.note(now, "proposed", rules.symbol, rule=rule, payouts=list(rules.fired[rule]),
+                  why=why, final_at=final_at, evidence=evidence.hex())
 
-    def _put(
-        self, event: int, state: str, payouts: tuple[int, ...], evidence: bytes, final_at: int
-    ) -> None:
+    def _put(self, event: int, state: str, rule: str, evidence: bytes, final_at: int) -> None:
+        payouts = json.dumps(self._rules[event].fired[rule])
         self._connection.execute(
-            "INSERT OR REPLACE INTO market VALUES (?, ?, ?, ?, ?, 0)",
-            (event, state, json.dumps(payouts), evidence.hex(), final_at),
+            "INSERT OR REPLACE INTO market VALUES (?, ?, ?, ?, ?, 0, ?)",
+            (event, state, payouts, evidence.hex(), final_at, rule),
         )
 
     def _advance(self, number: int, rules: Rules, now: int) -> int:
         """What time alone does to an event."""
         row = self._connection.execute(
-            "SELECT state, payouts, final_at FROM market WHERE event = ?", (number,)
+            "SELECT state, payouts, final_at, rule FROM market WHERE event = ?", (number,)
         ).fetchone()
         event = self._oracle.reference.events.get(number)
         if event is None:
             return 0
         if row is None:
-            if not rules.cutoff or now < rules.cutoff or not rules.reporters:
+            if not rules.reporters or not rules.is_late(now, event.listed_time):
                 return 0
-            steps = [
-                self._oracle.reference.instruments[i].tick_size for i in event.instruments
-            ]
-            payouts = void_payouts(event.kind, event.outcomes, rules.void_price, max(steps))
-            self._propose(number, payouts, GENESIS, "void: no quorum by the cut-off", now)
+            self._propose(number, VOID, GENESIS, "no quorum by the deadline", now)
             return 1
-        state, payouts, final_at = row
+        state, payouts, final_at, rule = row
         if state != PROPOSED or now < final_at:
             return 0
         vector = tuple(json.loads(payouts))
-        digest = self.note(now, "final", rules.symbol, payouts=list(vector))
+        digest = self.note(now, "final", rules.symbol, rule=rule, payouts=list(vector))
         self._finish(number, vector, digest, now)
         return 1
 
@@ -371,7 +341,7 @@ class Outcomes:
         event = fields["event"]
         if event:
             self._connection.execute(
-                "INSERT INTO market VALUES (?, ?, ?, ?, 0, 0)"
+                "INSERT INTO market VALUES (?, ?, ?, ?, 0, 0, '')"
                 " ON CONFLICT (event) DO UPDATE SET state = excluded.state",
                 (event, RESOLVED, "[]", fields["evidenceHash"].hex()),
             )
@@ -388,35 +358,3 @@ def comes_true(instrument: Instrument, price: int) -> bool:
     if instrument.kind == PRICE_BELOW:
         return price < high
     return low <= price < high
-
-
-def rules_hash(config: Path, market: str) -> tuple[int, bytes]:
-    """Number and rules' hash of an event of a configuration, by its symbol. Raises ValueError."""
-    configuration = load(config)
-    for event in configuration.event:
-        if event.symbol == market:
-            return configuration.numbers().events[market], hash_of_rules(event.rules)
-    raise ValueError(f"no event of the symbol {market}")
-
-
-def hash_of_rules(rules: str) -> bytes:
-    """The hash under which a market's rules are listed and signed."""
-    return blake3(rules.encode()).digest()
-
-
-def record_hash(
-    previous: bytes, ordinal: int, time: int, kind: str, subject: str, body: str
-) -> bytes:
-    """BLAKE3 over the record before and all of this one."""
-    head = f"{ordinal}\n{time}\n{kind}\n{subject}\n{body}\n".encode()
-    return blake3(previous + head).digest()
-
-
-def verify_records(connection: sqlite3.Connection) -> int:
-    """Walk the record from its beginning; how many there are. Raises ValueError at a break."""
-    previous, expected = GENESIS, 1
-    for ordinal, *fields, digest in connection.execute("SELECT * FROM record ORDER BY ordinal"):
-        if ordinal != expected or record_hash(previous, ordinal, *fields) != digest:
-            raise ValueError(f"the record is broken at {expected}")
-        previous, expected = digest, expected + 1
-    return expected - 1

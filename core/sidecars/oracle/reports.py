@@ -1,18 +1,18 @@
 """What reporters, disputers and arbiters sign: a few lines of text, readable before signing.
 
-    onebook report 1                     or: dispute, arbitration
+    onebook report 2                     or: dispute, arbitration
     event 3 CUP
     rules <64 hex>                       hash of the rules the signer has read
-    payouts 100000000 0 0                of one YES of each outcome, exponent −8
+    rule alpha-wins                      which of them fired
+    payouts 100000000 0 0                what it pays one YES of each outcome, exponent −8
     evidence <64 hex>                    hash of whatever it is based on
     time 1767225600000000000             ns UTC
 
-A dispute states the payouts it holds to be right. The rules' hash ties the signature to one market
-and one wording; the event's number and symbol say the same to a person.
+A dispute cites the rule that it holds to be the right one. The rules' hash ties the signature to
+one market and one wording; the event's number and symbol say the same to a person.
 """
 
 import hashlib
-import itertools
 from typing import NamedTuple
 
 from core.sidecars.keys import SigningKey, signature_holds
@@ -20,7 +20,6 @@ from core.sidecars.keys import SigningKey, signature_holds
 ONE = 10**8
 REPORT, DISPUTE, ARBITRATION = "report", "dispute", "arbitration"
 KINDS = (REPORT, DISPUTE, ARBITRATION)
-EXCLUSIVE, EXHAUSTIVE, NESTED = 1, 2, 3
 
 
 class Statement(NamedTuple):
@@ -30,6 +29,7 @@ class Statement(NamedTuple):
     event: int
     symbol: str
     rules: bytes
+    rule: str
     payouts: tuple[int, ...]
     evidence: bytes
     time: int
@@ -37,9 +37,10 @@ class Statement(NamedTuple):
     def text(self) -> bytes:
         """The very bytes of the signature."""
         return (
-            f"onebook {self.kind} 1\n"
+            f"onebook {self.kind} 2\n"
             f"event {self.event} {self.symbol}\n"
             f"rules {self.rules.hex()}\n"
+            f"rule {self.rule}\n"
             f"payouts {' '.join(map(str, self.payouts))}\n"
             f"evidence {self.evidence.hex()}\n"
             f"time {self.time}\n"
@@ -66,8 +67,8 @@ class Signed(NamedTuple):
         s = self.statement
         return {
             "kind": s.kind, "event": s.event, "symbol": s.symbol, "rules": s.rules.hex(),
-            "payouts": list(s.payouts), "evidence": s.evidence.hex(), "time": s.time,
-            "signer": self.signer.hex(), "signature": self.signature.hex(),
+            "rule": s.rule, "payouts": list(s.payouts), "evidence": s.evidence.hex(),
+            "time": s.time, "signer": self.signer.hex(), "signature": self.signature.hex(),
         }
 
 
@@ -78,7 +79,8 @@ def from_json(value: dict[str, object]) -> Signed:
         assert isinstance(payouts, list)
         statement = Statement(
             str(value["kind"]), int(str(value["event"])), str(value["symbol"]),
-            bytes.fromhex(str(value["rules"])), tuple(int(p) for p in payouts),
+            bytes.fromhex(str(value["rules"])), str(value["rule"]),
+            tuple(int(p) for p in payouts),
             bytes.fromhex(str(value["evidence"])), int(str(value["time"])),
         )
         signer, signature = str(value["signer"]), str(value["signature"])
@@ -88,29 +90,6 @@ def from_json(value: dict[str, object]) -> Signed:
     if statement.kind not in KINDS:
         raise ValueError(f"expected one of {', '.join(KINDS)}, was {statement.kind!r}")
     return signed
-
-
-def in_hull(kind: int, payouts: tuple[int, ...]) -> bool:
-    """Whether payouts are a mixture of outcomes that could come true: then nobody's margin breaks.
-
-    exclusive: at most 1 in all; exhaustive: exactly 1; nested: each at most the one before.
-    """
-    if not all(0 <= payout <= ONE for payout in payouts):
-        return False
-    if kind == EXCLUSIVE:
-        return sum(payouts) <= ONE
-    if kind == EXHAUSTIVE:
-        return sum(payouts) == ONE
-    return all(after <= before for before, after in itertools.pairwise(payouts))
-
-
-def void_payouts(kind: int, outcomes: int, price: int, step: int) -> tuple[int, ...]:
-    """What a void market pays: `price` for each outcome, as near as its hull and step allow."""
-    if kind == EXHAUSTIVE:
-        share = ONE // outcomes // step * step
-        return (ONE - share * (outcomes - 1), *([share] * (outcomes - 1)))
-    limit = ONE // outcomes if kind == EXCLUSIVE else ONE
-    return (min(price, limit) // step * step,) * outcomes
 
 
 def evidence_of(data: bytes) -> bytes:

@@ -20,10 +20,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from core.market_rules import PriceRules, canonical, document_hash
 from core.reference import Instrument
 from core.sidecars.books import PERPETUAL
 from core.sidecars.oracle import history
-from core.sidecars.oracle.history import COVERAGE_MIN_PERCENT
+from core.sidecars.oracle.history import COVERAGE_MIN_PERCENT, Average
+from core.sidecars.oracle.rules import keep
+from core.venue import Fixed
 
 OPEN, DELISTED = 2, 8
 NUMBERS = 64
@@ -74,6 +77,8 @@ class Series:
         if number == 0:
             return None
         end = begin + self.period_ns
+        rules = self.rules(begin, end, mean)
+        keep(connection, rules)
         return {
             "instrument": number, "symbol": self.symbol(begin), "kind": "PriceAbove",
             "state": OPEN, "baseAsset": asset, "quoteAsset": 0, "event": 0, "outcome": 0,
@@ -81,8 +86,16 @@ class Series:
             "maximumPrice": 0, "lowerStrike": mean.price, "upperStrike": None, "expiry": end,
             "marginBaseInitial": 0, "marginBaseMaintenance": 0, "marginFactorInitial": 0,
             "marginFactorMaintenance": 0, "positionLimit": 0, "priceBand": 0,
-            "rulesHash": mean.evidence, "title": self.title(begin, end),
+            "rulesHash": document_hash(rules), "title": self.title(begin, end),
         }
+
+    def rules(self, begin: int, end: int, strike: Average) -> bytes:
+        """What a market is listed under: all that decides it, with where its strike came from."""
+        return canonical(PriceRules(
+            market=self.symbol(begin), underlying=self.asset, condition="above",
+            low=Fixed(strike.price), expires=datetime.fromtimestamp(end / 1e9, UTC).isoformat(),
+            averaging_seconds=self.window_ns // 1_000_000_000, strike_samples=strike.evidence.hex(),
+        ))
 
     def title(self, begin: int, end: int) -> str:
         """What the market asks."""

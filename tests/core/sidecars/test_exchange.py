@@ -108,7 +108,9 @@ def day(tmp_path: Path, instance: str) -> Iterator[Day]:
     reporters = f'reporters = ["{public[0]}", "{public[1]}"]\nquorum = 2\ndispute_seconds = 2\n'
     venue = DEFAULTS.read_text().replace("port = 7001", "port = 0").replace(
         "port = 7002", "port = 0"
-    ).replace("a tie fails.\"\n", f'a tie fails."\n{reporters}arbiter = "{public[2]}"\n').replace(
+    ).replace(
+        "question = \"Does", f'{reporters}arbiter = "{public[2]}"\nquestion = "Does'
+    ).replace(
         "expires_in_seconds = 86400", "expires_in_seconds = 40\naveraging_seconds = 5"
     )
     config = tmp_path / "venue.toml"
@@ -156,7 +158,7 @@ def test_a_day(day: Day, tmp_path: Path) -> None:
         killed = day.exchange.kill(name)
         day.exchange.wait_running(name, other_than=killed)
     for key in day.keys[:2]:
-        assert oracle_command.report("VOTE", "1", "0", key=key, data=day.data) == 0
+        assert oracle_command.report("VOTE", "passes", key=key, data=day.data) == 0
     day.wait("the withdrawal is not confirmed", lambda: [
         f for f in day.of("WithdrawalChanged") if f["state"] == 3
     ])

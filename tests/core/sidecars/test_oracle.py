@@ -1,7 +1,8 @@
 """The oracle as an agent: prices each second, expiries by the recorded index, signed outcomes."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,21 +19,11 @@ from core.sidecars.oracle.outcomes import (
     OPEN,
     PROPOSED,
     RESOLVED,
-    Rules,
-    verify_records,
 )
-from core.sidecars.oracle.reports import (
-    ARBITRATION,
-    DISPUTE,
-    EXCLUSIVE,
-    EXHAUSTIVE,
-    NESTED,
-    REPORT,
-    Statement,
-    in_hull,
-    void_payouts,
-)
+from core.sidecars.oracle.record import verify_records
+from core.sidecars.oracle.reports import ARBITRATION, DISPUTE, REPORT, Statement
 from core.sidecars.oracle.risk_arrays import Ranges
+from core.sidecars.oracle.rules import Rules
 from core.sidecars.oracle.series import Series
 from core.sidecars.oracle.sources import ONE, SECOND, Quote
 from tests.core.sidecars.stage import ABOVE, Stage
@@ -40,9 +31,10 @@ from tests.core.sidecars.stage import ABOVE, Stage
 KEYS = [SigningKey(bytes([n]) * 32) for n in range(1, 6)]
 ARBITER = KEYS[3]
 HOUR = 3600 * SECOND
+FIRED = {"a-wins": (ONE, 0), "b-wins": (0, ONE), "abandoned": (0, 0), "void": (ONE // 4, ONE // 4)}
 RULES = Rules(
-    "CUP", b"r" * 32, tuple(key.public for key in KEYS[:3]), quorum=2, dispute_ns=HOUR,
-    arbiter=ARBITER.public, cutoff=0, void_price=0,
+    "CUP", b"r" * 32, FIRED, tuple(key.public for key in KEYS[:3]), quorum=2, dispute_ns=HOUR,
+    arbiter=ARBITER.public,
 )
 
 
@@ -119,9 +111,10 @@ class Scene:
         return taken
 
     def hand_in(self, kind: str, key: SigningKey, *payouts: int, **changes: Any) -> None:
-        """A signed statement arrives."""
+        """A signed statement arrives; it cites the rule that pays so, else the first."""
+        names = [name for name, vector in FIRED.items() if vector == payouts] or ["a-wins"]
         values: dict[str, Any] = {
-            "kind": kind, "event": 1, "symbol": "CUP", "rules": self.rules.hash,
+            "kind": kind, "event": 1, "symbol": "CUP", "rules": self.rules.hash, "rule": names[0],
             "payouts": payouts, "evidence": b"e" * 32, "time": self.stage.now,
         }
         signed = Statement(**(values | changes)).sign(key)
@@ -308,7 +301,10 @@ def test_what_is_refused_is_recorded_with_its_reason(scene: Scene) -> None:
     scene.hand_in(ARBITRATION, ARBITER, ONE, 0)
     scene.hand_in(REPORT, ARBITER, ONE, 0)
     scene.put("{}")
-    forged = Statement(REPORT, 1, "CUP", RULES.hash, (ONE, 0), b"e" * 32, 0).sign(KEYS[0])
+    scene.hand_in(REPORT, KEYS[0], ONE, 0, rule="b-wins")
+    scene.hand_in(REPORT, KEYS[0], ONE, 0, rule="c-wins")
+    scene.hand_in(REPORT, KEYS[0], *FIRED["void"])
+    forged = Statement(REPORT, 1, "CUP", RULES.hash, "a-wins", (ONE, 0), b"e" * 32, 0).sign(KEYS[0])
     body = forged.to_json() | {"payouts": [0, ONE]}
     scene.put(json.dumps(body))
     scene.run()
@@ -322,6 +318,9 @@ def test_what_is_refused_is_recorded_with_its_reason(scene: Scene) -> None:
         "arbitration: the market is open, not disputed",
         "report: not one of those who may",
         "not a signed statement: 'payouts'",
+        "report: b-wins pays something else",
+        "report: the rules have no c-wins",
+        "report: void is for the deadline and the arbiter",
         "the signature is wrong",
     ]
     assert scene.oracle.outcomes.state(1) == OPEN
@@ -389,12 +388,14 @@ def test_an_old_store_catches_up_and_does_nothing_twice(scene: Scene) -> None:
     assert scene.oracle.alarms == 0
 
 
-def test_nobody_reported_by_the_cutoff(stage: Stage) -> None:
+@pytest.mark.parametrize("late", [
+    lambda now: {"deadline": now + 60 * SECOND}, lambda now: {"deadline_after": 60 * SECOND},
+])
+def test_nobody_reported_by_the_deadline(
+    stage: Stage, late: Callable[[int], dict[str, int]]
+) -> None:
     stage.venue()
-    scene = Scene(stage, RULES.__class__(
-        "CUP", b"r" * 32, (KEYS[0].public,), 1, HOUR, ARBITER.public,
-        stage.now + 60 * SECOND, ONE // 4,
-    ))
+    scene = Scene(stage, replace(RULES, **late(stage.now)))
     scene.run()
     scene.run(60)
     assert scene.oracle.outcomes.state(1) == PROPOSED
@@ -415,25 +416,26 @@ def test_a_record_that_was_touched_is_noticed(scene: Scene) -> None:
         verify_records(connection)
 
 
-@pytest.mark.parametrize(
-    ("kind", "payouts", "possible"),
-    [
-        (EXCLUSIVE, (0, 0), True), (EXCLUSIVE, (ONE, 0), True), (EXCLUSIVE, (ONE, 1), False),
-        (EXHAUSTIVE, (ONE, 0), True), (EXHAUSTIVE, (0, 0), False),
-        (EXHAUSTIVE, (ONE // 2, ONE // 2), True), (EXHAUSTIVE, (ONE + 1, -1), False),
-        (NESTED, (ONE, 0), True), (NESTED, (0, ONE), False), (NESTED, (ONE, ONE), True),
-    ],
-)
-def test_hulls(kind: int, payouts: tuple[int, ...], possible: bool) -> None:
-    assert in_hull(kind, payouts) is possible
+def test_a_resolution_cites_the_rule_that_fired(scene: Scene) -> None:
+    scene.run()
+    for key in KEYS[:2]:
+        scene.hand_in(REPORT, key, 0, 0)
+    scene.run()
+    scene.run(3601)
+    rows = scene.oracle.store.connection.execute(
+        "SELECT kind, body, hash FROM record WHERE kind IN ('proposed', 'final') ORDER BY ordinal"
+    ).fetchall()
+    assert [json.loads(body)["rule"] for _, body, _ in rows] == ["abandoned", "abandoned"]
+    (resolved,) = scene.resolutions()
+    assert resolved["evidenceHash"] == rows[-1][2]  # What the core was told leads to the citation.
 
 
-@pytest.mark.parametrize("kind", [EXCLUSIVE, EXHAUSTIVE, NESTED])
-@pytest.mark.parametrize("outcomes", [2, 3, 7])
-@pytest.mark.parametrize("price", [0, ONE // 3, ONE])
-def test_a_void_vector_lies_in_the_hull(kind: int, outcomes: int, price: int) -> None:
-    step = 10**6
-    payouts = void_payouts(kind, outcomes, price, step)
-    assert len(payouts) == outcomes
-    assert in_hull(kind, payouts)
-    assert all(payout % step == 0 for payout in payouts)
+def test_what_was_seen_before_the_sources_window_does_not_count(stage: Stage) -> None:
+    stage.venue()
+    scene = Scene(stage, replace(RULES, opens=stage.now + 30 * SECOND))
+    scene.run()
+    scene.hand_in(REPORT, KEYS[0], ONE, 0)
+    scene.run(30)
+    scene.hand_in(REPORT, KEYS[0], ONE, 0)
+    scene.run()
+    assert scene.refusals() == ["report: from before the source's window"]
