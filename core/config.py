@@ -124,7 +124,7 @@ class BinaryGateway(Section, frozen=True, kw_only=True):
 class Feed(Section, frozen=True, kw_only=True):
     """The market data feed: packets over TCP to who connects, as datagrams to one address."""
 
-    enabled: bool = False
+    enabled: bool = True
     host: str = "127.0.0.1"
     port: Port = 7003
     udp_host: str = "127.0.0.1"  # of one receiver, or a multicast group

@@ -26,6 +26,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 VENUE = """
 [settlement]
 period_seconds = 1.0
+[feed]
+enabled = false
 [fix]
 port = 0
 logon_seconds = 2.0

@@ -50,6 +50,8 @@ snapshot_seconds = 10
 port = 0
 [binary]
 port = 0
+[feed]
+enabled = false
 [settlement]
 period_seconds = 1.0
 [lending]

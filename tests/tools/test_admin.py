@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 def data(tmp_path: Path, instance: str) -> Iterator[Path]:
     """The data directory of an exchange with the shipped venue."""
     config = tmp_path / "venue.toml"
-    config.write_text("[fix]\nport = 0\n[binary]\nport = 0\n")
+    config.write_text("[fix]\nport = 0\n[binary]\nport = 0\n[feed]\nenabled = false\n")
     directory = tmp_path / "data"
     exchange = Exchange(
         ["--config", str(config), "--instance", instance, "--data", str(directory)],

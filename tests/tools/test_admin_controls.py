@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     directory = tmp_path_factory.mktemp("admin")
     config = directory / "venue.toml"
-    config.write_text("[fix]\nport = 0\n[binary]\nport = 0\n")
+    config.write_text("[fix]\nport = 0\n[binary]\nport = 0\n[feed]\nenabled = false\n")
     name = f"admin-{directory.name.replace('_', '-')}"[-31:].lstrip("-")
     data = directory / "data"
     found = Exchange(["--config", str(config), "--instance", name, "--data", str(data),

@@ -1,5 +1,6 @@
 """`onebook up` where it can't: one clear line, a non-zero exit, nothing of anybody harmed."""
 
+import contextlib
 import fcntl
 import os
 import socket
@@ -11,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from core import memory
-from core.config import merge, read
+from core.config import decode, merge, read
 from core.memory import Segment
 from core.process import Refused
 from tools.commands.up import DEFAULTS
-from tools.supervisor.place import Place, marker_path
+from tools.supervisor.place import Place, choose_ports, marker_path
 
 Up = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -60,6 +61,20 @@ def test_a_port_in_use(up: Up) -> None:
         done = up(f"[fix]\nport = 0\n[binary]\nport = {port}\n")
     assert done.stderr == f"onebook: binary.port: 127.0.0.1:{port} is in use\n"
     assert done.returncode == 3
+
+
+def test_a_second_feed_finds_a_port_by_itself(tmp_path: Path) -> None:
+    with socket.socket() as first:
+        with contextlib.suppress(OSError):
+            first.bind(("127.0.0.1", 7003))  # or another exchange has it, which is as good
+            first.listen()
+        given = tables("second", tmp_path)
+        chosen = choose_ports(given, decode(given))
+        assert chosen["feed"]["port"] != 7003
+        assert chosen["feed"]["udp_port"] == 0
+        named = merge(given, {"feed": {"port": 7003}})
+        with pytest.raises(Refused, match=r"feed\.port: 127\.0\.0\.1:7003 is in use"):
+            choose_ports(named, decode(named))
 
 
 def test_a_host_that_is_not_ours(up: Up) -> None:

@@ -19,9 +19,19 @@ from tools.supervisor.processes import enabled
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-FREE_PORTS = "[fix]\nport = 0\n[binary]\nport = 0\n[exchange]\nsnapshot_seconds = 1\n"
+FREE_PORTS = """
+[fix]
+port = 0
+[binary]
+port = 0
+[feed]
+port = 0
+udp_port = 0
+[exchange]
+snapshot_seconds = 1
+"""
 PROCESSES = [spec.name for spec in enabled(load(DEFAULTS))]
-GATEWAYS = ("fix", "binary")
+GATEWAYS = ("fix", "binary", "feed")
 
 Up = Callable[..., Exchange]
 

@@ -53,6 +53,8 @@ idle = "{idle}"
 port = 0
 [binary]
 port = 0
+[feed]
+enabled = false
 [oracle]
 enabled = true
 [rings]

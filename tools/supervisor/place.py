@@ -146,7 +146,11 @@ def default_data(instance: str) -> Path:
 
 
 def choose_ports(tables: dict[str, Any], configuration: Configuration) -> dict[str, Any]:
-    """The tables with a free port in place of each 0. Raises Refused for one that is taken."""
+    """The tables with a free port in place of each 0. Raises Refused for one that is taken.
+
+    Two exchanges side by side need not say where their feeds are: the second takes a free port, and
+    sends no datagrams to where those of the first go.
+    """
     chosen = dict(tables)
     held: list[socket.socket] = []  # Until all are chosen, so that none is chosen twice.
     with contextlib.ExitStack() as close:
@@ -154,8 +158,16 @@ def choose_ports(tables: dict[str, Any], configuration: Configuration) -> dict[s
             gateway = getattr(configuration, name)
             if not getattr(gateway, "enabled", True):
                 continue
-            held.append(close.enter_context(_bound(name, gateway.host, gateway.port)))
-            chosen[name] = dict(tables.get(name, {})) | {"port": held[-1].getsockname()[1]}
+            given = dict(tables.get(name, {}))
+            try:
+                bound = _bound(name, gateway.host, gateway.port)
+            except Refused:
+                if name != "feed" or "port" in given:
+                    raise
+                bound = _bound(name, gateway.host, 0)
+                given = {"udp_port": 0} | given
+            held.append(close.enter_context(bound))
+            chosen[name] = given | {"port": bound.getsockname()[1]}
     return chosen
 
 

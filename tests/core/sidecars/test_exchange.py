@@ -116,7 +116,7 @@ def day(tmp_path: Path, instance: str) -> Iterator[Day]:
     config = tmp_path / "venue.toml"
     config.write_text(
         venue + "\n[settlement]\nperiod_seconds = 1.0\nfunding_seconds = 5.0\n"
-        "[lending]\nperiod_seconds = 1.0\n"
+        "[lending]\nperiod_seconds = 1.0\n[feed]\nenabled = false\n"
     )
     exchange = Exchange(
         ["--config", str(config), "--instance", instance, "--data", str(tmp_path / "data"),

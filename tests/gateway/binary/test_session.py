@@ -1,5 +1,6 @@
 """The session over real sockets: from Negotiate to Terminate, and everything that can go wrong."""
 
+import os
 import socket
 import struct
 import time
@@ -393,10 +394,12 @@ def test_a_client_that_reads_late_gets_everything(make):
     client = exchange.client()
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.connect(keepaliveInterval=60_000)
-    count = 20_000  # some 5 MB of reports: more than the sockets hold
-    for _ in range(count // 1000):
-        client.write(b"".join(client.order() for _ in range(1000)))
-        exchange.settle()
+    far = exchange.gateway._g["connections"][0]["descriptor"]
+    with socket.socket(fileno=os.dup(far)) as ours:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    count = 1_000  # some 250 KB of reports: more than these sockets hold
+    client.write(b"".join(client.order() for _ in range(count)))
+    exchange.settle()
     c = exchange.gateway._g["connections"][0]
     assert c["blocked"]
     assert c["filled"] > c["sent"]
