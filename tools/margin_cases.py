@@ -6,7 +6,6 @@ text. `tools.margin_view` fills its records.
 """
 
 from fractions import Fraction
-from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,12 @@ from numpy.typing import NDArray
 from core.engine.margin.account import borrow_cost, judge_group, strict_cost, sum_of
 from core.engine.margin.unit import judge_unit
 from core.margin_records import INITIAL, MAINTENANCE, MONEY_ONE, RESULT
+from core.margin_reference.account import verdict
 from core.margin_reference.case import Case, Model, Underlying, read_file
 from core.margin_reference.unit import decimal
 from core.wide import join
 from tools.margin_view import GroupView, UnitView, money, rate
 
-CENT = 100
 SNAP = 10**12  # Sums of rounded products are exact to some 1e-18; cents are decided on this.
 COMPONENTS = ("scan", "stand", "size", "spot", "hedge", "borrow", "cap", "floor")
 SUFFIX = {INITIAL: "im", MAINTENANCE: "mm"}
@@ -42,16 +41,13 @@ def expected(case: Case, model: Model) -> dict[str, Any]:
     """Everything `expected` says of a case: amounts to the cent, components on 1e-6."""
     units = [UnitView(underlying, model) for underlying in case.underlyings]
     groups = [GroupView(group) for group in case.groups]
-    worth = floor(_snapped(_equity(case, units, groups)) * CENT)
     required, parts = {}, {}
     for kind in (INITIAL, MAINTENANCE):
         total, parts[kind] = _requirement(case, model, units, groups, kind)
-        required[kind] = ceil(_snapped(total) * CENT)
-    im, mm = required[INITIAL], required[MAINTENANCE]
+        required[kind] = _snapped(total)
+    worth = _snapped(_equity(case, units, groups))
     return {
-        "equity": _cents(worth), "im": _cents(im), "mm": _cents(mm),
-        "free_im": _cents(worth - im), "excess_mm": _cents(worth - mm),
-        "can_open": worth >= im, "liquidatable": worth < mm,
+        **verdict(worth, required[INITIAL], required[MAINTENANCE]),
         "im_parts": parts[INITIAL], "mm_parts": parts[MAINTENANCE],
         "risk_arrays": {name: rows for unit in units for name, rows in unit.arrays()},
     }
@@ -134,8 +130,3 @@ def _text(words: Words) -> str:
 
 def _whole(words: Words) -> int:
     return join(int(words[0]), int(words[1]))
-
-
-def _cents(cents: int) -> str:
-    whole, rest = divmod(abs(cents), CENT)
-    return f"{'-' if cents < 0 else ''}{whole}.{rest:02d}"

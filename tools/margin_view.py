@@ -112,7 +112,8 @@ class UnitView:
             yield digital.name, [
                 [decimal(node.move), node.side, _plain(column.level), column.volatility,
                  decimal(Fraction(int(rows[i, j]), valuation.MILLION))]
-                for i, node in enumerate(self._scenarios) if node.initial
+                for i, node in enumerate(self._scenarios)
+                if node.initial or node.move in self._model.extremes
                 for j, column in enumerate(self._columns)
             ]
 

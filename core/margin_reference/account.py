@@ -45,18 +45,29 @@ def strict(underlying: Underlying) -> Fraction:
 
 def expected(case: Case, model: Model) -> dict[str, Any]:
     """Everything `expected` says of a case: amounts to the cent, components on 1e-6."""
-    worth = floor(equity(case) * CENT)
     initial, initial_parts = requirement(case, model, "im")
     maintenance, maintenance_parts = requirement(case, model, "mm")
-    im, mm = ceil(initial * CENT), ceil(maintenance * CENT)
     return {
-        "equity": _cents(worth), "im": _cents(im), "mm": _cents(mm),
-        "free_im": _cents(worth - im), "excess_mm": _cents(worth - mm),
-        "can_open": worth >= im, "liquidatable": worth < mm,
+        **verdict(equity(case), initial, maintenance),
         "im_parts": initial_parts, "mm_parts": maintenance_parts,
         "risk_arrays": {
             d.name: risk_array(d, u, model) for u in case.underlyings for d in u.digitals
         },
+    }
+
+
+def verdict(worth: Fraction, initial: Fraction, maintenance: Fraction) -> dict[str, Any]:
+    """The three numbers on whole cents; what follows from them is decided before they are rounded.
+
+    Otherwise a fully paid prediction worth half a cent, which nobody can liquidate, would seem to
+    miss a cent: equity is rounded down and a requirement up.
+    """
+    return {
+        "equity": _cents(floor(worth * CENT)),
+        "im": _cents(ceil(initial * CENT)), "mm": _cents(ceil(maintenance * CENT)),
+        "free_im": _cents(floor((worth - initial) * CENT)),
+        "excess_mm": _cents(floor((worth - maintenance) * CENT)),
+        "can_open": worth >= initial, "liquidatable": worth < maintenance,
     }
 
 

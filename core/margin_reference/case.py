@@ -9,11 +9,13 @@
      "orders": [{"kind": "spot|perp|digital|event", "underlying" | "group", "ref", "side", "qty",
                  "price"}]}]}
 
+Whose `params` aren't given has those of his name; BTC and SOL have defaults, as `global` has.
 Numbers are decimal strings (whole numbers will do) and become fractions, so nothing is ever rounded
 on the way in. Quantities are whole lots of 1e-8, marks of predictions have at most twelve decimals.
 Whatever is wrong is a CaseError that names the field.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -28,11 +30,21 @@ PARAMETERS = (
     "sigma_im", "sigma_mm", "f_im", "f_mm", "ch_im", "ch_mm", "w0", "wb", "pen", "beta_im",
     "beta_mm", "vol",
 )
+DEFAULTS = {  # Of the underlyings that a file says nothing of, in the order of PARAMETERS.
+    "BTC": "0.10 0.06 0.00002 0.000012 0.005 0.0025 0.98 1.10 0.00002 0.02 0.01 0.50",
+    "SOL": "0.15 0.09 0.00006 0.000036 0.01 0.005 0.95 1.10 0.0001 0.02 0.01 0.80",
+}
 GREATEST, FINEST = 10**15, 10**18
 LOT = Fraction(1, 10**8)
 FACE_MAX = 9 * 10**10  # of one prediction or order on it
 WORTH_MAX = 4 * 10**13  # USDC, of an underlying's balance, perpetual and orders together
 PRICE_PLACES = 12  # of a prediction, and of parameters
+DECIMAL = re.compile(r"[-+]?[0-9]{1,40}(\.[0-9]{0,40})?(e[-+]?[0-9]{1,3})?", re.IGNORECASE)
+MISSING = object()
+RANGE_ENDS = (  # The first is ours; other books of the same accounts say it in these words.
+    ("low", "high"), ("lo", "hi"), ("lower", "upper"), ("strike_lo", "strike_hi"),
+    ("strike_low", "strike_high"),
+)
 KINDS = ("exclusive", "exhaustive", "nested", "explicit")
 
 
@@ -133,14 +145,20 @@ class _At:
         self.asked.add(name)
         return self.values.get(name, default)
 
+    def needed(self, name: str) -> Any:
+        value = self.get(name, MISSING)
+        if value is MISSING:
+            raise CaseError(f"{self.path}.{name}: is missing")
+        return value
+
     def text(self, name: str) -> str:
-        value = self.get(name)
+        value = self.needed(name)
         if not isinstance(value, str) or not value:
             raise CaseError(f"{self.path}.{name}: expected a text, was {value!r}")
         return value
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
-        value = self.get(name)
+        value = self.needed(name)
         if value not in choices:
             expected = ", ".join(choices)
             raise CaseError(f"{self.path}.{name}: expected one of {expected}, was {value!r}")
@@ -150,7 +168,7 @@ class _At:
         self, name: str, default: Any = None, least: Any = None, most: Any = None,
         above: Any = None,
     ) -> Fraction:
-        value = self.get(name, default)
+        value = self.needed(name) if default is None else self.get(name, default)
         return number(value, f"{self.path}.{name}", least, most, above)
 
     def quantity(self, name: str, default: Any = None, most: Any = None, **bounds: Any) -> Fraction:
@@ -186,13 +204,11 @@ def number(
     value: Any, path: str, least: Any = None, most: Any = None, above: Any = None
 ) -> Fraction:
     """A decimal as an exact fraction, within its bounds. Raises CaseError."""
-    wrong = isinstance(value, bool) or not isinstance(value, str | int)
-    try:
-        exact = Fraction(value) if not wrong and "/" not in str(value) else None
-    except ValueError:
-        exact = None
-    if exact is None:
+    if isinstance(value, bool) or not isinstance(value, str | int):
         raise CaseError(f"{path}: expected a decimal in quotes, was {value!r}")
+    if isinstance(value, str) and not DECIMAL.fullmatch(value):
+        raise CaseError(f"{path}: expected a decimal in quotes, was {value[:80]!r}")
+    exact = Fraction(value)
     if abs(exact) > GREATEST or exact.denominator > FINEST:
         raise CaseError(f"{path}: expected at most 15 digits and 18 decimals, was {value!r}")
     if least is not None and exact < least:
@@ -213,12 +229,22 @@ def read_file(content: Any) -> tuple[Model, list[Case]]:
         _extremes(shared.get("extremes", list(EXTREMES))),
     )
     shared.done()
-    parameters = {}
+    parameters = {
+        name: dict(zip(PARAMETERS, map(Fraction, values.split()), strict=True))
+        for name, values in DEFAULTS.items()
+    }
     for name, values in _At(at.get("underlying_params", {}), "underlying_params").values.items():
         entry = _At(values, f"underlying_params.{name}")
         parameters[name] = {key: _parameter(entry, key) for key in PARAMETERS}
         entry.done()
-    return model, [_case(entry, parameters) for entry in at.list("cases")]
+    at.needed("cases")
+    cases = []
+    for entry in at.list("cases"):
+        try:
+            cases.append(_case(entry, parameters))
+        except CaseError as error:
+            raise CaseError(f"case {entry.values.get('id')!r}: {error}") from None
+    return model, cases
 
 
 def _parameter(at: _At, name: str, default: Any = None) -> Fraction:
@@ -262,7 +288,10 @@ def _case(at: _At, parameters: Mapping[str, Mapping[str, Fraction]]) -> Case:
         tuple(_underlying(entry, parameters, of) for entry in at.list("underlyings")),
         tuple(_group(entry, of) for entry in at.list("groups")),
     )
-    for entries in (case.underlyings, case.groups, *(u.digitals for u in case.underlyings)):
+    for entries in (
+        case.underlyings, case.groups, *(u.digitals for u in case.underlyings),
+        *(g.outcomes for g in case.groups),
+    ):
         names = [entry.name for entry in entries]  # type: ignore[attr-defined]
         if len(set(names)) < len(names):
             raise CaseError(f"{at.path}: a name is there twice among {', '.join(names)}")
@@ -287,7 +316,8 @@ def _order(at: _At) -> Order:
 def _underlying(
     at: _At, parameters: Mapping[str, Mapping[str, Fraction]], of: Callable[..., tuple[Order, ...]]
 ) -> Underlying:
-    name, chosen = at.text("name"), at.text("params")
+    name = at.text("name")
+    chosen = at.text("params") if "params" in at.values else name
     if chosen not in parameters:
         raise CaseError(f"{at.path}.params: there are no parameters {chosen!r}")
     index = at.number("index", above=0)
@@ -323,8 +353,9 @@ def _digital(at: _At, underlying: str, of: Callable[..., tuple[Order, ...]]) -> 
     kind = at.choice("type", ("above", "below", "range"))
     low, high = None, None
     if kind == "range":
-        low = at.number("low", above=0)
-        high = at.number("high", above=low)
+        ends = next((ends for ends in RANGE_ENDS if ends[0] in at.values), RANGE_ENDS[0])
+        low = at.number(ends[0], above=0)
+        high = at.number(ends[1], above=low)
     elif kind == "above":
         low = at.number("strike", above=0)
     else:

@@ -40,6 +40,11 @@ def test_expected_is_filled_in(tmp_path: Path, capsys: pytest.CaptureFixture[str
     ({"cases": [{"id": "T", "usdc": "one"}]}, "cases[0].usdc: expected a decimal in quotes"),
     ("{", "Expecting property name"),
     ([], "file: expected an object"),
+    ("", "Expecting value"),
+    ("[" * 100_000, "nested without end"),
+    ('{"cases": [{"id": "T", "usdc": "1", "usdc": "2"}]}', "usdc: is there twice in id 'T'"),
+    (f'{{"cases": [{{"id": "T", "usdc": {"9" * 5000}}}]}}', "4300 digits"),
+    ({"cases": [{"id": "A"}, {"id": "B", "usdc": "x"}]}, "case 'B': file.cases[1].usdc"),
 ])
 def test_a_wrong_file_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: Any, message: str
@@ -48,6 +53,13 @@ def test_a_wrong_file_is_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_byte_order_mark_is_no_matter(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert margin(written(tmp_path, f"\ufeff{json.dumps(CASE)}"), reference=True) == 0
+    assert json.loads(capsys.readouterr().out)["cases"][0]["expected"]["equity"] == "100.90"
 
 
 def test_a_missing_file_or_exchange_is_one_line(

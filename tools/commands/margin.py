@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from core.margin_reference.case import CaseError
+from tools.case_files import load
 from tools.stores import fail
 
 USAGE = 2
@@ -51,11 +52,9 @@ def margin(
         live: Live = importlib.import_module("tools.margin_live").show
         return live(instance, account or 0, what_if or [], compute)
     try:
-        filled = compute(json.loads(file.read_text()))
+        filled = compute(load(file))
     except OSError as error:
         return fail(f"{file}: {error.strerror or error}")
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        return fail(f"{file}: {error}")
     except CaseError as error:
         return fail(f"{file}: {error}")
     print(json.dumps(filled, indent=1, ensure_ascii=False))

@@ -4,7 +4,6 @@ Of a live account, or of the accounts in a case file. Binary outcomes and prices
 events hang together through one factor, price predictions follow the same path as the perpetual.
 """
 
-import json as json_module
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from rich.table import Table
 from core.config import ConfigurationError
 from core.errors import CoreError
 from core.margin_reference.case import CaseError, read_file
+from tools.case_files import load
 from tools.risk.assumptions import AssumptionError, read
 from tools.risk.measure import Figures, measure
 from tools.stores import data_directory, fail
@@ -93,9 +93,9 @@ def content(file: Path | None, account: str | None, instance: str, data: Path | 
         assert account is not None
         return case_of(instance, data_directory(instance, data), account)
     try:
-        return json_module.loads(file.read_text())
-    except (json_module.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CaseError(f"{file}: {error}") from error
+        return load(file)
+    except CaseError as error:
+        raise CaseError(f"{file}: {error}") from None
 
 
 def show(figures: Figures, console: Console) -> None:

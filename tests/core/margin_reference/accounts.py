@@ -16,15 +16,20 @@ PRICES = {"BTC": 100_000, "SOL": 150, "SOLBP": 150}
 DAY = 86_400
 SIZES = (1, 10, 1_000, 100_000, 10_000_000, 10**12)
 FACE_MAX = 5e10
+OTHERS = {
+    "kappa0": ("0", "0.25"), "tau_roll_s": (1800, 7200), "horizon_s": (3600, 172_800),
+    "gamma": ("0.5", "1"), "theta": ("0", "1"), "extremes": ([], ["-0.9"], ["-0.5", "0.7"]),
+}
 EXPIRIES = (60, 600, 1800, 3600, 7200, 43_200, DAY, DAY + 1, 3 * DAY, 20 * DAY, 200 * DAY)
 
 
 def case_file(seed: int, count: int) -> dict[str, Any]:
-    """A file of so many random accounts, with the published parameters."""
+    """A file of so many random accounts, with the published parameters or (a third) other ones."""
     random = Random(seed)
     published = json.loads(PUBLISHED.read_text())
+    others = {name: random.choice(values) for name, values in OTHERS.items()}
     return {
-        "global": published["global"],
+        "global": {**published["global"], **(others if seed % 3 == 2 else {})},
         "underlying_params": published["underlying_params"],
         "cases": [case(random, f"R{seed}-{number}") for number in range(count)],
     }

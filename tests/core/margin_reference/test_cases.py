@@ -98,6 +98,22 @@ books = st.lists(digitals, max_size=3, unique_by=lambda d: d["name"])
 coins = st.integers(-30, 30).map(lambda tenths: f"{tenths / 10:.1f}")
 
 
+def test_a_paid_prediction_worth_a_fraction_of_a_cent_is_never_liquidated() -> None:
+    outcomes = [{"name": "A", "qty": "1", "mark": "0.005"}]
+    result = expected(usdc="0", groups=[{"name": "G", "kind": "exclusive", "outcomes": outcomes}])
+    assert (result["equity"], result["mm"], result["excess_mm"]) == ("0.00", "0.01", "0.00")
+    assert result["can_open"]
+    assert not result["liquidatable"]
+
+
+def test_a_file_needs_no_parameters_of_its_own_for_the_published_underlyings() -> None:
+    held = {"name": "BTC", "index": "100000", "balance": "1"}
+    case = {"id": "T", "usdc": "0", "underlyings": [held]}
+    published = json.loads(PUBLISHED.read_text())
+    alone = compute({"cases": [case]})["cases"][0]["expected"]
+    assert alone == compute({**published, "cases": [case]})["cases"][0]["expected"]
+
+
 @settings(max_examples=60, deadline=None)
 @given(books, coins, coins)
 def test_initial_is_never_below_maintenance(
@@ -134,6 +150,10 @@ def test_an_order_never_lowers_a_requirement(
 @pytest.mark.parametrize(("case", "message"), [
     ({"usdc": 1.5}, r"cases\[0\].usdc: expected a decimal in quotes, was 1.5"),
     ({"usdc": "1/3"}, "usdc: expected a decimal"),
+    ({"usdc": " 5"}, "usdc: expected a decimal"),
+    ({"usdc": "1_000"}, "usdc: expected a decimal"),
+    ({"usdc": "1e999999999"}, "usdc: expected a decimal"),
+    ({"usdc": "0.000000001"}, "usdc: expected whole lots"),
     ({"usdc": "1e400"}, "usdc: expected at most 15 digits"),
     ({"underlyings": [bitcoin(), bitcoin()]}, r"cases\[0\]: a name is there twice among BTC, BTC"),
     ({"usdc": "nan"}, "usdc: expected a decimal"),
@@ -144,6 +164,10 @@ def test_an_order_never_lowers_a_requirement(
      r"digitals\[0\].strike: expected a decimal"),
     ({"underlyings": [bitcoin(digitals=[{**above("1"), "type": "touch"}])]},
      r"digitals\[0\].type: expected one of above, below, range, was 'touch'"),
+    ({"underlyings": [bitcoin(digitals=[{"name": "D", "type": "below", "qty": "1", "mark": "0.5",
+                                         "tau_s": 60}])]}, r"digitals\[0\].strike: is missing"),
+    ({"groups": [{"name": "G", "kind": "nested", "outcomes": [
+        {"name": "A", "qty": "1", "mark": "0.5"}] * 2}]}, "a name is there twice among A, A"),
     ({"underlyings": [bitcoin(index="0")]}, r"underlyings\[0\].index: expected more than 0"),
     ({"underlyings": [bitcoin(params="ETH")]}, r"underlyings\[0\].params: there are no"),
     ({"groups": [{"name": "G", "kind": "other", "outcomes": []}]}, r"groups\[0\].kind"),
