@@ -223,6 +223,8 @@ class Lending(Section, frozen=True, kw_only=True):
     rate_base_millionths: UnsignedInt = 0  # a year
     rate_optimal_millionths: UnsignedInt = 80_000
     rate_full_millionths: UnsignedInt = 600_000
+    throttle_threshold_millionths: Share = 850_000  # up to it a pool may be used at once
+    throttle_fraction_millionths: Share = 250_000  # of the rest, each period
 
 
 class Reserves(Section, frozen=True, kw_only=True):

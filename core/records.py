@@ -32,12 +32,13 @@ ECHO_MAX = 160
 RISK_NODES_MAX = 64
 RISK_COLUMNS_MAX = 8
 ARRAYS_AGE_MAX = 60_000_000_000  # ns; older risk arrays net nothing
-LAYOUT_VERSION = 5
+LAYOUT_VERSION = 6
 
 # Accounts of the house, owned by owner 1; clients' start at FIRST_CLIENT.
 FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING, BACKSTOP_FUND = 1, 2, 3, 4, 5, 6, 7
+LIQUIDITY = 8
 HOUSE_OWNER = 1
-HOUSE_ACCOUNTS = 8
+HOUSE_ACCOUNTS = 9
 FIRST_CLIENT = 100
 
 # `order.state`
@@ -249,6 +250,7 @@ ASSET = np.dtype(
         ("borrow_limit", "i8"),
         ("utilisation_ceiling", "i8"),
         ("reserve_share", "i8"),
+        ("utilisation_bound", "i8"),  # parts per million, below the ceiling for now; 0 none
         ("borrow_index", "i8"),  # 1e-12
         ("lend_index", "i8"),
         ("borrowed", "i8"),  # units, sum of negative balances as last touched
@@ -355,6 +357,12 @@ OWNER = np.dtype(
         ("fee_tier", "i4"),
         ("self_trade_prevention", "i4"),
         ("first_account", "i4"),
+        ("listed", "i4"),  # 1: withdrawals go to destinations of the owner's list only
+        ("destinations", "i4"),  # how many the list has
+        ("lifted_at", "i8"),  # time from which the list no longer holds, 0 none
+        ("delay", "i8"),  # ns that withdrawals and looser rules wait
+        ("delay_next", "i8"),  # a shorter one, from
+        ("delay_at", "i8"),  # this time on; 0 none
         ("exposure_limit", "i8"),  # USDC units over all its accounts, 0 none
         ("name", "u1", (48,)),
     ],
@@ -388,10 +396,31 @@ WITHDRAWAL = np.dtype(
         ("state", "i4"),  # WithdrawalState, 0 when the record is free
         ("session", "i4"),
         ("request_id", "i8"),
+        ("release", "i8"),  # custody isn't asked before
+        ("destination", "u1", (64,)),
     ],
     align=True,
 )
 WITHDRAWALS_MAX = 4096
+
+DESTINATION = np.dtype(  # Where an owner lets withdrawals go.
+    [
+        ("owner", "i4"),  # 0 when the record is free
+        ("spare", "i4"),
+        ("begins", "i8"),  # time from which it holds
+        ("text", "u1", (64,)),
+    ],
+    align=True,
+)
+DESTINATIONS_MAX = 4096
+
+CLAIM = np.dtype(  # What a position is owed by settlements, beside its record.
+    [
+        ("waiting", "i8"),  # quote units left unpaid by earlier cycles: first in the next
+        ("due", "i8"),  # fixed in the running cycle because it traded, and not yet paid
+    ],
+    align=True,
+)
 
 JOB = np.dtype(  # Work done in slices between commands: settlement, funding, payouts, reports.
     [

@@ -26,7 +26,10 @@ from core.control_records import control_fields
 from core.records import (
     ASSET,
     BALANCE,
+    CLAIM,
     CLIENT_KEY,
+    DESTINATION,
+    DESTINATIONS_MAX,
     DETAIL,
     ECHO_MAX,
     EVENT,
@@ -158,6 +161,13 @@ def state_dtype(limits: Limits) -> np.dtype[Any]:
             ("settlement_positions", "i8"),
             ("settlement_debits", "i8"),  # USDC units
             ("settlement_credits", "i8"),
+            ("settlement_short", "i8"),  # what losers of the cycle still owe
+            ("settlement_advanced", "i8"),  # by the liquidity fund in the cycle
+            ("settlement_carried", "i8"),  # in the pot when the cycle began
+            ("settlement_pot", "i8"),  # in CLEARING, taken and not yet given by settlements
+            ("fund_claim", "i8"),  # what losers owe the liquidity fund
+            ("claims_waiting", "i8"),  # what winners wait for
+            ("destinations_used", "i8"),
             ("payouts_in_clearing", "i8"),  # USDC units taken from shorts and not yet paid
             ("accounts_used", "i4"),  # highest account number registered
             ("instruments_listed", "i4"),  # highest instrument number listed
@@ -175,9 +185,11 @@ def state_dtype(limits: Limits) -> np.dtype[Any]:
             ("accounts", _account(limits), (limits.accounts_max,)),
             ("positions", POSITION, (limits.positions_max,)),
             ("groups", GROUP, (limits.positions_max // 4 + 64,)),
+            ("claims", CLAIM, (limits.positions_max,)),
             ("position_index", "i4", (power_of_two(2 * limits.positions_max),)),
             ("protections", PROTECTION, (4096,)),
             ("withdrawal", WITHDRAWAL, (WITHDRAWALS_MAX,)),
+            ("destinations", DESTINATION, (DESTINATIONS_MAX,)),
             ("orders", ORDER, (limits.orders_max,)),
             ("details", DETAIL, (limits.orders_max,)),
             ("echoes", "u1", (limits.orders_max, ECHO_MAX)),

@@ -7,7 +7,8 @@ sum up; nothing is taken from what it checks.
      1  per asset, the balances of all accounts add up to deposits less withdrawals
      2  the positions in each instrument add up to zero (unless it is being paid out), and its open
         interest is their long side
-     3  claims of perpetuals, payouts and funding under way are exactly what CLEARING holds
+     3  claims of perpetuals and of the liquidity fund, payouts and funding under way are exactly
+        what CLEARING holds
      4  what a balance reserves is what the account's open orders reserve
      5  a position's open lots and values are those of its resting orders
      6  the pool's totals are the sums of the clients' balances
@@ -23,6 +24,8 @@ sum up; nothing is taken from what it checks.
     15  the number of open orders is the same by state, by account and by instrument
     16–19  what core.engine.check_risk states about liquidations
     20  whether any control is in force is what the controls say, and so are their counts
+    21  CLEARING holds the pot of settlements beside payouts and funding under way; the liquidity
+        fund has not given what it hasn't; winners wait for what their claims add up to
 """
 
 import sbe.generated.order_entry as oe
@@ -37,7 +40,7 @@ from core.engine.margin.linear import (
 )
 from core.engine.positions import find_position
 from core.jit import jit
-from core.records import CLEARING, FIRST_CLIENT, HOUSE_ACCOUNTS, RESTING, STOPPED
+from core.records import CLEARING, FIRST_CLIENT, HOUSE_ACCOUNTS, LIQUIDITY, RESTING, STOPPED
 
 
 @jit
@@ -67,7 +70,9 @@ def check(s):
     broken = check_risk(s)
     if broken != 0:
         return broken
-    return 0 if controls_agree(s) else 20
+    if not controls_agree(s):
+        return 20
+    return 0 if _settlements_add_up(s) else 21
 
 
 @jit
@@ -90,7 +95,7 @@ def _check_asset(s, number):
 @jit
 def _clearing_holds(s):
     """Invariant 3: at no price do the perpetuals together claim anything but CLEARING's balance."""
-    claims = s.payouts_in_clearing
+    claims = s.payouts_in_clearing + s.fund_claim
     for number in range(1, s.positions_used + 1):
         position = s.positions[number]
         if position.account != 0:
@@ -100,6 +105,24 @@ def _clearing_holds(s):
     for instrument in range(1, s.instruments_listed + 1):
         claims += s.instruments[instrument].funding_remainder
     return claims == s.accounts[CLEARING].assets[0].balance
+
+
+@jit
+def _settlements_add_up(s):
+    """Invariant 21."""
+    held = s.payouts_in_clearing + s.settlement_pot
+    for instrument in range(1, s.instruments_listed + 1):
+        held += s.instruments[instrument].funding_remainder
+    waiting = 0
+    for number in range(1, s.positions_used + 1):
+        claim = s.claims[number]
+        if claim.waiting < 0 or claim.due < 0:
+            return False
+        if s.jobs == 0 and claim.due != 0:
+            return False
+        waiting += claim.waiting
+    sound = held == s.accounts[CLEARING].assets[0].balance and waiting == s.claims_waiting
+    return sound and s.fund_claim >= 0 and s.accounts[LIQUIDITY].assets[0].balance >= 0
 
 
 @jit

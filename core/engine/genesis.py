@@ -1,8 +1,9 @@
 """The exchange before its first command: the house and its accounts.
 
 Owner 1 is the house; its accounts hold fees, insurance, what settlement has collected and not yet
-paid, what the lending pool keeps, withdrawals under way, and the remainders of roundings. They are
-accounts like any other, so that conservation can be checked over all of them.
+paid, what the lending pool keeps, withdrawals under way, the remainders of roundings, the pledges
+of backstop providers, and what stands in for losers who cannot borrow. They are accounts like any
+other, so that conservation can be checked over all of them.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ from core.records import FEES, HOUSE_ACCOUNTS, HOUSE_OWNER, LAYOUT_VERSION
 
 NAMES = {
     1: "fees", 2: "insurance", 3: "clearing", 4: "pool", 5: "withdrawals", 6: "rounding",
-    7: "backstop",
+    7: "backstop", 8: "liquidity",
 }
 # Risk parameters that hold everywhere, until they are set; liquidation begins when it is enabled.
 _SECOND = 1_000_000_000

@@ -19,7 +19,7 @@ from core.engine.markets import change_state
 from core.engine.positions import free_first_holder
 from core.engine.resolution import cancel_orders_of, resolution_slice
 from core.engine.settlement import funding_slice, report_slice, settlement_slice
-from core.engine.settling import settle_before_trade
+from core.engine.settling import settle_before_trade, settle_whole
 from core.jit import jit
 from core.linked import linked
 
@@ -94,9 +94,8 @@ def _delist_slice(s, job, budget):
     while book.first_holder != 0:
         if budget <= 0:
             return -1
-        if book.kind == oe.INSTRUMENT_KIND_PERPETUAL and job.phase == 1:
-            book.settled_cut += 1
-            job.phase = 2
+        if book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
+            settle_whole(s, book.first_holder)
         settle_before_trade(s, book.first_holder)
         free_first_holder(s, job.subject)
         budget -= 1

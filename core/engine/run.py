@@ -19,6 +19,7 @@ from core.engine.cancels import cancel_request, mass_cancel, open_orders, order_
 from core.engine.controls.order_limits import set_order_limits
 from core.engine.controls.owners import set_controls, set_gate, set_owner_profile
 from core.engine.controls.switches import set_kill_switch
+from core.engine.destinations import withdrawal_rule
 from core.engine.emit import business_reject, event_begin, mark_last_in_event
 from core.engine.fees import set_fees
 from core.engine.governance.proposals import (
@@ -191,6 +192,8 @@ def _request(s, template, a):
         transfer_request(s, a)
     elif template == oe.WITHDRAWAL_REQUEST_TEMPLATE:
         withdrawal_request(s, a)
+    elif template == oe.WITHDRAWAL_RULE_TEMPLATE:
+        withdrawal_rule(s, a)
     elif template == oe.ORDER_PREVIEW_REQUEST_TEMPLATE:
         order_preview(s, a)
     elif template == oe.TRADING_HALT_TEMPLATE:

@@ -1,9 +1,17 @@
 """Settlement, funding and the report of all balances: commands that start a walk, and its slices.
 
-A settlement takes one cut of the marks of all perpetuals and then visits their holders twice, in
-slices between commands: first those who owe, into account CLEARING, then those who are owed, out of
-it. When the walk is over CLEARING is where it was. Funding is the same for one perpetual; what its
-rounding leaves goes to account ROUNDING.
+A settlement takes one cut of the marks of all perpetuals and then visits their holders, in slices
+between commands:
+
+    debits       those who owe pay into CLEARING what they have and may borrow   S is left owing
+    the fund     account LIQUIDITY advances what of S it hasn't yet, or gets back what it needn't
+    waiting      winners whom earlier cycles left unpaid, if any
+    credits      all who are owed
+
+so that the fund's claim is what losers owe, unless the fund ran dry; then the winners who came last
+wait for the rest, and are first in the next cycle. When the walk is over CLEARING is where it was.
+Funding is the same for one perpetual, but that what a payer hasn't he borrows; what its rounding
+leaves goes to account ROUNDING.
 """
 
 import numpy as np
@@ -24,16 +32,19 @@ from core.engine.markets import known_instrument
 from core.engine.order_terms import refuse
 from core.engine.settling import (
     BILLION,
+    collect,
     fund_position,
     funding_due,
-    settle_position,
+    pay_claim,
+    pay_waiting,
     settlement_due,
 )
 from core.jit import jit
 from core.linked import linked
-from core.records import CLEARING, HOUSE_ACCOUNTS, ROUNDING
+from core.records import CLEARING, HOUSE_ACCOUNTS, LIQUIDITY, ROUNDING
 
 RATE_MAX = BILLION  # Of the notional, in one funding.
+DEBITS, WAITING, CREDITS, DONE = 0, 1, 2, 3  # phases of a settlement
 
 
 @linked
@@ -50,6 +61,9 @@ def settlement_start(s, a):
     s.settlement_positions = 0
     s.settlement_debits = 0
     s.settlement_credits = 0
+    s.settlement_short = 0
+    s.settlement_advanced = 0
+    s.settlement_carried = s.settlement_pot
     for number in range(1, s.instruments_listed + 1):
         book = s.instruments[number]
         if book.kind == oe.INSTRUMENT_KIND_PERPETUAL and book.mark_value > 0:
@@ -71,8 +85,8 @@ def settlement_slice(s, job, budget):
             job.place += 1
             if job.place > s.instruments_listed:
                 job.place = 0
-                job.phase += 1
-                if job.phase == 2:
+                job.phase = _next_phase(s, job.phase)
+                if job.phase == DONE:
                     _settlement_completed(s)
                     return budget
                 continue
@@ -80,25 +94,63 @@ def settlement_slice(s, job, budget):
             if book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
                 job.cursor = book.first_holder
             continue
-        position = s.positions[job.cursor]
-        book = s.instruments[job.place]
-        behind = position.settled_cut != book.settled_cut
-        if behind and (job.phase == 1 or settlement_due(position, book) < 0):
-            settle_position(s, job.cursor)
-        job.cursor = position.holder_next
+        _visit(s, job.cursor, job.phase)
+        job.cursor = s.positions[job.cursor].holder_next
         budget -= 1
     return -1
 
 
 @jit
+def _visit(s, number, phase):
+    """Do with a position what the phase is for."""
+    position = s.positions[number]
+    book = s.instruments[position.instrument]
+    behind = position.settled_cut != book.settled_cut
+    if phase == DEBITS:
+        if behind and settlement_due(position, book) < 0:
+            collect(s, number, False)
+    elif phase == WAITING:
+        if s.claims[number].waiting > 0:
+            pay_waiting(s, number)
+    elif behind or s.claims[number].due > 0:
+        pay_claim(s, number)
+
+
+@jit
+def _next_phase(s, phase):
+    """What follows; behind the debits stands the fund, and without claims nobody waits."""
+    if phase == DEBITS:
+        _ask_the_fund(s)
+        return WAITING if s.claims_waiting > 0 else CREDITS
+    return phase + 1
+
+
+@jit
+def _ask_the_fund(s):
+    """Let LIQUIDITY advance what losers still owe, or take back what they no longer do."""
+    missing = s.settlement_short - s.fund_claim
+    amount = min(missing, max(0, s.accounts[LIQUIDITY].assets[0].balance))
+    if amount == 0:
+        return
+    move(s, LIQUIDITY, CLEARING, 0, amount)
+    s.fund_claim += amount
+    s.settlement_pot += amount
+    s.settlement_advanced += amount
+    balance_update(s, LIQUIDITY, 0, oe.BALANCE_REASON_SETTLEMENT, -amount, CLEARING, 0)
+
+
+@jit
 def _settlement_completed(s):
-    assert s.settlement_debits == s.settlement_credits, "Invariant: a settlement's sum is zero."
     e = event_begin(s, control.SETTLEMENT_COMPLETED_BLOCK, 0, 0)
     control.write_settlement_completed_header(e - 8)
     control.set_settlement_completed_cycle(e, s.settlement_cycle)
     control.set_settlement_completed_positions(e, s.settlement_positions)
     control.set_settlement_completed_debits(e, s.settlement_debits)
     control.set_settlement_completed_credits(e, s.settlement_credits)
+    control.set_settlement_completed_advanced(e, s.settlement_advanced)
+    control.set_settlement_completed_carried(e, s.settlement_pot - s.settlement_carried)
+    control.set_settlement_completed_fund_claim(e, s.fund_claim)
+    control.set_settlement_completed_waiting(e, s.claims_waiting)
 
 
 @linked

@@ -3,8 +3,9 @@
     request ──► Held ──► Sent ──► Confirmed       the amount has left the exchange
                   └───────┴─────► Failed          it is back in the account
 
-While it is under way the amount is in account WITHDRAWALS. A withdrawal's number picks its place in
-a table of those under way; a place that is taken is stepped over.
+While it is under way the amount is in account WITHDRAWALS. Where it may go and how long it is held
+at least are the owner's rules (destinations.py); custody may not send it before. A withdrawal's
+number picks its place in a table of those under way; a place that is taken is stepped over.
 """
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 import sbe.generated.control as control
 import sbe.generated.order_entry as oe
 from core.engine.accounts import balance_update, credit, move
+from core.engine.destinations import TEXT, delay_of, judge_destination
 from core.engine.emit import echo_size, event_begin, put_echo
 from core.engine.margin.door import margin_withdrawable
 from core.engine.order_terms import account_of, judge_account, refuse
@@ -20,6 +22,7 @@ from core.engine.transfers import positive
 from core.jit import jit
 from core.linked import linked
 from core.records import WITHDRAWALS, WITHDRAWALS_MAX
+from sbe.raw import copy, fill
 
 
 @linked
@@ -29,7 +32,8 @@ def withdrawal_request(s, a):
     asset = oe.withdrawal_request_asset(a)
     amount = oe.withdrawal_request_amount(a)
     request = np.int64(oe.withdrawal_request_request_id(a))
-    reason = _judge(s, account, asset, amount)
+    text = _destination(s, a)
+    reason = _judge(s, account, asset, amount, text)
     number = 0
     if reason == 0:
         number = _take_number(s)
@@ -41,6 +45,8 @@ def withdrawal_request(s, a):
         held.state = oe.WITHDRAWAL_STATE_HELD
         held.session = s.work.session
         held.request_id = request
+        held.release = s.work.time + delay_of(s, s.accounts[account].owner)
+        copy(held.destination.ctypes.data, text, TEXT)
         move(s, account, WITHDRAWALS, asset, amount)
         out = oe.BALANCE_REASON_WITHDRAWAL
         balance_update(s, account, asset, out, -amount, WITHDRAWALS, request)
@@ -48,7 +54,11 @@ def withdrawal_request(s, a):
     block = oe.WITHDRAWAL_REPORT_BLOCK
     r = event_begin(s, block, echo_size(s.work.echo), s.work.session)
     _report(r, request, number, account, asset, oe.WITHDRAWAL_STATE_HELD, amount)
-    if reason != 0:
+    copy(oe.withdrawal_report_destination_address(r), text, TEXT)
+    if reason == 0:
+        held = s.withdrawal[number & (WITHDRAWALS_MAX - 1)]
+        oe.set_withdrawal_report_release_time(r, held.release)
+    else:
         oe.set_withdrawal_report_state(r, oe.WITHDRAWAL_STATE_FAILED)
         oe.set_withdrawal_report_reason(r, reason)
         oe.set_withdrawal_report_detail(r, s.work.detail)
@@ -57,7 +67,17 @@ def withdrawal_request(s, a):
 
 
 @jit
-def _judge(s, account, asset, amount):
+def _destination(s, a):
+    """Where a request's destination stands; in one of before there were any, none."""
+    if oe.header_block_length(a - 8) >= oe.WITHDRAWAL_REQUEST_BLOCK:
+        return oe.withdrawal_request_destination_address(a)
+    text = np.int64(s.work.scratch.ctypes.data)
+    fill(text, 0, TEXT)
+    return text
+
+
+@jit
+def _judge(s, account, asset, amount, text):
     reason = judge_account(s, account)
     if reason == 0 and s.accounts[account].state == oe.ACCOUNT_STATE_SUSPENDED:
         reason = refuse(s, oe.REASON_ACCOUNT_STATE, oe.ACCOUNT_STATE_SUSPENDED, 0)
@@ -65,6 +85,8 @@ def _judge(s, account, asset, amount):
         reason = positive(s, amount)
     if reason == 0:
         reason = known_asset(s, asset)
+    if reason == 0:
+        reason = judge_destination(s, s.accounts[account].owner, text)
     if reason == 0:
         reason = margin_withdrawable(s, account, asset, amount)
     if reason == 0 and s.withdrawals >= WITHDRAWALS_MAX - 1:
@@ -92,6 +114,8 @@ def withdrawal_step(s, a):
         return refuse(s, oe.REASON_UNKNOWN_WITHDRAWAL, number, s.withdrawal_ids)
     if state <= held.state or state > oe.WITHDRAWAL_STATE_FAILED:
         return refuse(s, oe.REASON_INVALID_TRANSITION, held.state, state)
+    if state != oe.WITHDRAWAL_STATE_FAILED and s.work.time < held.release:
+        return refuse(s, oe.REASON_WITHDRAWAL_DELAY, held.release, s.work.time)
     held.state = state
     asset, amount = held.asset, held.amount
     if state == oe.WITHDRAWAL_STATE_CONFIRMED:
@@ -105,6 +129,8 @@ def withdrawal_step(s, a):
     _changed(s, held)
     r = event_begin(s, oe.WITHDRAWAL_REPORT_BLOCK, 1, held.session)
     _report(r, held.request_id, number, held.account, asset, state, amount)
+    oe.set_withdrawal_report_release_time(r, held.release)
+    copy(oe.withdrawal_report_destination_address(r), held.destination.ctypes.data, TEXT)
     if state >= oe.WITHDRAWAL_STATE_CONFIRMED:
         held.state = 0
         s.withdrawals -= 1
@@ -121,6 +147,8 @@ def _changed(s, held):
     control.set_withdrawal_changed_asset(e, held.asset)
     control.set_withdrawal_changed_state(e, held.state)
     control.set_withdrawal_changed_amount(e, held.amount)
+    control.set_withdrawal_changed_release_time(e, held.release)
+    copy(control.withdrawal_changed_destination_address(e), held.destination.ctypes.data, TEXT)
 
 
 @jit

@@ -25,6 +25,7 @@ predictions are in YES terms.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from core.link import Event
@@ -33,7 +34,7 @@ from core.reference import Instrument, ReferenceData
 from core.sidecars.pick import NULL_UINT32, offset_of, pick
 
 OUTSIDE, FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING = 0, 1, 2, 3, 4, 5, 6
-BACKSTOP_FUND = 7
+BACKSTOP_FUND, LIQUIDITY = 7, 8
 TRANSIT = -1
 
 ONE = 10**8
@@ -82,6 +83,9 @@ class Posting(NamedTuple):
     reason: int
     instrument: int
     reference: int  # trade, cycle or request, as the reason has it
+
+
+_new = partial(tuple.__new__, Posting)  # from a tuple; half the cost of naming each field
 
 
 class Stated(NamedTuple):
@@ -138,12 +142,16 @@ class Books:
 
     def post(self, posting: Posting) -> None:
         """Move money, and tell whoever keeps the ledger."""
-        if posting.amount == 0:
+        _, _, account, contra, asset, amount, _, _, _ = posting
+        if amount == 0:
             return
-        balances, asset, amount = self.balances, posting.asset, posting.amount
-        for key, change in (((posting.account, asset), amount), ((posting.contra, asset), -amount)):
-            balances[key] = balances.get(key, 0) + change
-            self.changed_balances.add(key)
+        balances, changed = self.balances, self.changed_balances
+        key = account, asset
+        balances[key] = balances.get(key, 0) + amount
+        changed.add(key)
+        key = contra, asset
+        balances[key] = balances.get(key, 0) - amount
+        changed.add(key)
         if self._posted is not None:
             self._posted(posting)
 
@@ -171,39 +179,44 @@ class Books:
     # ---- events ----------------------------------------------------------------------------------
 
     def _on_report(self, event: Event) -> None:
-        if event.body[_EXEC_TYPE] != _EXEC_TRADE:
+        """A trade: most events are, so this reads no field by name."""
+        body = event.body
+        if body[_EXEC_TYPE] != _EXEC_TRADE:
             return
-        t = _trade(event.body)
-        instrument = self.reference.instruments[t.instrument]
-        price, sign = t.lastPx, 1 if t.side == _BUY else -1
+        t = _trade(body)
+        time, account, number, fee, trade = t[0], t.account, t.instrument, t.fee, t.tradeId
+        instrument = self.reference.instruments[number]
+        price, quantity = t.lastPx, t.lastQty if t.side == _BUY else -t.lastQty
         if t.outcomeSide == _NO and instrument.kind > PERPETUAL:
-            price, sign = ONE - price, -sign
-        quantity = sign * t.lastQty
+            price, quantity = ONE - price, -quantity
+        kind, quote = instrument.kind, instrument.quote_asset
         value = self.value_of(instrument, price, quantity)
-        base = (t.header_transactTime, event.sequence, t.account, CLEARING)
-        tail = (TRADE, t.instrument, t.tradeId)
-        if instrument.kind == SPOT:
-            units = self.units_of(instrument.base_asset, quantity)
-            self.post(Posting(*base, instrument.base_asset, units, *tail))
-            self.post(Posting(*base, instrument.quote_asset, -value, *tail))
+        sequence = event.sequence
+        if kind == SPOT:
+            base = instrument.base_asset
+            units = self.units_of(base, quantity)
+            self.post(_new((time, sequence, account, CLEARING, base, units, TRADE, number, trade)))
         else:
-            position = self._position(t.account, t.instrument)
+            position = self._position(account, number)
             position.quantity += quantity
-            if instrument.kind == PERPETUAL:
+            if kind == PERPETUAL:
                 position.cost += value
-            else:
-                self.post(Posting(*base, instrument.quote_asset, -value, *tail))
-        if t.fee:
-            self.post(Posting(t.header_transactTime, event.sequence, t.account, FEES,
-                              instrument.quote_asset, -t.fee, FEE, t.instrument, t.tradeId))
+        if kind != PERPETUAL:
+            self.post(
+                _new((time, sequence, account, CLEARING, quote, -value, TRADE, number, trade))
+            )
+        if fee:
+            self.post(_new((time, sequence, account, FEES, quote, -fee, FEE, number, trade)))
 
     def _on_balance(self, event: Event) -> None:
         b = _balance(event.body)
         contra = TRANSIT if b.reason in (TRANSFER_IN, TRANSFER_OUT) else b.counterAccount
         if b.reason != SNAPSHOT:
             instrument = 0 if b.instrument == NULL_UINT32 else b.instrument
+            # A client's request is unsigned; the integers of ledgers are signed.
+            reference = b.requestId - (b.requestId >> 63 << 64)
             self.post(Posting(b.header_transactTime, event.sequence, b.account, contra, b.asset,
-                              b.change, b.reason, instrument, b.requestId))
+                              b.change, b.reason, instrument, reference))
         self._state(b.account, b.asset, b.balance, b.reason == SNAPSHOT)
 
     def _on_funding(self, event: Event) -> None:

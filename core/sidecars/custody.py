@@ -42,7 +42,8 @@ _SCHEMA = """
         amount INTEGER NOT NULL CHECK (amount > 0),
         state INTEGER NOT NULL,
         time INTEGER NOT NULL,
-        booked INTEGER NOT NULL DEFAULT 0
+        booked INTEGER NOT NULL DEFAULT 0,
+        destination TEXT NOT NULL DEFAULT ''
     ) STRICT;
 """
 
@@ -66,11 +67,12 @@ class Receipt(NamedTuple):
 
 
 class Sending(NamedTuple):
-    """What custody says of a withdrawal: SENT, CONFIRMED or FAILED, and the amount it means."""
+    """What custody says of a withdrawal: SENT, CONFIRMED or FAILED, and what it means by it."""
 
     state: int
     asset: int
     amount: int
+    destination: str = ""
 
 
 class Statement(NamedTuple):
@@ -96,8 +98,10 @@ class Custody(Protocol):
     def recognise(self, reference: str, asset: int, amount: int) -> None:
         """An operator credited this without a receipt; it must be held nevertheless."""
 
-    def send(self, withdrawal: int, account: int, asset: int, amount: int) -> None:
-        """Pay out; the same withdrawal twice is one payment."""
+    def send(
+        self, withdrawal: int, account: int, asset: int, amount: int, destination: str = ""
+    ) -> None:
+        """Pay out, to an address or where the account is at home; twice is one payment."""
 
     def sending(self, withdrawal: int) -> Sending | None:
         """How far a withdrawal is; None if custody knows nothing of it."""
@@ -158,6 +162,11 @@ class EmbeddedCustody:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.executescript(_SCHEMA)
+        known = [row[1] for row in self._connection.execute("PRAGMA table_info(sending)")]
+        if "destination" not in known:  # A file of before withdrawals said where to.
+            self._connection.execute(
+                "ALTER TABLE sending ADD COLUMN destination TEXT NOT NULL DEFAULT ''"
+            )
         self._key = SigningKey.load_or_make(path.with_suffix(".key"))
 
     # ---- the exchange's side ---------------------------------------------------------------------
@@ -176,15 +185,17 @@ class EmbeddedCustody:
             "INSERT OR IGNORE INTO recognised VALUES (?, ?, ?)", (reference, asset, amount)
         )
 
-    def send(self, withdrawal: int, account: int, asset: int, amount: int) -> None:
+    def send(
+        self, withdrawal: int, account: int, asset: int, amount: int, destination: str = ""
+    ) -> None:
         """Pay out; asked again for the same withdrawal, nothing more is paid."""
         known = self.sending(withdrawal)
-        if known is not None and (known.asset, known.amount) != (asset, amount):
+        if known is not None and known[1:] != (asset, amount, destination):
             raise CustodyError(f"withdrawal {withdrawal} was asked for with other terms before")
         state = SENT if self.holdings().get(asset, 0) >= amount else FAILED
         self._connection.execute(
-            "INSERT OR IGNORE INTO sending VALUES (?, ?, ?, ?, ?, ?, 0)",
-            (withdrawal, account, asset, amount, state, self._clock()),
+            "INSERT OR IGNORE INTO sending VALUES (?, ?, ?, ?, ?, ?, 0, ?)",
+            (withdrawal, account, asset, amount, state, self._clock(), destination),
         )
 
     def sending(self, withdrawal: int) -> Sending | None:
@@ -194,7 +205,8 @@ class EmbeddedCustody:
             (CONFIRMED, SENT, self._clock() - self._confirm_ns),
         )
         row = self._connection.execute(
-            "SELECT state, asset, amount FROM sending WHERE withdrawal = ?", (withdrawal,)
+            "SELECT state, asset, amount, destination FROM sending WHERE withdrawal = ?",
+            (withdrawal,),
         ).fetchone()
         return None if row is None else Sending(*row)
 

@@ -1,7 +1,7 @@
 """Custody in a process of its own, spoken to over a Unix socket in lines of JSON.
 
     ─▶ {"id": 7, "call": "sending", "arguments": [12]}
-    ◀─ {"id": 7, "result": [3, 0, 5000000]}              or {"id": 7, "error": "why not"}
+    ◀─ {"id": 7, "result": [3, 0, 5000000, "bc1q…"]}     or {"id": 7, "error": "why not"}
 
 `RemoteCustody` is the exchange's end. Nothing it hears is taken on trust: an answer has the number
 of its question, arrives in time and has the shape that it must have, or there is none and the
@@ -61,9 +61,11 @@ class RemoteCustody:
         """An operator credited this without a receipt; it must be held nevertheless."""
         self._call("recognise", reference, asset, amount)
 
-    def send(self, withdrawal: int, account: int, asset: int, amount: int) -> None:
-        """Pay out; the same withdrawal twice is one payment."""
-        self._call("send", withdrawal, account, asset, amount)
+    def send(
+        self, withdrawal: int, account: int, asset: int, amount: int, destination: str = ""
+    ) -> None:
+        """Pay out, to an address or where the account is at home; twice is one payment."""
+        self._call("send", withdrawal, account, asset, amount, destination)
 
     def sending(self, withdrawal: int) -> Sending | None:
         """How far a withdrawal is; None if custody knows nothing of it."""
@@ -164,10 +166,10 @@ def _receipts(value: Any) -> list[Receipt]:
 def _sending(value: Any) -> Sending | None:
     if value is None:
         return None
-    state, asset, amount = value
+    state, asset, amount, destination = value
     if not SENT <= _whole(state) <= FAILED:
         raise ValueError(f"state {state}")
-    return Sending(state, _whole(asset), _whole(amount, 1))
+    return Sending(state, _whole(asset), _whole(amount, 1), str(destination))
 
 
 def _amounts(value: Any) -> dict[int, int]:

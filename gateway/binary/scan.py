@@ -69,6 +69,7 @@ for _template in (
     oe.WITHDRAWAL_REQUEST_TEMPLATE,
     oe.ORDER_PREVIEW_REQUEST_TEMPLATE,
     oe.TRADING_HALT_TEMPLATE,
+    oe.WITHDRAWAL_RULE_TEMPLATE,
 ):
     assert 0 <= _template - _FIRST < 63
     _INBOUND |= 1 << (_template - _FIRST)

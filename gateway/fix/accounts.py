@@ -1,7 +1,7 @@
 """Events about an account's money and permissions as FIX messages.
 
     OrderPreview ─▶ U2      TransferReport, WithdrawalReport ─▶ AZ
-    TradingHaltReport ─▶ DI      BalanceUpdate ─▶ BA
+    TradingHaltReport ─▶ DI      BalanceUpdate ─▶ BA      WithdrawalRuleReport ─▶ U6
 """
 
 from typing import Any
@@ -31,6 +31,7 @@ class AccountRenderer:
             template("TradingHaltReport"): self._halt,
             template("TransferReport"): self._transfer,
             template("WithdrawalReport"): self._withdrawal,
+            template("WithdrawalRuleReport"): self._rule,
             template("BalanceUpdate"): self.balance,
         }
 
@@ -93,6 +94,23 @@ class AccountRenderer:
     def _withdrawal(self, _session: int, f: dict[str, Any]) -> Rendered:
         return self._response(WITHDRAWAL, f, None)
 
+    def _rule(self, _session: int, f: dict[str, Any]) -> Rendered:
+        text = None
+        if f["reason"]:
+            text = reject_of(f["reason"], f["detail"], f["limit"], None, self._reference).text
+            if f["reason"] == oe.REASON_DESTINATION_NOT_ALLOWED:
+                text = "the destination isn't in the list"
+        began = f["effectiveTime"]
+        fields: list[Field] = [
+            (21042, _echoed(f["echo"], 21042)), (21043, f["action"]), (1, self._name(f["account"])),
+            (21041, f["destination"] or None), (21044, f["delay"]),
+            (21045, "Y" if f["listed"] else "N"), (21046, f["destinations"]),
+            (21047, time_text(began, 9) if began else None),
+            (60, time_text(f["header"]["transactTime"], 9)), (21020, f["reason"] or None),
+            (58, text),
+        ]
+        return "U6", fields
+
     def _response(self, kind: int, f: dict[str, Any], target: str | None) -> Rendered:
         asset = self._asset(f["asset"])
         text = None
@@ -103,6 +121,8 @@ class AccountRenderer:
                 f"{decimal_text(f['limit'] * scale)} free)" if "{" not in reject.text else ""
             money = f["reason"] in (oe.REASON_INSUFFICIENT_BALANCE, oe.REASON_INSUFFICIENT_MARGIN)
             text = f"not enough is free{amounts}" if money else reject.text
+            if f["reason"] == oe.REASON_DESTINATION_NOT_ALLOWED and f["detail"]:
+                text = f"the destination is in the list from {time_text(f['detail'], 9)} on"
         return "AZ", response(
             kind, _echoed(f["echo"], 902), f, self._name(f["account"]), target,
             amount_text(f["amount"], asset.decimals), asset.name, text)

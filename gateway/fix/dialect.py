@@ -22,7 +22,7 @@ from gateway.fix.values import decimal_of, instruction_bits
 from sbe.generated import order_entry as oe
 
 NOT_AVAILABLE, THROTTLED = 4, 8
-ORDERS = ("D", "F", "G", "i", "q", "Z", "E", "U1", "U3", "AY", "DH")
+ORDERS = ("D", "F", "G", "i", "q", "Z", "E", "U1", "U3", "U5", "AY", "DH")
 Fields = dict[str, Any]
 
 
@@ -75,7 +75,7 @@ class Dialect:
             "Z": self.quoting.quote_cancel, "AN": self._positions, "BB": self._collateral,
             "E": self._lists.enter, "M": self._lists.status, "U1": self._requests.preview,
             "AY": self._requests.assignment, "DH": self._requests.halt,
-            "U3": self._requests.timer,
+            "U3": self._requests.timer, "U5": self._requests.withdrawal_rule,
         }
 
     def handle(self, session: Session, message: Message, number: int) -> bool:

@@ -50,7 +50,7 @@ MESSAGE_TYPES = {
     "OrderMassCancelRequest": "q", "MassQuote": "i", "QuoteCancel": "Z",
     "OrderStatusRequest": "H", "OpenOrdersRequest": "AF", "AccountRequest": "AN",
     "OrderPreviewRequest": "U1", "SetCancelTimer": "U3", "TransferRequest": "AY",
-    "WithdrawalRequest": "AY", "TradingHalt": "DH",
+    "WithdrawalRequest": "AY", "TradingHalt": "DH", "WithdrawalRule": "U5",
 }
 
 

@@ -2,7 +2,7 @@
 
     U1 ─▶ U2   what an order would need          AY ─▶ AZ   transfer (8) or withdrawal (9)
     DH ─▶ DI   the kill switch                   U3 ─▶ U4   the dead-man timer
-    BE ─▶ BF   the throttle, and what is left of it
+    BE ─▶ BF   the throttle, and what is left of it     U5 ─▶ U6   where withdrawals may go
 
 All but the throttle are decided by the core; U4 is said once the core has taken the timer.
 """
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SECOND = 1_000_000_000
 TIMER_MAX = 0xFFFF_FFFE  # milliseconds
 REFERENCE_BYTES_MAX = 64
+DESTINATION_BYTES_MAX = 64
+DELAY_MAX = 0xFFFF_FFFF  # seconds; the core allows less
+_WRONG_DESTINATION = f"tag 21041 isn't at most {DESTINATION_BYTES_MAX} printable characters"
 TRANSFER, WITHDRAWAL = 8, 9  # CollAsgnReason (895)
 HALT, REINSTATE = "1", "2"  # PartyActionType (2329)
 Field = tuple[int, object]
@@ -58,6 +61,7 @@ class Requests:
             else f"tag 1704 isn't above 0 with at most {asset.decimals} decimals" if units is None
             else f"there is no account {message.text(21030)} (tag 21030)"
             if reason == TRANSFER and target is None
+            else _WRONG_DESTINATION if _destination(message) is None
             else ""
         )
         name = (message.get(902) or b"")[:REFERENCE_BYTES_MAX]
@@ -65,17 +69,42 @@ class Requests:
             session.emit("AZ", [
                 (904, f"R{session.number}-{number}"), (902, name), (895, reason), (903, 0),
                 (905, 3), (906, 99), (60, time_text(self._venue.now(), 9)), (1, message.get(1)),
-                (21030, message.get(21030)), (58, wrong)])
+                (21030, message.get(21030)), (21041, message.get(21041)), (58, wrong)])
             return False
         assert asset is not None
         fields: dict[str, Any] = self._dialect.header(message, number) | {
             "account": account, "asset": asset.number, "amount": units,
             "requestId": unsigned(hash_of(name)), "echo": b"902=%b\x01" % name}
         if reason == WITHDRAWAL:
+            fields["destination"] = _destination(message)
             return self._dialect.send(session, message, number, "WithdrawalRequest", fields)
         assert target is not None
         fields["toAccount"] = target.number
         return self._dialect.send(session, message, number, "TransferRequest", fields)
+
+    def withdrawal_rule(self, session: Session, message: Message, number: int) -> bool:
+        """WithdrawalRuleRequest (U5): a destination more or less, or another delay."""
+        account, destination = self._dialect.account(session, message), _destination(message)
+        action, delay = message.number(21043), message.number(21044) or 0
+        wrong = (
+            f"the session has no account {message.text(1)} (tag 1)" if account is None
+            else _WRONG_DESTINATION if destination is None
+            else f"tag 21044 isn't 0 to {DELAY_MAX}" if delay > DELAY_MAX
+            else ""
+        )
+        name = (message.get(21042) or b"")[:REFERENCE_BYTES_MAX]
+        if wrong:
+            session.emit("U6", [
+                (21042, name), (21043, action), (1, message.get(1) or "NONE"),
+                (21041, message.get(21041)), (60, time_text(self._venue.now(), 9)),
+                (21020, oe.REASON_INVALID_FIELD), (58, wrong)])
+            return False
+        return self._dialect.send(
+            session, message, number, "WithdrawalRule",
+            self._dialect.header(message, number) | {
+                "account": account, "action": action, "delay": delay,
+                "destination": destination, "requestId": unsigned(hash_of(name)),
+                "echo": b"21042=%b\x01" % name})
 
     def halt(self, session: Session, message: Message, number: int) -> bool:
         """PartyActionRequest (DH): the kill switch of one account, or of all the session's."""
@@ -137,6 +166,13 @@ class Requests:
         session.emit("BF", fields)
 
 
+def _destination(message: Message) -> str | None:
+    """The address in tag 21041, empty without one; None if custody couldn't know such a one."""
+    text = message.get(21041) or b""
+    printable = all(32 <= byte <= 126 for byte in text)
+    return text.decode("ascii") if printable and len(text) <= DESTINATION_BYTES_MAX else None
+
+
 def _units(text: str, decimals: int) -> int | None:
     """A decimal as whole units of an asset; None if it isn't a multiple of one or isn't above 0."""
     whole, _, fraction = text.partition(".")
@@ -161,5 +197,7 @@ def response(
     return [
         (904, f"{number}"), (902, name), (895, kind), (903, 0), (905, answer),
         (906, 99 if refused else None), (60, time_text(time, 9)), (1, account),
-        (21030, target), (21031, state), (1703, 1), (1704, amount), (1705, currency),
+        (21030, target), (21041, fields.get("destination") or None), (21031, state),
+        (21047, time_text(release, 9) if (release := fields.get("releaseTime")) else None),
+        (1703, 1), (1704, amount), (1705, currency),
         (21020, fields["reason"] or None), (58, text)]

@@ -109,6 +109,8 @@ REJECTS: dict[int, Reject] = {
     oe.REASON_EVENT_LIMIT: Reject(
         "{needed} could be lost in the event, the limit is {free}", _LIMIT),
     oe.REASON_EXPOSURE_LIMIT: Reject("exposure {needed} would exceed the limit {free}", _LIMIT),
+    oe.REASON_DESTINATION_NOT_ALLOWED: Reject(
+        "withdrawals go to destinations of the owner's list only", _OTHER),
     oe.REASON_LEVERAGE_LIMIT: Reject("exposure {needed}: leverage allows {free}", _LIMIT),
 }
 

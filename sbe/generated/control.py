@@ -103,6 +103,7 @@ MESSAGE_NAMES = {
     560: "LiquidationCertificate",
     561: "LiquidationStep",
     562: "PositionTransferred",
+    566: "CollateralConverted",
     563: "BackstopChanged",
     564: "RiskParameterChanged",
     580: "KillSwitchChanged",
@@ -383,6 +384,15 @@ GATE_DECISION_ALLOW = 3
 GATE_DECISION_NULL = 255
 
 
+# WithdrawalRuleAction: uint8
+# What an owner decides about withdrawals.
+WITHDRAWAL_RULE_ACTION_ADD_DESTINATION = 1
+WITHDRAWAL_RULE_ACTION_REMOVE_DESTINATION = 2
+WITHDRAWAL_RULE_ACTION_LIFT_LIST = 3
+WITHDRAWAL_RULE_ACTION_SET_DELAY = 4
+WITHDRAWAL_RULE_ACTION_NULL = 255
+
+
 # BalanceReason: uint8
 # Why a balance changed.
 BALANCE_REASON_SNAPSHOT = 0
@@ -491,6 +501,8 @@ REASON_REDUCE_ONLY_EXCEEDED = 82
 REASON_DISPLAY_REFILL = 83
 REASON_CANCEL_TIMER = 84
 REASON_MARGIN_AT_TRIGGER = 85
+REASON_DESTINATION_NOT_ALLOWED = 86
+REASON_WITHDRAWAL_DELAY = 87
 REASON_NULL = 65535
 
 
@@ -1640,17 +1652,18 @@ RESOLVE_INSTRUMENT_EVIDENCE_HASH_LENGTH = 32
 resolve_instrument_evidence_hash_address = place(28)
 
 
-# AccrueInterest: template 436, 26 bytes
+# AccrueInterest: template 436, 30 bytes
 # Moves the two cumulative indices of an asset; each must not fall.
 ACCRUE_INTEREST_TEMPLATE = 436
-ACCRUE_INTEREST_BLOCK = 26
-write_accrue_interest_header = image("1a00b40103000100")
+ACCRUE_INTEREST_BLOCK = 30
+write_accrue_interest_header = image("1e00b40103000100")
 ACCRUE_INTEREST = record(
-    26,
+    30,
     ("key", "<u8", 0),
     ("asset", "<u2", 8),
     ("borrowIndex", "<i8", 10),
     ("lendIndex", "<i8", 18),
+    ("utilisationBound", "<u4", 26),
 )
 ACCRUE_INTEREST_KEY_OFFSET = 0
 ACCRUE_INTEREST_KEY_NULL = 18446744073709551615
@@ -1668,6 +1681,10 @@ ACCRUE_INTEREST_LEND_INDEX_OFFSET = 18
 ACCRUE_INTEREST_LEND_INDEX_NULL = -9223372036854775808
 accrue_interest_lend_index = load("i64", 18)
 set_accrue_interest_lend_index = store("i64", 18)
+ACCRUE_INTEREST_UTILISATION_BOUND_OFFSET = 26
+ACCRUE_INTEREST_UTILISATION_BOUND_NULL = 4294967295
+accrue_interest_utilisation_bound = load("u32", 26)
+set_accrue_interest_utilisation_bound = store("u32", 26)
 
 
 # ReportBalances: template 437, 16 bytes
@@ -2752,18 +2769,22 @@ settlement_started_cycle = load("u64", 16)
 set_settlement_started_cycle = store("u64", 16)
 
 
-# SettlementCompleted: template 541, 44 bytes
+# SettlementCompleted: template 541, 76 bytes
 # It ended: how many positions, what was debited and credited in all.
 SETTLEMENT_COMPLETED_TEMPLATE = 541
-SETTLEMENT_COMPLETED_BLOCK = 44
-write_settlement_completed_header = image("2c001d0203000100")
+SETTLEMENT_COMPLETED_BLOCK = 76
+write_settlement_completed_header = image("4c001d0203000100")
 SETTLEMENT_COMPLETED = record(
-    44,
+    76,
     ("header", OUTBOUND_HEADER, 0),
     ("cycle", "<u8", 16),
     ("positions", "<u4", 24),
     ("debits", "<i8", 28),
     ("credits", "<i8", 36),
+    ("advanced", "<i8", 44),
+    ("carried", "<i8", 52),
+    ("fundClaim", "<i8", 60),
+    ("waiting", "<i8", 68),
 )
 SETTLEMENT_COMPLETED_HEADER_TRANSACT_TIME_OFFSET = 0
 SETTLEMENT_COMPLETED_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
@@ -2793,6 +2814,22 @@ SETTLEMENT_COMPLETED_CREDITS_OFFSET = 36
 SETTLEMENT_COMPLETED_CREDITS_NULL = -9223372036854775808
 settlement_completed_credits = load("i64", 36)
 set_settlement_completed_credits = store("i64", 36)
+SETTLEMENT_COMPLETED_ADVANCED_OFFSET = 44
+SETTLEMENT_COMPLETED_ADVANCED_NULL = -9223372036854775808
+settlement_completed_advanced = load("i64", 44)
+set_settlement_completed_advanced = store("i64", 44)
+SETTLEMENT_COMPLETED_CARRIED_OFFSET = 52
+SETTLEMENT_COMPLETED_CARRIED_NULL = -9223372036854775808
+settlement_completed_carried = load("i64", 52)
+set_settlement_completed_carried = store("i64", 52)
+SETTLEMENT_COMPLETED_FUND_CLAIM_OFFSET = 60
+SETTLEMENT_COMPLETED_FUND_CLAIM_NULL = -9223372036854775808
+settlement_completed_fund_claim = load("i64", 60)
+set_settlement_completed_fund_claim = store("i64", 60)
+SETTLEMENT_COMPLETED_WAITING_OFFSET = 68
+SETTLEMENT_COMPLETED_WAITING_NULL = -9223372036854775808
+settlement_completed_waiting = load("i64", 68)
+set_settlement_completed_waiting = store("i64", 68)
 
 
 # FundingCompleted: template 542, 40 bytes
@@ -2925,19 +2962,20 @@ resolution_completed_paid = load("i64", 24)
 set_resolution_completed_paid = store("i64", 24)
 
 
-# IndicesAccrued: template 545, 50 bytes
+# IndicesAccrued: template 545, 54 bytes
 # The two indices of an asset, and what is borrowed and lent.
 INDICES_ACCRUED_TEMPLATE = 545
-INDICES_ACCRUED_BLOCK = 50
-write_indices_accrued_header = image("3200210203000100")
+INDICES_ACCRUED_BLOCK = 54
+write_indices_accrued_header = image("3600210203000100")
 INDICES_ACCRUED = record(
-    50,
+    54,
     ("header", OUTBOUND_HEADER, 0),
     ("asset", "<u2", 16),
     ("borrowIndex", "<i8", 18),
     ("lendIndex", "<i8", 26),
     ("borrowed", "<i8", 34),
     ("lent", "<i8", 42),
+    ("utilisationBound", "<u4", 50),
 )
 INDICES_ACCRUED_HEADER_TRANSACT_TIME_OFFSET = 0
 INDICES_ACCRUED_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
@@ -2971,6 +3009,10 @@ INDICES_ACCRUED_LENT_OFFSET = 42
 INDICES_ACCRUED_LENT_NULL = -9223372036854775808
 indices_accrued_lent = load("i64", 42)
 set_indices_accrued_lent = store("i64", 42)
+INDICES_ACCRUED_UTILISATION_BOUND_OFFSET = 50
+INDICES_ACCRUED_UTILISATION_BOUND_NULL = 4294967295
+indices_accrued_utilisation_bound = load("u32", 50)
+set_indices_accrued_utilisation_bound = store("u32", 50)
 
 
 # BalancesReported: template 546, 28 bytes
@@ -3006,19 +3048,21 @@ balances_reported_accounts = load("u32", 24)
 set_balances_reported_accounts = store("u32", 24)
 
 
-# WithdrawalChanged: template 547, 39 bytes
+# WithdrawalChanged: template 547, 111 bytes
 # How a withdrawal stands.
 WITHDRAWAL_CHANGED_TEMPLATE = 547
-WITHDRAWAL_CHANGED_BLOCK = 39
-write_withdrawal_changed_header = image("2700230203000100")
+WITHDRAWAL_CHANGED_BLOCK = 111
+write_withdrawal_changed_header = image("6f00230203000100")
 WITHDRAWAL_CHANGED = record(
-    39,
+    111,
     ("header", OUTBOUND_HEADER, 0),
     ("withdrawalId", "<u8", 16),
     ("account", "<u4", 24),
     ("asset", "<u2", 28),
     ("state", "u1", 30),
     ("amount", "<i8", 31),
+    ("releaseTime", "<u8", 39),
+    ("destination", "S64", 47),
 )
 WITHDRAWAL_CHANGED_HEADER_TRANSACT_TIME_OFFSET = 0
 WITHDRAWAL_CHANGED_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
@@ -3052,6 +3096,13 @@ WITHDRAWAL_CHANGED_AMOUNT_OFFSET = 31
 WITHDRAWAL_CHANGED_AMOUNT_NULL = -9223372036854775808
 withdrawal_changed_amount = load("i64", 31)
 set_withdrawal_changed_amount = store("i64", 31)
+WITHDRAWAL_CHANGED_RELEASE_TIME_OFFSET = 39
+WITHDRAWAL_CHANGED_RELEASE_TIME_NULL = 18446744073709551615
+withdrawal_changed_release_time = load("u64", 39)
+set_withdrawal_changed_release_time = store("u64", 39)
+WITHDRAWAL_CHANGED_DESTINATION_OFFSET = 47
+WITHDRAWAL_CHANGED_DESTINATION_LENGTH = 64
+withdrawal_changed_destination_address = place(47)
 
 
 # AccountStateChanged: template 548, 21 bytes
@@ -3514,6 +3565,69 @@ POSITION_TRANSFERRED_BALANCE_OFFSET = 45
 POSITION_TRANSFERRED_BALANCE_NULL = -9223372036854775808
 position_transferred_balance = load("i64", 45)
 set_position_transferred_balance = store("i64", 45)
+
+
+# CollateralConverted: template 566, 62 bytes
+# Collateral of an account in liquidation was sold for USDC: the last step, after orders, positions and debts in other assets.
+COLLATERAL_CONVERTED_TEMPLATE = 566
+COLLATERAL_CONVERTED_BLOCK = 62
+write_collateral_converted_header = image("3e00360203000100")
+COLLATERAL_CONVERTED = record(
+    62,
+    ("header", OUTBOUND_HEADER, 0),
+    ("certificate", "<u8", 16),
+    ("step", "<u4", 24),
+    ("account", "<u4", 28),
+    ("instrument", "<u4", 32),
+    ("asset", "<u2", 36),
+    ("amount", "<i8", 38),
+    ("value", "<i8", 46),
+    ("repaid", "<i8", 54),
+)
+COLLATERAL_CONVERTED_HEADER_TRANSACT_TIME_OFFSET = 0
+COLLATERAL_CONVERTED_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
+collateral_converted_header_transact_time = load("u64", 0)
+set_collateral_converted_header_transact_time = store("u64", 0)
+COLLATERAL_CONVERTED_HEADER_MSG_SEQ_NUM_OFFSET = 8
+COLLATERAL_CONVERTED_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+collateral_converted_header_msg_seq_num = load("u32", 8)
+set_collateral_converted_header_msg_seq_num = store("u32", 8)
+COLLATERAL_CONVERTED_HEADER_LAST_APPLIED_SEQ_NO_OFFSET = 12
+COLLATERAL_CONVERTED_HEADER_LAST_APPLIED_SEQ_NO_NULL = 4294967295
+collateral_converted_header_last_applied_seq_no = load("u32", 12)
+set_collateral_converted_header_last_applied_seq_no = store("u32", 12)
+COLLATERAL_CONVERTED_CERTIFICATE_OFFSET = 16
+COLLATERAL_CONVERTED_CERTIFICATE_NULL = 18446744073709551615
+collateral_converted_certificate = load("u64", 16)
+set_collateral_converted_certificate = store("u64", 16)
+COLLATERAL_CONVERTED_STEP_OFFSET = 24
+COLLATERAL_CONVERTED_STEP_NULL = 4294967295
+collateral_converted_step = load("u32", 24)
+set_collateral_converted_step = store("u32", 24)
+COLLATERAL_CONVERTED_ACCOUNT_OFFSET = 28
+COLLATERAL_CONVERTED_ACCOUNT_NULL = 4294967295
+collateral_converted_account = load("u32", 28)
+set_collateral_converted_account = store("u32", 28)
+COLLATERAL_CONVERTED_INSTRUMENT_OFFSET = 32
+COLLATERAL_CONVERTED_INSTRUMENT_NULL = 4294967295
+collateral_converted_instrument = load("u32", 32)
+set_collateral_converted_instrument = store("u32", 32)
+COLLATERAL_CONVERTED_ASSET_OFFSET = 36
+COLLATERAL_CONVERTED_ASSET_NULL = 65535
+collateral_converted_asset = load("u16", 36)
+set_collateral_converted_asset = store("u16", 36)
+COLLATERAL_CONVERTED_AMOUNT_OFFSET = 38
+COLLATERAL_CONVERTED_AMOUNT_NULL = -9223372036854775808
+collateral_converted_amount = load("i64", 38)
+set_collateral_converted_amount = store("i64", 38)
+COLLATERAL_CONVERTED_VALUE_OFFSET = 46
+COLLATERAL_CONVERTED_VALUE_NULL = -9223372036854775808
+collateral_converted_value = load("i64", 46)
+set_collateral_converted_value = store("i64", 46)
+COLLATERAL_CONVERTED_REPAID_OFFSET = 54
+COLLATERAL_CONVERTED_REPAID_NULL = -9223372036854775808
+collateral_converted_repaid = load("i64", 54)
+set_collateral_converted_repaid = store("i64", 54)
 
 
 # BackstopChanged: template 563, 48 bytes
@@ -4477,6 +4591,9 @@ def accrue_interest_fault(a: int) -> int:
     value = load_i64(a + 18)  # lendIndex
     if value == -9223372036854775808:
         return 4
+    value = load_u32(a + 26)  # utilisationBound
+    if value == 4294967295:
+        return 5
     return 0
 
 
@@ -4725,7 +4842,7 @@ def session_opened_fault(a: int) -> int:
     if value == 4294967295:
         return 2
     value = load_u16(a + 20)  # reason
-    if not (0 <= value <= 85):
+    if not (0 <= value <= 87):
         return 3
     wide = load_u64(a + 22)  # versionId
     if wide == 18446744073709551615:
@@ -4859,7 +4976,7 @@ def command_result_fault(a: int) -> int:
     if value == 65535:
         return 4
     value = load_u16(a + 28)  # reason
-    if not (0 <= value <= 85):
+    if not (0 <= value <= 87):
         return 5
     value = load_i64(a + 30)  # detail
     if value == -9223372036854775808:
@@ -5219,6 +5336,18 @@ def settlement_completed_fault(a: int) -> int:
     value = load_i64(a + 36)  # credits
     if value == -9223372036854775808:
         return 5
+    value = load_i64(a + 44)  # advanced
+    if value == -9223372036854775808:
+        return 6
+    value = load_i64(a + 52)  # carried
+    if value == -9223372036854775808:
+        return 7
+    value = load_i64(a + 60)  # fundClaim
+    if value == -9223372036854775808:
+        return 8
+    value = load_i64(a + 68)  # waiting
+    if value == -9223372036854775808:
+        return 9
     return 0
 
 
@@ -5336,6 +5465,9 @@ def indices_accrued_fault(a: int) -> int:
     value = load_i64(a + 42)  # lent
     if value == -9223372036854775808:
         return 6
+    value = load_u32(a + 50)  # utilisationBound
+    if value == 4294967295:
+        return 7
     return 0
 
 
@@ -5393,6 +5525,9 @@ def withdrawal_changed_fault(a: int) -> int:
     value = load_i64(a + 31)  # amount
     if value == -9223372036854775808:
         return 6
+    wide = load_u64(a + 39)  # releaseTime
+    if wide == 18446744073709551615:
+        return 7
     return 0
 
 
@@ -5705,6 +5840,48 @@ def position_transferred_fault(a: int) -> int:
     value = load_i64(a + 45)  # balance
     if value == -9223372036854775808:
         return 8
+    return 0
+
+
+# CollateralConverted: values and ends
+
+
+@compiled
+def collateral_converted_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # certificate
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # step
+    if value == 4294967295:
+        return 3
+    value = load_u32(a + 28)  # account
+    if value == 4294967295:
+        return 4
+    value = load_u32(a + 32)  # instrument
+    if value == 4294967295:
+        return 5
+    value = load_u16(a + 36)  # asset
+    if value == 65535:
+        return 6
+    value = load_i64(a + 38)  # amount
+    if value == -9223372036854775808:
+        return 7
+    value = load_i64(a + 46)  # value
+    if value == -9223372036854775808:
+        return 8
+    value = load_i64(a + 54)  # repaid
+    if value == -9223372036854775808:
+        return 9
     return 0
 
 
@@ -6087,7 +6264,7 @@ def measure(address: int, length: int) -> int:
         if block < 60:
             return -ERROR_BLOCK_LENGTH
     elif template == 436:  # AccrueInterest
-        if block < 26:
+        if block < 30:
             return -ERROR_BLOCK_LENGTH
     elif template == 437:  # ReportBalances
         if block < 16:
@@ -6173,7 +6350,7 @@ def measure(address: int, length: int) -> int:
         if block < 24:
             return -ERROR_BLOCK_LENGTH
     elif template == 541:  # SettlementCompleted
-        if block < 44:
+        if block < 76:
             return -ERROR_BLOCK_LENGTH
     elif template == 542:  # FundingCompleted
         if block < 40:
@@ -6185,13 +6362,13 @@ def measure(address: int, length: int) -> int:
         if block < 32:
             return -ERROR_BLOCK_LENGTH
     elif template == 545:  # IndicesAccrued
-        if block < 50:
+        if block < 54:
             return -ERROR_BLOCK_LENGTH
     elif template == 546:  # BalancesReported
         if block < 28:
             return -ERROR_BLOCK_LENGTH
     elif template == 547:  # WithdrawalChanged
-        if block < 39:
+        if block < 111:
             return -ERROR_BLOCK_LENGTH
     elif template == 548:  # AccountStateChanged
         if block < 21:
@@ -6216,6 +6393,9 @@ def measure(address: int, length: int) -> int:
             return -ERROR_BLOCK_LENGTH
     elif template == 562:  # PositionTransferred
         if block < 53:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 566:  # CollateralConverted
+        if block < 62:
             return -ERROR_BLOCK_LENGTH
     elif template == 563:  # BackstopChanged
         if block < 48:

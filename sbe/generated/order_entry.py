@@ -63,6 +63,7 @@ MESSAGE_NAMES = {
     113: "OpenOrdersRequest",
     114: "TransferRequest",
     115: "WithdrawalRequest",
+    118: "WithdrawalRule",
     116: "OrderPreviewRequest",
     117: "TradingHalt",
     200: "ExecutionReport",
@@ -81,6 +82,7 @@ MESSAGE_NAMES = {
     305: "PositionSettled",
     306: "PositionResolved",
     307: "WithdrawalReport",
+    309: "WithdrawalRuleReport",
     308: "TransferReport",
     320: "LiquidationReport",
 }
@@ -359,6 +361,15 @@ GATE_DECISION_ALLOW = 3
 GATE_DECISION_NULL = 255
 
 
+# WithdrawalRuleAction: uint8
+# What an owner decides about withdrawals.
+WITHDRAWAL_RULE_ACTION_ADD_DESTINATION = 1
+WITHDRAWAL_RULE_ACTION_REMOVE_DESTINATION = 2
+WITHDRAWAL_RULE_ACTION_LIFT_LIST = 3
+WITHDRAWAL_RULE_ACTION_SET_DELAY = 4
+WITHDRAWAL_RULE_ACTION_NULL = 255
+
+
 # BalanceReason: uint8
 # Why a balance changed.
 BALANCE_REASON_SNAPSHOT = 0
@@ -467,6 +478,8 @@ REASON_REDUCE_ONLY_EXCEEDED = 82
 REASON_DISPLAY_REFILL = 83
 REASON_CANCEL_TIMER = 84
 REASON_MARGIN_AT_TRIGGER = 85
+REASON_DESTINATION_NOT_ALLOWED = 86
+REASON_WITHDRAWAL_DELAY = 87
 REASON_NULL = 65535
 
 
@@ -1566,18 +1579,19 @@ transfer_request_echo_address = place(1)
 write_transfer_request_echo_length = image_with("00", "u8", 0)
 
 
-# WithdrawalRequest: template 115, 34 bytes
+# WithdrawalRequest: template 115, 98 bytes
 # Takes an asset out of the exchange.
 WITHDRAWAL_REQUEST_TEMPLATE = 115
-WITHDRAWAL_REQUEST_BLOCK = 34
-write_withdrawal_request_header = image("2200730001000100")
+WITHDRAWAL_REQUEST_BLOCK = 98
+write_withdrawal_request_header = image("6200730001000100")
 WITHDRAWAL_REQUEST = record(
-    34,
+    98,
     ("header", INBOUND_HEADER, 0),
     ("account", "<u4", 12),
     ("asset", "<u2", 16),
     ("amount", "<i8", 18),
     ("requestId", "<u8", 26),
+    ("destination", "S64", 34),
 )
 WITHDRAWAL_REQUEST_HEADER_SENDING_TIME_OFFSET = 0
 WITHDRAWAL_REQUEST_HEADER_SENDING_TIME_NULL = 18446744073709551615
@@ -1603,6 +1617,9 @@ WITHDRAWAL_REQUEST_REQUEST_ID_OFFSET = 26
 WITHDRAWAL_REQUEST_REQUEST_ID_NULL = 18446744073709551615
 withdrawal_request_request_id = load("u64", 26)
 set_withdrawal_request_request_id = store("u64", 26)
+WITHDRAWAL_REQUEST_DESTINATION_OFFSET = 34
+WITHDRAWAL_REQUEST_DESTINATION_LENGTH = 64
+withdrawal_request_destination_address = place(34)
 
 
 # WithdrawalRequest.echo: data
@@ -1610,6 +1627,56 @@ WITHDRAWAL_REQUEST_ECHO_HEADER_SIZE = 1
 withdrawal_request_echo_length = load("u8", 0)
 withdrawal_request_echo_address = place(1)
 write_withdrawal_request_echo_length = image_with("00", "u8", 0)
+
+
+# WithdrawalRule: template 118, 93 bytes
+# Where an owner's withdrawals may go, and how long each waits.
+WITHDRAWAL_RULE_TEMPLATE = 118
+WITHDRAWAL_RULE_BLOCK = 93
+write_withdrawal_rule_header = image("5d00760001000100")
+WITHDRAWAL_RULE = record(
+    93,
+    ("header", INBOUND_HEADER, 0),
+    ("account", "<u4", 12),
+    ("delay", "<u4", 16),
+    ("requestId", "<u8", 20),
+    ("action", "u1", 28),
+    ("destination", "S64", 29),
+)
+WITHDRAWAL_RULE_HEADER_SENDING_TIME_OFFSET = 0
+WITHDRAWAL_RULE_HEADER_SENDING_TIME_NULL = 18446744073709551615
+withdrawal_rule_header_sending_time = load("u64", 0)
+set_withdrawal_rule_header_sending_time = store("u64", 0)
+WITHDRAWAL_RULE_HEADER_MSG_SEQ_NUM_OFFSET = 8
+WITHDRAWAL_RULE_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+withdrawal_rule_header_msg_seq_num = load("u32", 8)
+set_withdrawal_rule_header_msg_seq_num = store("u32", 8)
+WITHDRAWAL_RULE_ACCOUNT_OFFSET = 12
+WITHDRAWAL_RULE_ACCOUNT_NULL = 4294967295
+withdrawal_rule_account = load("u32", 12)
+set_withdrawal_rule_account = store("u32", 12)
+WITHDRAWAL_RULE_DELAY_OFFSET = 16
+WITHDRAWAL_RULE_DELAY_NULL = 4294967295
+withdrawal_rule_delay = load("u32", 16)
+set_withdrawal_rule_delay = store("u32", 16)
+WITHDRAWAL_RULE_REQUEST_ID_OFFSET = 20
+WITHDRAWAL_RULE_REQUEST_ID_NULL = 18446744073709551615
+withdrawal_rule_request_id = load("u64", 20)
+set_withdrawal_rule_request_id = store("u64", 20)
+WITHDRAWAL_RULE_ACTION_OFFSET = 28
+WITHDRAWAL_RULE_ACTION_NULL_2 = 255
+withdrawal_rule_action = load("u8", 28)
+set_withdrawal_rule_action = store("u8", 28)
+WITHDRAWAL_RULE_DESTINATION_OFFSET = 29
+WITHDRAWAL_RULE_DESTINATION_LENGTH = 64
+withdrawal_rule_destination_address = place(29)
+
+
+# WithdrawalRule.echo: data
+WITHDRAWAL_RULE_ECHO_HEADER_SIZE = 1
+withdrawal_rule_echo_length = load("u8", 0)
+withdrawal_rule_echo_address = place(1)
+write_withdrawal_rule_echo_length = image_with("00", "u8", 0)
 
 
 # OrderPreviewRequest: template 116, 87 bytes
@@ -2773,13 +2840,13 @@ funding_payment_balance = load("i64", 48)
 set_funding_payment_balance = store("i64", 48)
 
 
-# PositionSettled: template 305, 72 bytes
+# PositionSettled: template 305, 80 bytes
 # Profit and loss of a perpetual became USDC.
 POSITION_SETTLED_TEMPLATE = 305
-POSITION_SETTLED_BLOCK = 72
-write_position_settled_header = image("4800310101000100")
+POSITION_SETTLED_BLOCK = 80
+write_position_settled_header = image("5000310101000100")
 POSITION_SETTLED = record(
-    72,
+    80,
     ("header", OUTBOUND_HEADER, 0),
     ("account", "<u4", 16),
     ("instrument", "<u4", 20),
@@ -2789,6 +2856,7 @@ POSITION_SETTLED = record(
     ("amount", "<i8", 48),
     ("balance", "<i8", 56),
     ("cycle", "<u8", 64),
+    ("left", "<i8", 72),
 )
 POSITION_SETTLED_HEADER_TRANSACT_TIME_OFFSET = 0
 POSITION_SETTLED_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
@@ -2837,6 +2905,10 @@ POSITION_SETTLED_CYCLE_OFFSET = 64
 POSITION_SETTLED_CYCLE_NULL = 18446744073709551615
 position_settled_cycle = load("u64", 64)
 set_position_settled_cycle = store("u64", 64)
+POSITION_SETTLED_LEFT_OFFSET = 72
+POSITION_SETTLED_LEFT_NULL = -9223372036854775808
+position_settled_left = load("i64", 72)
+set_position_settled_left = store("i64", 72)
 
 
 # PositionResolved: template 306, 56 bytes
@@ -2894,13 +2966,13 @@ position_resolved_balance = load("i64", 48)
 set_position_resolved_balance = store("i64", 48)
 
 
-# WithdrawalReport: template 307, 65 bytes
+# WithdrawalReport: template 307, 137 bytes
 # How a withdrawal stands.
 WITHDRAWAL_REPORT_TEMPLATE = 307
-WITHDRAWAL_REPORT_BLOCK = 65
-write_withdrawal_report_header = image("4100330101000100")
+WITHDRAWAL_REPORT_BLOCK = 137
+write_withdrawal_report_header = image("8900330101000100")
 WITHDRAWAL_REPORT = record(
-    65,
+    137,
     ("header", OUTBOUND_HEADER, 0),
     ("requestId", "<u8", 16),
     ("withdrawalId", "<u8", 24),
@@ -2911,6 +2983,8 @@ WITHDRAWAL_REPORT = record(
     ("amount", "<i8", 41),
     ("detail", "<i8", 49),
     ("limit", "<i8", 57),
+    ("releaseTime", "<u8", 65),
+    ("destination", "S64", 73),
 )
 WITHDRAWAL_REPORT_HEADER_TRANSACT_TIME_OFFSET = 0
 WITHDRAWAL_REPORT_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
@@ -2960,6 +3034,13 @@ WITHDRAWAL_REPORT_LIMIT_OFFSET = 57
 WITHDRAWAL_REPORT_LIMIT_NULL = -9223372036854775808
 withdrawal_report_limit = load("i64", 57)
 set_withdrawal_report_limit = store("i64", 57)
+WITHDRAWAL_REPORT_RELEASE_TIME_OFFSET = 65
+WITHDRAWAL_REPORT_RELEASE_TIME_NULL = 18446744073709551615
+withdrawal_report_release_time = load("u64", 65)
+set_withdrawal_report_release_time = store("u64", 65)
+WITHDRAWAL_REPORT_DESTINATION_OFFSET = 73
+WITHDRAWAL_REPORT_DESTINATION_LENGTH = 64
+withdrawal_report_destination_address = place(73)
 
 
 # WithdrawalReport.echo: data
@@ -2967,6 +3048,90 @@ WITHDRAWAL_REPORT_ECHO_HEADER_SIZE = 1
 withdrawal_report_echo_length = load("u8", 0)
 withdrawal_report_echo_address = place(1)
 write_withdrawal_report_echo_length = image_with("00", "u8", 0)
+
+
+# WithdrawalRuleReport: template 309, 126 bytes
+# What holds for an owner's withdrawals after a WithdrawalRule.
+WITHDRAWAL_RULE_REPORT_TEMPLATE = 309
+WITHDRAWAL_RULE_REPORT_BLOCK = 126
+write_withdrawal_rule_report_header = image("7e00350101000100")
+WITHDRAWAL_RULE_REPORT = record(
+    126,
+    ("header", OUTBOUND_HEADER, 0),
+    ("requestId", "<u8", 16),
+    ("account", "<u4", 24),
+    ("delay", "<u4", 28),
+    ("effectiveTime", "<u8", 32),
+    ("detail", "<i8", 40),
+    ("limit", "<i8", 48),
+    ("reason", "<u2", 56),
+    ("destinations", "<u2", 58),
+    ("action", "u1", 60),
+    ("listed", "u1", 61),
+    ("destination", "S64", 62),
+)
+WITHDRAWAL_RULE_REPORT_HEADER_TRANSACT_TIME_OFFSET = 0
+WITHDRAWAL_RULE_REPORT_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
+withdrawal_rule_report_header_transact_time = load("u64", 0)
+set_withdrawal_rule_report_header_transact_time = store("u64", 0)
+WITHDRAWAL_RULE_REPORT_HEADER_MSG_SEQ_NUM_OFFSET = 8
+WITHDRAWAL_RULE_REPORT_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+withdrawal_rule_report_header_msg_seq_num = load("u32", 8)
+set_withdrawal_rule_report_header_msg_seq_num = store("u32", 8)
+WITHDRAWAL_RULE_REPORT_HEADER_LAST_APPLIED_SEQ_NO_OFFSET = 12
+WITHDRAWAL_RULE_REPORT_HEADER_LAST_APPLIED_SEQ_NO_NULL = 4294967295
+withdrawal_rule_report_header_last_applied_seq_no = load("u32", 12)
+set_withdrawal_rule_report_header_last_applied_seq_no = store("u32", 12)
+WITHDRAWAL_RULE_REPORT_REQUEST_ID_OFFSET = 16
+WITHDRAWAL_RULE_REPORT_REQUEST_ID_NULL = 18446744073709551615
+withdrawal_rule_report_request_id = load("u64", 16)
+set_withdrawal_rule_report_request_id = store("u64", 16)
+WITHDRAWAL_RULE_REPORT_ACCOUNT_OFFSET = 24
+WITHDRAWAL_RULE_REPORT_ACCOUNT_NULL = 4294967295
+withdrawal_rule_report_account = load("u32", 24)
+set_withdrawal_rule_report_account = store("u32", 24)
+WITHDRAWAL_RULE_REPORT_DELAY_OFFSET = 28
+WITHDRAWAL_RULE_REPORT_DELAY_NULL = 4294967295
+withdrawal_rule_report_delay = load("u32", 28)
+set_withdrawal_rule_report_delay = store("u32", 28)
+WITHDRAWAL_RULE_REPORT_EFFECTIVE_TIME_OFFSET = 32
+WITHDRAWAL_RULE_REPORT_EFFECTIVE_TIME_NULL = 18446744073709551615
+withdrawal_rule_report_effective_time = load("u64", 32)
+set_withdrawal_rule_report_effective_time = store("u64", 32)
+WITHDRAWAL_RULE_REPORT_DETAIL_OFFSET = 40
+WITHDRAWAL_RULE_REPORT_DETAIL_NULL = -9223372036854775808
+withdrawal_rule_report_detail = load("i64", 40)
+set_withdrawal_rule_report_detail = store("i64", 40)
+WITHDRAWAL_RULE_REPORT_LIMIT_OFFSET = 48
+WITHDRAWAL_RULE_REPORT_LIMIT_NULL = -9223372036854775808
+withdrawal_rule_report_limit = load("i64", 48)
+set_withdrawal_rule_report_limit = store("i64", 48)
+WITHDRAWAL_RULE_REPORT_REASON_OFFSET = 56
+WITHDRAWAL_RULE_REPORT_REASON_NULL = 65535
+withdrawal_rule_report_reason = load("u16", 56)
+set_withdrawal_rule_report_reason = store("u16", 56)
+WITHDRAWAL_RULE_REPORT_DESTINATIONS_OFFSET = 58
+WITHDRAWAL_RULE_REPORT_DESTINATIONS_NULL = 65535
+withdrawal_rule_report_destinations = load("u16", 58)
+set_withdrawal_rule_report_destinations = store("u16", 58)
+WITHDRAWAL_RULE_REPORT_ACTION_OFFSET = 60
+WITHDRAWAL_RULE_REPORT_ACTION_NULL = 255
+withdrawal_rule_report_action = load("u8", 60)
+set_withdrawal_rule_report_action = store("u8", 60)
+WITHDRAWAL_RULE_REPORT_LISTED_OFFSET = 61
+WITHDRAWAL_RULE_REPORT_LISTED_NULL = 255
+withdrawal_rule_report_listed = load("u8", 61)
+set_withdrawal_rule_report_listed = store("u8", 61)
+WITHDRAWAL_RULE_REPORT_DESTINATION_OFFSET = 62
+WITHDRAWAL_RULE_REPORT_DESTINATION_LENGTH = 64
+withdrawal_rule_report_destination_address = place(62)
+
+
+# WithdrawalRuleReport.echo: data
+WITHDRAWAL_RULE_REPORT_ECHO_HEADER_SIZE = 1
+withdrawal_rule_report_echo_length = load("u8", 0)
+withdrawal_rule_report_echo_address = place(1)
+write_withdrawal_rule_report_echo_length = image_with("00", "u8", 0)
 
 
 # TransferReport: template 308, 60 bytes
@@ -3825,6 +3990,38 @@ def withdrawal_request_echo_end(d: int) -> int:
     return d + 1 + load_u8(d)
 
 
+# WithdrawalRule: values and ends
+
+
+@compiled
+def withdrawal_rule_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 16)  # delay
+    if value == 4294967295:
+        return 3
+    wide = load_u64(a + 20)  # requestId
+    if wide == 18446744073709551615:
+        return 4
+    value = load_u8(a + 28)  # action
+    if not (1 <= value <= 4):
+        return 5
+    return 0
+
+
+@compiled
+def withdrawal_rule_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
 # OrderPreviewRequest: values and ends
 
 
@@ -3982,7 +4179,7 @@ def execution_report_fault(a: int) -> int:
     if not (48 <= value <= 50 or value == 52 or value == 56 or value == 67):
         return 17
     value = load_u16(a + 94)  # reason
-    if not (0 <= value <= 85):
+    if not (0 <= value <= 87):
         return 18
     value = load_i64(a + 120)  # fee
     if value == -9223372036854775808:
@@ -4056,7 +4253,7 @@ def order_cancel_reject_fault(a: int) -> int:
     if value == 4294967295:
         return 5
     value = load_u16(a + 44)  # reason
-    if not (0 <= value <= 85):
+    if not (0 <= value <= 87):
         return 6
     value = load_u8(a + 46)  # responseTo
     if value == 255:
@@ -4103,7 +4300,7 @@ def order_mass_cancel_report_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 36)  # reason
-    if not (0 <= value <= 85):
+    if not (0 <= value <= 87):
         return 6
     value = load_u8(a + 38)  # scope
     if not (1 <= value <= 5):
@@ -4141,7 +4338,7 @@ def mass_quote_ack_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 85):
+    if not (0 <= value <= 87):
         return 5
     return 0
 
@@ -4153,10 +4350,10 @@ def mass_quote_ack_quotes_fault(e: int) -> int:
     if value == 4294967295:
         return 1
     value = load_u16(e + 4)  # bidReason
-    if not (0 <= value <= 85):
+    if not (0 <= value <= 87):
         return 2
     value = load_u16(e + 6)  # offerReason
-    if not (0 <= value <= 85):
+    if not (0 <= value <= 87):
         return 3
     return 0
 
@@ -4231,7 +4428,7 @@ def order_preview_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 85):
+    if not (0 <= value <= 87):
         return 5
     value = load_i64(a + 34)  # detail
     if value == -9223372036854775808:
@@ -4296,7 +4493,7 @@ def trading_halt_report_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 85):
+    if not (0 <= value <= 87):
         return 5
     value = load_u8(a + 34)  # state
     if not (1 <= value <= 5):
@@ -4331,7 +4528,7 @@ def business_reject_fault(a: int) -> int:
     if value == 65535:
         return 3
     value = load_u16(a + 22)  # reason
-    if not (0 <= value <= 85):
+    if not (0 <= value <= 87):
         return 4
     value = load_i64(a + 24)  # detail
     if value == -9223372036854775808:
@@ -4504,7 +4701,7 @@ def account_report_end_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 85):
+    if not (0 <= value <= 87):
         return 5
     return 0
 
@@ -4589,6 +4786,9 @@ def position_settled_fault(a: int) -> int:
     wide = load_u64(a + 64)  # cycle
     if wide == 18446744073709551615:
         return 9
+    value = load_i64(a + 72)  # left
+    if value == -9223372036854775808:
+        return 10
     return 0
 
 
@@ -4659,7 +4859,7 @@ def withdrawal_report_fault(a: int) -> int:
     if not (1 <= value <= 4):
         return 6
     value = load_u16(a + 39)  # reason
-    if not (0 <= value <= 85):
+    if not (0 <= value <= 87):
         return 7
     value = load_i64(a + 41)  # amount
     if value == -9223372036854775808:
@@ -4670,11 +4870,67 @@ def withdrawal_report_fault(a: int) -> int:
     value = load_i64(a + 57)  # limit
     if value == -9223372036854775808:
         return 10
+    wide = load_u64(a + 65)  # releaseTime
+    if wide == 18446744073709551615:
+        return 12
     return 0
 
 
 @compiled
 def withdrawal_report_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# WithdrawalRuleReport: values and ends
+
+
+@compiled
+def withdrawal_rule_report_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # requestId
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # account
+    if value == 4294967295:
+        return 3
+    value = load_u32(a + 28)  # delay
+    if value == 4294967295:
+        return 4
+    wide = load_u64(a + 32)  # effectiveTime
+    if wide == 18446744073709551615:
+        return 5
+    value = load_i64(a + 40)  # detail
+    if value == -9223372036854775808:
+        return 6
+    value = load_i64(a + 48)  # limit
+    if value == -9223372036854775808:
+        return 7
+    value = load_u16(a + 56)  # reason
+    if not (0 <= value <= 87):
+        return 8
+    value = load_u16(a + 58)  # destinations
+    if value == 65535:
+        return 9
+    value = load_u8(a + 60)  # action
+    if not (1 <= value <= 4):
+        return 10
+    value = load_u8(a + 61)  # listed
+    if value == 255:
+        return 11
+    return 0
+
+
+@compiled
+def withdrawal_rule_report_echo_end(d: int) -> int:
     return d + 1 + load_u8(d)
 
 
@@ -4706,7 +4962,7 @@ def transfer_report_fault(a: int) -> int:
     if value == 65535:
         return 5
     value = load_u16(a + 34)  # reason
-    if not (0 <= value <= 85):
+    if not (0 <= value <= 87):
         return 6
     value = load_i64(a + 36)  # amount
     if value == -9223372036854775808:
@@ -4931,7 +5187,13 @@ def measure(address: int, length: int) -> int:
         if position < 0:
             return position
     elif template == 115:  # WithdrawalRequest
-        if block < 34:
+        if block < 98:
+            return -ERROR_BLOCK_LENGTH
+        position = _walk_echo(position, end, version)
+        if position < 0:
+            return position
+    elif template == 118:  # WithdrawalRule
+        if block < 93:
             return -ERROR_BLOCK_LENGTH
         position = _walk_echo(position, end, version)
         if position < 0:
@@ -5021,13 +5283,19 @@ def measure(address: int, length: int) -> int:
         if block < 56:
             return -ERROR_BLOCK_LENGTH
     elif template == 305:  # PositionSettled
-        if block < 72:
+        if block < 80:
             return -ERROR_BLOCK_LENGTH
     elif template == 306:  # PositionResolved
         if block < 56:
             return -ERROR_BLOCK_LENGTH
     elif template == 307:  # WithdrawalReport
-        if block < 65:
+        if block < 137:
+            return -ERROR_BLOCK_LENGTH
+        position = _walk_echo(position, end, version)
+        if position < 0:
+            return position
+    elif template == 309:  # WithdrawalRuleReport
+        if block < 126:
             return -ERROR_BLOCK_LENGTH
         position = _walk_echo(position, end, version)
         if position < 0:

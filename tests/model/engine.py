@@ -28,7 +28,8 @@ VOCABULARY = frozenset(
         "ProtectionTriggered", "BusinessReject", "CommandResult", "BalanceUpdate",
         "PositionSettled", "PositionResolved", "FundingPayment", "FundingCompleted",
         "SettlementCompleted", "ResolutionCompleted", "TradingStateChanged", "MarginReport",
-        "TransferReport", "WithdrawalReport", "KillSwitchChanged", "OwnerPermitted",
+        "TransferReport", "WithdrawalReport", "WithdrawalRuleReport",
+        "KillSwitchChanged", "OwnerPermitted",
     )
 )
 Picture = dict[str, dict[Any, Any]]

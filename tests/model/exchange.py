@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import sbe.generated.order_entry as oe
 from core.messages import template
-from tests.model import changes, controls, entry, jobs, money, venue
+from tests.model import changes, controls, destinations, entry, jobs, money, venue
 from tests.model.auction import auction_tick, still_crosses, uncross
 from tests.model.matching import cancel
 from tests.model.records import (
@@ -36,7 +36,7 @@ FIRST_KEYED = 410
 EXPIRIES_MAX = 256
 SLOT_BITS = 24
 MILLISECOND = 1_000_000
-HOUSE_ACCOUNTS = range(1, 7)
+HOUSE_ACCOUNTS = range(1, 9)
 
 
 class Limits(Protocol):
@@ -102,6 +102,7 @@ class Exchange:
         self.jobs: list[Job] = []
         self.controls = controls.Controls()
         self.settled = [0, 0, 0]  # positions, debits, credits
+        self.short = self.pot = self.fund_claim = 0  # still owed; taken and not given; advanced
         self.withdrawals: dict[int, money.Withdrawal] = {}
         self.withdrawal_ids = self.exec_id = self.trades = self.order_ids = self.cycle = 0
         self.auction_pending = 0
@@ -310,6 +311,7 @@ CLIENT: dict[str, Handler] = {
     "SetCancelTimer": money.set_cancel_timer,
     "TransferRequest": money.transfer_request,
     "WithdrawalRequest": money.withdrawal_request,
+    "WithdrawalRule": destinations.withdrawal_rule,
     "AccountRequest": money.account_request,
 }
 SESSION: dict[str, Handler] = {

@@ -1,23 +1,21 @@
 """Long work of the model: generators that say what each step costs; the exchange pays in slices."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import sbe.generated.order_entry as oe
 from tests.model.books import (
     CLEARING,
+    LIQUIDITY,
     ROUNDING,
     balance_update,
     credit,
-    due,
     enter,
-    fund,
-    funding,
     move,
-    settle,
 )
 from tests.model.matching import cancel
 from tests.model.records import Event, Instrument, Position
+from tests.model.settling import collect, due, fund, funding, pay_claim, pay_waiting
 
 if TYPE_CHECKING:
     from tests.model.exchange import Exchange
@@ -26,19 +24,47 @@ Steps = Generator[int, None, int | None]  # what each step costs, at the end wha
 
 
 def settlement(x: "Exchange") -> Steps:
-    """Every perpetual's holders: first those who owe, then those who are owed."""
-    for phase in (0, 1):
-        for number in sorted(x.instruments):
-            book = x.instruments[number]
-            for position in list(book.holders) if book.is_perpetual else []:
-                behind = position.settled_cut != book.settled_cut
-                if behind and (phase == 1 or due(position, book) < 0):
-                    settle(x, position)
-                yield 1
+    """Every perpetual's holders: who owes, who has waited, who is owed."""
+    for position in _holders(x):
+        book = x.instruments[position.instrument]
+        if position.settled_cut != book.settled_cut and due(position, book) < 0:
+            collect(x, position)
+        yield 1
+    missing = x.short - x.fund_claim
+    advanced = min(missing, max(0, x.balance(LIQUIDITY, 0)))
+    if advanced:
+        move(x, LIQUIDITY, CLEARING, 0, advanced)
+        x.fund_claim += advanced
+        x.pot += advanced
+        balance_update(
+            x, LIQUIDITY, 0, oe.BALANCE_REASON_SETTLEMENT, -advanced, CLEARING, 0)
+    if _waiting(x):
+        for position in _holders(x):
+            if position.waiting:
+                pay_waiting(x, position)
+            yield 1
+    for position in _holders(x):
+        book = x.instruments[position.instrument]
+        if position.due or position.settled_cut != book.settled_cut:
+            pay_claim(x, position)
+        yield 1
     count, debits, credits = x.settled
-    assert debits == credits
+    assert (x.pot, debits + advanced) == (0, credits)
+    assert x.fund_claim + _waiting(x) == x.short
     x.emit(0, "SettlementCompleted", cycle=x.cycle, positions=count, debits=debits,
-           credits=credits)
+           credits=credits, advanced=advanced, carried=0, fundClaim=x.fund_claim,
+           waiting=_waiting(x))
+
+
+def _holders(x: "Exchange") -> Iterator[Position]:
+    """All positions in perpetuals, as each market holds them when its turn comes."""
+    for number in sorted(x.instruments):
+        if x.instruments[number].is_perpetual:
+            yield from list(x.instruments[number].holders)
+
+
+def _waiting(x: "Exchange") -> int:
+    return sum(position.waiting for position in x.positions.values())
 
 
 def start_settlement(x: "Exchange", c: dict[str, Any]) -> int:
@@ -48,7 +74,7 @@ def start_settlement(x: "Exchange", c: dict[str, Any]) -> int:
     if c["cycle"] <= x.cycle:
         return x.refuse(oe.REASON_INVALID_TRANSITION, c["cycle"], x.cycle)
     x.cycle = c["cycle"]
-    x.settled = [0, 0, 0]
+    x.settled, x.short = [0, 0, 0], 0
     for book in x.instruments.values():
         if book.is_perpetual and book.mark_value > 0:
             book.settled_mark = book.mark

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 import sbe.generated.order_entry as oe
-from tests.model.books import fee, fill, position_of
+from tests.model.books import fee, position_of
 from tests.model.records import DONE, RESTING, STOPPED, Instrument, Order
 from tests.model.reports import report, report_trade
+from tests.model.settling import fill
 
 if TYPE_CHECKING:
     from tests.model.exchange import Exchange

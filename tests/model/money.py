@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import sbe.generated.order_entry as oe
 from tests.model.books import WITHDRAWALS, balance_update, credit, move
+from tests.model.destinations import delay_of, judge
 from tests.model.margin import levels, withdrawable
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class Withdrawal:
     state: int
     session: int
     request: int
+    release: int
+    destination: str
 
 
 def deposit(x: "Exchange", c: dict[str, Any]) -> int:
@@ -80,30 +83,35 @@ def withdrawal_request(x: "Exchange", c: dict[str, Any]) -> None:
     if reason == 0 and asset not in x.assets:
         reason = x.refuse(oe.REASON_UNKNOWN_ASSET, asset, 0)
     if reason == 0:
+        reason = judge(x, x.owners[x.accounts[account].owner], c["destination"])
+    if reason == 0:
         reason = withdrawable(x, x.accounts[account], asset, amount)
-    number = 0
+    number = release = 0
     if reason == 0:
         x.withdrawal_ids += 1
         number = x.withdrawal_ids
+        release = x.time + delay_of(x, x.owners[x.accounts[account].owner])
         x.withdrawals[number] = Withdrawal(
-            account, asset, amount, oe.WITHDRAWAL_STATE_HELD, x.session, c["requestId"])
+            account, asset, amount, oe.WITHDRAWAL_STATE_HELD, x.session, c["requestId"], release,
+            c["destination"])
         move(x, account, WITHDRAWALS, asset, amount)
         balance_update(x, account, asset, oe.BALANCE_REASON_WITHDRAWAL, -amount, WITHDRAWALS,
                        c["requestId"])
     state = oe.WITHDRAWAL_STATE_FAILED if reason else oe.WITHDRAWAL_STATE_HELD
     _report(x, x.session, c["requestId"], number, (account, asset, amount), state, reason,
-            c["echo"])
+            c["echo"], (release, c["destination"]))
 
 
 def _report(
     x: "Exchange", session: int, request: int, number: int, what: tuple[int, int, int],
-    state: int, reason: int, echo: bytes,
+    state: int, reason: int, echo: bytes, rules: tuple[int, str],
 ) -> None:
     account, asset, amount = what
     x.emit(
         session, "WithdrawalReport", requestId=request, withdrawalId=number, account=account,
         asset=asset, state=state, reason=reason, amount=amount,
         detail=x.detail if reason else 0, limit=x.limit if reason else 0, echo=echo,
+        releaseTime=rules[0], destination=rules[1],
     )
 
 
@@ -115,6 +123,8 @@ def withdrawal_step(x: "Exchange", c: dict[str, Any]) -> int:
         return x.refuse(oe.REASON_UNKNOWN_WITHDRAWAL, number, x.withdrawal_ids)
     if not held.state < state <= oe.WITHDRAWAL_STATE_FAILED:
         return x.refuse(oe.REASON_INVALID_TRANSITION, held.state, state)
+    if state != oe.WITHDRAWAL_STATE_FAILED and x.time < held.release:
+        return x.refuse(oe.REASON_WITHDRAWAL_DELAY, held.release, x.time)
     held.state = state
     asset, amount = held.asset, held.amount
     if state == oe.WITHDRAWAL_STATE_CONFIRMED:
@@ -126,7 +136,8 @@ def withdrawal_step(x: "Exchange", c: dict[str, Any]) -> int:
         move(x, WITHDRAWALS, held.account, asset, amount)
         balance_update(x, held.account, asset, oe.BALANCE_REASON_WITHDRAWAL_RETURNED, amount,
                        WITHDRAWALS, held.request)
-    _report(x, held.session, held.request, number, (held.account, asset, amount), state, 0, b"")
+    _report(x, held.session, held.request, number, (held.account, asset, amount), state, 0, b"",
+            (held.release, held.destination))
     if state >= oe.WITHDRAWAL_STATE_CONFIRMED:
         del x.withdrawals[number]
     return 0

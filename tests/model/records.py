@@ -50,6 +50,12 @@ class Owner:
     number: int
     fee_tier: int
     self_trade_prevention: int
+    destinations: dict[str, int] = field(default_factory=dict)  # from when on they hold
+    listed: bool = False
+    lifted_at: int = 0
+    delay: int = 0
+    delay_next: int = 0
+    delay_at: int = 0
 
 
 @dataclass
@@ -123,6 +129,8 @@ class Position:
     funded_cut: int = 0
     quantity: int = 0
     claim: int = 0  # perpetual: quantity × mark + claim is the profit not yet settled
+    due: int = 0  # of it, fixed in the running settlement and not paid yet
+    waiting: int = 0  # left unpaid by earlier ones
     entry_value: int = 0
     realized: int = 0
 

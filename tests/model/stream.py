@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import sbe.generated.order_entry as oe
+from tests.model.books import LIQUIDITY
 from tests.model.control_stream import control
 from tests.model.exchange import Command, Exchange
 from tests.model.records import DONE, ONE, RESTING, STOPPED, Instrument, Order
@@ -27,6 +28,7 @@ PREVENTION = {100: 1, 101: 2, 102: 3, 103: 4, 104: 5}  # 104 is an omnibus owner
 MONEY = {USDC: (30 * 10**6, 10**15), BTC: (ONE // 50, 10**13), ETH: (ONE // 10, 10**13)}
 INDEX = {BTC: 1000 * ONE, ETH: 200 * ONE}
 SPOT, PERPETUAL, OUTCOME, ABOVE, BELOW, RANGE = range(1, 7)
+HOMES = ("", "bc1q-warm", "bc1q-cold", "bank 7")  # where withdrawals go
 
 # number: (kind, base, quote, event, outcome, tick, lot, highest price, where it trades in ticks)
 CATALOGUE: dict[int, tuple[int, int, int, int, int, int, int, int, int]] = {
@@ -166,6 +168,7 @@ class Stream:
             (8, self.mass_quote), (0.7, self.quote_cancel), (1.2, self.protection_set),
             (1.5, self.protection_reset), (1, self.order_status), (0.5, self.cancel_timer),
             (1, self.account_request), (1, self.transfer), (0.7, self.withdrawal),
+            (0.4, self.withdrawal_rule), (0.2, self.refill),
             (0.7, self.withdrawal_step), (0.5, self.deposit), (4, self.some_mark),
             (2, self.some_index), (1.5, self.settlement), (1, self.funding),
             (2.5, self.trading_state), (0.6, self.account_state), (1, self.session),
@@ -367,7 +370,18 @@ class Stream:
     def withdrawal(self) -> Command:
         """WithdrawalRequest."""
         return self.client("WithdrawalRequest", self.pick(self.accounts), asset=self.below(3),
-                           amount=self.below(10**8), requestId=self.below(99), echo=b"w")
+                           amount=self.below(10**8), requestId=self.below(99), echo=b"w",
+                           destination=self.pick(HOMES))
+
+    def withdrawal_rule(self) -> Command:
+        """WithdrawalRule."""
+        return self.client("WithdrawalRule", self.pick(self.accounts), requestId=self.below(99),
+                           echo=b"", action=1 + self.below(4), destination=self.pick(HOMES),
+                           delay=self.pick([0, 0, 60, 40_000, 3_000_000]))
+
+    def refill(self) -> Command:
+        """Deposit into the liquidity fund, seldom as much as is needed."""
+        return self.keyed("Deposit", account=LIQUIDITY, asset=0, amount=self.below(10**8))
 
     def withdrawal_step(self) -> Command:
         """WithdrawalStep of one under way, or of none."""

@@ -65,6 +65,18 @@ def test_gates_and_the_beta(place: admin.Place, capsys: pytest.CaptureFixture[st
     assert admin.enforce(loss="-1", place=place) == 1
 
 
+def test_a_withdrawal_by_an_operator(
+    place: admin.Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert admin.withdraw("desk-north", "USDC", "1.5", to="bc1q-cold", place=place) == 0
+    assert said(capsys).startswith("withdrawal 1 is held until ")
+    assert admin.withdraw("desk-north", "USDC", "9999999999", place=place) == 1
+    assert "refused: InsufficientBalance" in capsys.readouterr().err
+    for amount in ("0", "1.2345678"):
+        assert admin.withdraw("desk-north", "USDC", amount, place=place) == 1
+    assert admin.withdraw("desk-north", "DOGE", "1", place=place) == 1
+
+
 def test_limits_and_the_record(place: admin.Place, capsys: pytest.CaptureFixture[str]) -> None:
     assert admin.limits("desk-north", value="50000", per_second=10, burst=5, place=place) == 0
     assert admin.limits("desk-north", open_orders=10_000, place=place) == 1

@@ -5,7 +5,7 @@
     onebook admin risk approve PROPOSAL --role ROLE           the other role's word; then the delay
     onebook admin risk reject PROPOSAL --role ROLE
     onebook admin risk backstop ACCOUNT INSTRUMENT USDC       a provider's commitment
-    onebook admin kill | owner | gate | enforce | limits      tools/operator/command_line.py
+    onebook admin kill | owner | gate | enforce | limits | withdraw    tools/operator/
 
 Values are whole numbers in the unit that `onebook admin risk --units` shows. Every decision is a
 command to the core: journaled, part of its digest, answered by what the core said.

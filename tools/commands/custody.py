@@ -97,17 +97,17 @@ def waiting(*, instance: str = "onebook", data: Path | None = None) -> int:
         with read_store(instance, data, "settlement") as connection:
             reference = reference_of(connection)
             rows = connection.execute(
-                "SELECT id, account, asset, amount, held_at, waits FROM withdrawal"
+                "SELECT id, account, asset, amount, held_at, destination, waits FROM withdrawal"
                 " WHERE waits <> '' ORDER BY id"
             ).fetchall()
     except CoreError as error:
         return fail(error)
-    table = Table("withdrawal", "account", "asset", "amount", "asked at", "waits for")
-    for number, account, asset, amount, held_at, waits in rows:
+    table = Table("withdrawal", "account", "asset", "amount", "asked at", "to", "waits for")
+    for number, account, asset, amount, held_at, destination, waits in rows:
         known, owner = reference.assets[asset], reference.accounts.get(account)
         table.add_row(
             str(number), owner.name if owner else str(account), known.name,
-            amount_text(amount, known.decimals), moment(held_at), waits,
+            amount_text(amount, known.decimals), moment(held_at), destination, waits,
         )
     Console().print(table)
     return 0

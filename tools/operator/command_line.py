@@ -12,12 +12,12 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from core.config import ConfigurationError
+from core.config import ConfigurationError, fixed
 from core.errors import CoreError
 from tools.operator.controls import DECISIONS, PRODUCTS, country_number, usdc
 from tools.operator.controls import kill as switch
-from tools.operator.desk import Desk, number_of
-from tools.stores import data_directory, fail
+from tools.operator.desk import Desk, OperatorError, number_of
+from tools.stores import data_directory, fail, moment
 
 
 @Parameter(name="*")
@@ -224,5 +224,39 @@ def limits(
     return at_the_desk(place, act)
 
 
+def withdraw(
+    account: str, asset: str, amount: str, *, to: str = "", place: Where = _HERE
+) -> int:
+    """Take an asset out for an account: by its owner's rules, which no operator can change.
+
+    Parameters
+    ----------
+    account
+        Name or number.
+    asset
+        Its name.
+    amount
+        A decimal.
+    to
+        Where custody is to send it; if not given, where it knows the account to be at home.
+    """
+
+    def act(desk: Desk) -> str:
+        numbers = desk.configuration.numbers()
+        known = {found.name: found.decimals for found in desk.configuration.asset}
+        if asset not in known:
+            raise OperatorError(f"the configuration has no asset of the name {asset}")
+        units, rest = divmod(fixed(amount) * 10 ** known[asset], 10**8)
+        if rest or units <= 0:
+            raise OperatorError(f"{amount} isn't above 0 with at most {known[asset]} decimals")
+        said = desk.ask(
+            "WithdrawalRequest", "WithdrawalReport", asset=numbers.assets[asset], amount=units,
+            account=number_of(numbers.accounts, account, "account"), destination=to,
+        )
+        return f"withdrawal {said['withdrawalId']} is held until {moment(said['releaseTime'])}"
+
+    return at_the_desk(place, act)
+
+
 #: What `onebook admin` mounts.
-COMMANDS = (kill, owner, gate, enforce, limits)
+COMMANDS = (kill, owner, gate, enforce, limits, withdraw)

@@ -61,10 +61,7 @@ class Desk:
     def send(self, name: str, /, **fields: Any) -> dict[str, Any]:
         """Send a command; the core's CommandResult. Raises OperatorError if it refuses."""
         self._key = max(time.time_ns(), self._key + 1)
-        self._follower.position = self._follower.published
-        self._since: list[tuple[str, dict[str, Any]]] = []  # The core may have said it before.
-        if not self._link.send(name, {"key": self._key, **fields}):
-            raise OperatorError("the exchange takes no commands at the moment: its ring is full")
+        self._put(name, {"key": self._key, **fields})
         for event, found in self.events(WAIT_SECONDS):
             self._since.append((event, found))
             if event == "CommandResult" and found["key"] == self._key:
@@ -75,6 +72,25 @@ class Desk:
                     )
                 return found
         raise OperatorError("the core doesn't answer; the command may still be carried out")
+
+    def ask(self, name: str, report: str, /, **fields: Any) -> dict[str, Any]:
+        """Send what a client would, on nobody's session; its report. Raises OperatorError."""
+        request = time.time_ns()
+        header = {"sendingTime": request, "msgSeqNum": 0}
+        self._put(name, {"header": header, "requestId": request, "echo": b"", **fields})
+        said = self.wait(report, lambda found: found["requestId"] == request)
+        if said["reason"] != 0:
+            raise OperatorError(
+                f"refused: {reason_name(said['reason'])} (value {said['detail']}, "
+                f"limit {said['limit']})"
+            )
+        return said
+
+    def _put(self, name: str, fields: dict[str, Any]) -> None:
+        self._follower.position = self._follower.published
+        self._since: list[tuple[str, dict[str, Any]]] = []  # The core may have said it before.
+        if not self._link.send(name, fields):
+            raise OperatorError("the exchange takes no commands at the moment: its ring is full")
 
     def wait(
         self, name: str, accept: Callable[[dict[str, Any]], bool], seconds: float = WAIT_SECONDS

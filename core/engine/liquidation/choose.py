@@ -2,7 +2,8 @@
 
     candidates   each perpetual and prediction, a part of it
                  the perpetual of an underlying on which price links are held, either way: a hedge
-                 each asset held or owed against USDC, a part of it
+                 each asset owed, a part of it bought back
+                 after all these, conversion: each asset held, a part of it sold for USDC
                  last, to repay USDC only: outcomes held, which require nothing
     freed        MM now − MM with so much less, by the margin room itself
     cost         |mark − best price| × lots + fee
@@ -43,7 +44,9 @@ def choose(s, account, whole):
         bit = links & -links
         links ^= bit
         _hedges(s, account, bit, share)
-    _assets(s, account, share)
+    _assets(s, account, share, False)
+    if choice[POSITION] == 0:
+        _assets(s, account, share, True)
     if choice[POSITION] == 0 and s.accounts[account].assets[0].balance < 0:
         _positions(s, account, share, True)
     return choice[POSITION] != 0
@@ -137,11 +140,12 @@ def pair_of(s, asset):
 
 
 @jit
-def _assets(s, account, share):
-    """Judge selling what is held and buying back what is owed of each asset."""
+def _assets(s, account, share, held):
+    """Judge selling what is held of each asset, or buying back what is owed."""
     for asset in range(1, len(s.assets)):
         balance = s.accounts[account].assets[asset].balance
-        instrument = pair_of(s, asset) if balance != 0 else 0
+        wanted = balance > 0 if held else balance < 0
+        instrument = pair_of(s, asset) if wanted else 0
         if instrument != 0:
             book = s.instruments[instrument]
             lots = abs(balance) // book.base_per_lot

@@ -21,7 +21,7 @@ from core.engine.liquidation import choose
 from core.engine.liquidation.deleverage import end_ranking
 from core.engine.liquidation.order import place
 from core.engine.liquidation.queue import LAST, look_again
-from core.engine.liquidation.report import certify, remember, step
+from core.engine.liquidation.report import certify, converted, remember, step
 from core.engine.liquidation.takeover import takeover
 from core.engine.liquidation.trust import may_liquidate, tolerance
 from core.engine.orders import cancel_order
@@ -205,6 +205,7 @@ def _close(s, record):
     choice = s.work.choice
     number, side = choice[choose.POSITION], choice[choose.SIDE]
     lots, tick = choice[choose.LOTS], choice[choose.TICK]
+    owed = max(0, -s.accounts[record.account].assets[0].balance)
     filled, value = place(s, record, number, side, lots, tick)
     instrument = s.positions[number].instrument
     signed = filled if side == oe.SIDE_BUY else -filled
@@ -213,5 +214,8 @@ def _close(s, record):
     e = step(s, record, stage, instrument, 0, signed, paid, 0)
     price = tick * s.instruments[instrument].tick_size
     control.set_liquidation_step_limit_price(e, price)
+    spot = s.instruments[instrument].kind == oe.INSTRUMENT_KIND_SPOT
+    if spot and side == oe.SIDE_SELL and filled > 0:
+        converted(s, record, number, filled, value, owed)
     return False
 

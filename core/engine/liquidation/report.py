@@ -145,6 +145,25 @@ def step(s, record, stage, instrument, counter, quantity, value, insurance):
     return e
 
 
+@linked
+def converted(s, record, number, filled, value, owed):
+    """CollateralConverted: lots of a pair were sold; `owed` is what was borrowed of USDC before."""
+    account = record.account
+    instrument = s.positions[number].instrument
+    book = s.instruments[instrument]
+    e = event_begin(s, control.COLLATERAL_CONVERTED_BLOCK, 0, 0)
+    control.write_collateral_converted_header(e - 8)
+    control.set_collateral_converted_certificate(e, record.certificate)
+    control.set_collateral_converted_step(e, record.steps)
+    control.set_collateral_converted_account(e, account)
+    control.set_collateral_converted_instrument(e, instrument)
+    control.set_collateral_converted_asset(e, book.base)
+    control.set_collateral_converted_amount(e, filled * book.base_per_lot)
+    control.set_collateral_converted_value(e, value)
+    left = max(0, -s.accounts[account].assets[0].balance)
+    control.set_collateral_converted_repaid(e, max(0, owed - left))
+
+
 @jit
 def tell_counterparty(s, record, stage, account, instrument, quantity, value, refund):
     """LiquidationReport to who took a position over."""

@@ -18,9 +18,10 @@ from core.engine.liquidation.deleverage import (
     start_ranking,
 )
 from core.engine.liquidation.order import bounded_tick, lot_margin, place, whole_shares
-from core.engine.liquidation.report import remember, step
+from core.engine.liquidation.report import converted, remember, step
 from core.engine.liquidation.transfer import insure
 from core.engine.positions import position_of
+from core.engine.settling import owe_all
 from core.jit import jit
 from core.linked import linked
 from core.records import INSURANCE
@@ -197,6 +198,7 @@ def _settle_debts(s, record):
     s.insurance_uncovered += record.recover
     record.recover = 0
     account = record.account
+    owe_all(s, account)
     owes = False
     seen = s.accounts[account].assets_seen
     while seen != 0:
@@ -232,6 +234,7 @@ def _trade_debt(s, record):
         if tick == 0:
             continue
         remember(s, account)
+        owed = max(0, -s.accounts[account].assets[0].balance)
         filled, value = place(s, record, number, side, lots, tick)
         signed = filled if side == oe.SIDE_BUY else -filled
         paid = value if side == oe.SIDE_BUY else -value
@@ -239,6 +242,8 @@ def _trade_debt(s, record):
             stage = oe.LIQUIDATION_STAGE_BOOK_ORDER
             e = step(s, record, stage, instrument, 0, signed, paid, 0)
             control.set_liquidation_step_limit_price(e, tick * book.tick_size)
+            if side == oe.SIDE_SELL:
+                converted(s, record, number, filled, value, owed)
             return True
     return False
 

@@ -5,6 +5,7 @@
     margin_changed   a position was filled, settled or paid out
     margin_levels    equity, initial and maintenance requirement
     margin_withdrawable   may an amount leave the account?
+    margin_borrowable     how much of a loss may the account borrow?
 
 Checked is  free = E − IM = collateral + Σ linear profit − Σ linear requirement + Σ event floors,
 of which only the touched part is recomputed; when a mark or an index has moved since the account
@@ -268,8 +269,32 @@ def _judge_cash(s, position, book, side):
 
 @jit
 def _pool_ceiling(asset, lent):
-    """How much of the pool may be borrowed."""
-    return multiply_divide(max(0, lent), asset.utilisation_ceiling, MILLION)
+    """How much of the pool may be borrowed: up to its ceiling, or what bounds it for now."""
+    share = asset.utilisation_ceiling
+    if asset.utilisation_bound != 0:
+        share = min(share, asset.utilisation_bound)
+    return multiply_divide(max(0, lent), share, MILLION)
+
+
+@linked
+def margin_borrowable(s, account, amount, redeemed):
+    """How many of so many USDC units the account may borrow for a loss, once it has redeemed some.
+
+    Needs: the right to borrow, E ≥ MM, and room within the asset's limit and the pool's bound.
+    """
+    holder = s.accounts[account]
+    asset = s.assets[0]
+    if holder.auto_borrow == 0 or asset.borrowable == 0:
+        return 0
+    _bring_up(s, account)
+    equity, _, maintenance = levels(s, account)
+    if equity < maintenance:
+        return 0
+    lent = asset.lent - (redeemed if holder.auto_lend != 0 else 0)
+    room = _pool_ceiling(asset, lent) - asset.borrowed
+    if asset.borrow_limit != 0:
+        room = min(room, asset.borrow_limit - max(0, -holder.assets[0].balance))
+    return max(0, min(amount, room))
 
 
 @linked

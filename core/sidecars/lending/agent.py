@@ -6,6 +6,9 @@ Borrowing and redeeming happen in the core by themselves, whenever a balance pas
 process decides only what that costs. An accrual is for the time since the last one, so nothing is
 lost while the process is away (up to a day, lest a clock that jumped charges a year), and none is
 charged twice when a clock is set back: it goes on where it had been.
+
+With the indices goes the bound up to which a pool may be used until the next accrual, so that a run
+on it is met by rising rates before it is met by the ceiling.
 """
 
 import sqlite3
@@ -15,7 +18,7 @@ from core.producers import Producer
 from core.reference import Asset
 from core.sidecars.books import Books, Posting
 from core.sidecars.follow import Sidecar
-from core.sidecars.lending.curve import Knot, rate_at
+from core.sidecars.lending.curve import Knot, Throttle, bound_at, rate_at
 from core.sidecars.lending.pool import ONE, Pool, Pools
 
 SECOND = 1_000_000_000
@@ -51,22 +54,26 @@ MIGRATION = """
     ) STRICT, WITHOUT ROWID;
 """
 
+BOUND = "ALTER TABLE pool ADD COLUMN bound INTEGER NOT NULL DEFAULT 0;"
+
 
 class Lending(Sidecar):
     """See the module. `curve` is of every asset; ceiling and reserve share are the asset's own."""
 
     producer: ClassVar[Producer] = Producer.LENDING
-    migrations: ClassVar[tuple[str, ...]] = (MIGRATION,)
+    migrations: ClassVar[tuple[str, ...]] = (MIGRATION, BOUND)
 
     def __init__(
         self,
         *arguments: Any,
         curve: tuple[Knot, ...],
+        throttle: Throttle | None = None,
         period_ns: int = 60 * SECOND,
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
         self.curve = curve
+        self.throttle = throttle
         self.period_ns = period_ns
         self.pools = Pools(self.reference)
         self._accrued_at: dict[int, int] = {}
@@ -80,8 +87,8 @@ class Lending(Sidecar):
 
     def _load(self) -> None:
         select = self.store.connection.execute
-        for asset, borrow, lend, accrued_at in select("SELECT * FROM pool"):
-            self.pools[asset] = Pool(asset, borrow, lend)
+        for asset, borrow, lend, accrued_at, bound in select("SELECT * FROM pool"):
+            self.pools[asset] = Pool(asset, borrow, lend, bound=bound)
             self._accrued_at[asset] = accrued_at
         for asset, account, amount, index in select("SELECT * FROM balance"):
             self.books.balances[account, asset] = amount
@@ -100,6 +107,7 @@ class Lending(Sidecar):
     def _on_accrued(self, fields: dict[str, Any]) -> None:
         pool = self.pools[fields["asset"]]
         pool.accrued(fields["borrowIndex"], fields["lendIndex"])
+        pool.bound = fields["utilisationBound"]
         self._save_pool(pool)
 
     # ---- deciding --------------------------------------------------------------------------------
@@ -133,9 +141,15 @@ class Lending(Sidecar):
         self.store.connection.execute(
             "INSERT OR REPLACE INTO accrual VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row
         )
-        if step is not None:
-            self.command("AccrueInterest", asset=asset.number, borrowIndex=step.borrow_index,
-                         lendIndex=step.lend_index)
+        bound = 0
+        if self.throttle is not None and asset.utilisation_ceiling:
+            bound = bound_at(self.throttle, utilisation, asset.utilisation_ceiling)
+        if step is not None or bound != pool.bound:
+            self.command(
+                "AccrueInterest", asset=asset.number, utilisationBound=bound,
+                borrowIndex=step.borrow_index if step else pool.borrow_index,
+                lendIndex=step.lend_index if step else pool.lend_index,
+            )
         return 1
 
     def _say_if_stopped(self, asset: Asset, utilisation: int) -> None:
@@ -155,8 +169,8 @@ class Lending(Sidecar):
     def _save_pool(self, pool: Pool) -> None:
         at = self._accrued_at.setdefault(pool.asset, self.clock())
         self.store.connection.execute(
-            "INSERT OR REPLACE INTO pool VALUES (?, ?, ?, ?)",
-            (pool.asset, pool.borrow_index, pool.lend_index, at),
+            "INSERT OR REPLACE INTO pool VALUES (?, ?, ?, ?, ?)",
+            (pool.asset, pool.borrow_index, pool.lend_index, at, pool.bound),
         )
 
     def before_commit(self) -> None:

@@ -42,6 +42,23 @@ def knots(base: int, optimal_utilisation: int, optimal: int, full: int) -> tuple
     return tuple(curve)
 
 
+class Throttle(NamedTuple):
+    """How fast a pool may be used up, parts per million: freely to `threshold`, then by steps.
+
+    Each period the bound is what is used and this fraction of the way from there to the ceiling.
+    """
+
+    threshold: int
+    fraction: int
+
+
+def bound_at(throttle: Throttle, utilisation: int, ceiling: int) -> int:
+    """How much of a pool may be used until the next period; 0 where only the ceiling bounds it."""
+    step = max(0, ceiling - utilisation) * throttle.fraction // MILLION
+    bound = max(throttle.threshold, utilisation + step)
+    return bound if bound < ceiling else 0
+
+
 def rate_at(curve: Sequence[Knot], utilisation: int) -> int:
     """The yearly borrow rate at a utilisation; beyond the last knot that of the last."""
     for left, right in pairwise(curve):

@@ -43,6 +43,7 @@ class Pool:
     scaled_borrowed: int = 0
     touched: dict[int, tuple[int, int]] = field(default_factory=dict)  # account → balance, index
     idle: set[int] = field(default_factory=set)
+    bound: int = 0  # of its utilisation until the next accrual, parts per million; 0 its ceiling
 
     def touch(self, account: int, balance: int) -> None:
         """A balance has changed, and with it took the index of this moment."""

@@ -12,6 +12,9 @@ in units of USDC, what is held rounded down and what is owed rounded up.
 """
 
 from collections.abc import Mapping
+from itertools import chain
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 from blake3 import blake3
@@ -94,7 +97,7 @@ def leaves_of(
 def _balances_of(books: Books) -> tuple[Words, Words, Words, dict[tuple[int, int], int]]:
     """Accounts, assets and amounts of clients' balances; and those of the house."""
     count = len(books.balances)
-    keys = np.fromiter((word for key in books.balances for word in key), np.int64, 2 * count)
+    keys = np.fromiter(chain.from_iterable(books.balances), np.int64, 2 * count)
     amounts = np.fromiter(books.balances.values(), np.int64, count)
     accounts, assets = keys[0::2], keys[1::2]
     ours = np.flatnonzero((accounts < FIRST_CLIENT) & (accounts != OUTSIDE) & (accounts != TRANSIT))
@@ -143,7 +146,7 @@ def with_interest(pool: Pool | None, accounts: Words, balances: Words) -> Words:
     touched = pool.touched
     since_of = np.zeros(1 + max(int(accounts.max(initial=0)), max(touched, default=0)), np.int64)
     since_of[np.fromiter(touched, np.int64, len(touched))] = np.fromiter(
-        (index for _, index in touched.values()), np.int64, len(touched)
+        map(itemgetter(1), touched.values()), np.int64, len(touched)
     )
     since = since_of[accounts]
     now = np.where(balances > 0, pool.lend_index, pool.borrow_index)
@@ -162,16 +165,15 @@ def _value(books: Books, asset: int, balances: Words) -> Words:
 def _share(amounts: Words, numerator: Words | np.int64, divisor: Words | np.int64) -> Words:
     """floor(amount × numerator / divisor), exact though the products have 128 bits.
 
-    Numerators ≥ 0, divisors and quotients below 2^62. The quotient is estimated with a mantissa of
-    64 bits; what it leaves is exact modulo 2^64 and says by how much it was wrong.
+    Numerators ≥ 0, divisors and quotients below 2^62. The quotient is estimated in floating point;
+    what it leaves is exact modulo 2^64 and says by how much it was wrong. That is the product times
+    a few units of the mantissa's last place, so 53 bits do for products below 2^110.
     """
-    estimate = amounts.astype(np.longdouble) * numerator / divisor
-    quotient = np.floor(estimate).astype(np.int64)
-    rest = amounts * numerator - quotient * divisor
-    for _ in range(2):
-        wrong = (rest >= divisor).astype(np.int64) - (rest < 0)
-        quotient += wrong
-        rest -= wrong * divisor
+    largest = float(np.abs(amounts).max(initial=0)) * float(np.max(numerator, initial=0))
+    mantissa: Any = np.float64 if largest < 2.0**110 else np.longdouble
+    quotient: Words = np.floor(amounts.astype(mantissa) * numerator / divisor).astype(np.int64)
+    rest: Words = amounts * numerator - quotient * divisor
+    quotient += rest // divisor
     return quotient
 
 

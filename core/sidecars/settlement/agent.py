@@ -41,7 +41,7 @@ class Settlement(Sidecar):
     producer: ClassVar[Producer] = Producer.SETTLEMENT
     migrations: ClassVar[tuple[str, ...]] = (
         ledger.MIGRATION, transfers.MIGRATION, funding.MIGRATION, transfers.DUTIES,
-        outflow.MIGRATION,
+        outflow.MIGRATION, outflow.DESTINATIONS,
     )
 
     def __init__(
@@ -155,13 +155,18 @@ class Settlement(Sidecar):
         self.ledger.books.apply(event)
 
     def _on_completed(self, fields: dict[str, Any]) -> None:
-        """The winners have what the losers gave, to the unit; now the balances are compared."""
+        """The winners have what losers and fund gave, to the unit; now balances are compared."""
         self.store.set_note("running", "0")
-        if fields["debits"] != fields["credits"]:
+        given = fields["debits"] + fields["advanced"]
+        if given != fields["credits"] + fields["carried"]:
             self.alarm("settlement does not balance", cycle=fields["cycle"],
-                       debits=fields["debits"], credits=fields["credits"])
+                       debits=fields["debits"], advanced=fields["advanced"],
+                       credits=fields["credits"])
         self.log.info("settled", cycle=fields["cycle"], positions=fields["positions"],
-                      paid=fields["credits"])
+                      paid=fields["credits"], owed_to_fund=fields["fundClaim"])
+        if fields["waiting"]:
+            self.alarm("the liquidity fund is empty and winners wait", cycle=fields["cycle"],
+                       waiting=fields["waiting"])
         if self.live:
             self._report()
 

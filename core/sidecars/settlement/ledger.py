@@ -16,7 +16,7 @@ import sqlite3
 from typing import Any
 
 from core.reference import ReferenceData
-from core.sidecars.books import CLEARING, TRANSIT, Books, Position, Posting, Stated
+from core.sidecars.books import CLEARING, TRANSIT, Books, Position, Stated
 
 MIGRATION = """
     CREATE TABLE posting (
@@ -63,9 +63,6 @@ MIGRATION = """
 """
 
 INSERT = "INSERT INTO posting VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-# A reference may be an unsigned 64-bit request of a client; SQLite's integers are signed.
-_SIGN = 1 << 63
-
 
 class Ledger:
     """The books with their store."""
@@ -76,7 +73,7 @@ class Ledger:
         self._fresh: list[tuple[int, int, int, int]] = []
         self._differing: set[tuple[int, int]] = set()
         self._compared = self._cycle_differences = 0
-        self.books = Books(reference, self._post, self._state)
+        self.books = Books(reference, self._rows.append, self._state)
         self._load()
 
     def _load(self) -> None:
@@ -88,11 +85,6 @@ class Ledger:
         self._differing.update(select("SELECT DISTINCT account, asset FROM difference"))
 
     # ---- while events come -----------------------------------------------------------------------
-
-    def _post(self, posting: Posting) -> None:
-        if posting.reference >= _SIGN:
-            posting = posting._replace(reference=posting.reference - 2 * _SIGN)
-        self._rows.append(posting)
 
     def _state(self, stated: Stated) -> None:
         key = (stated.account, stated.asset)

@@ -1,12 +1,14 @@
-"""What may leave, and when: a delay of the owner's choice, and a circuit breaker for each asset.
+"""What may leave, and when: the owner's delay, and a circuit breaker for each asset.
 
     Held ──▶ delay over? ──▶ room in the asset's window? ──▶ in the account's? ──▶ custody.send
                │ no              │ no                           │ no
                └─────────────────┴──── it waits, held, and the reason stands beside it
 
-A window is what was sent in the last so many seconds, counted from the events, so a store made anew
-knows it as well. Withdrawals of an asset that its cap stops wait in order; one that is larger than
-the cap itself can never go and holds up nobody, but is an alarm.
+The delay is the longer one of that which the owner set in the core, whose end comes with the
+withdrawal, and that which the venue's configuration has for him. A window is what was sent in the
+last so many seconds, counted from the events, so a store made anew knows it as well. Withdrawals of
+an asset that its cap stops wait in order; one that is larger than the cap itself can never go and
+holds up nobody, but is an alarm.
 """
 
 import sqlite3
@@ -20,6 +22,11 @@ MIGRATION = """
     ALTER TABLE withdrawal ADD COLUMN held_at INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE withdrawal ADD COLUMN sent_at INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE withdrawal ADD COLUMN waits TEXT NOT NULL DEFAULT '';
+"""
+
+DESTINATIONS = """
+    ALTER TABLE withdrawal ADD COLUMN release INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE withdrawal ADD COLUMN destination TEXT NOT NULL DEFAULT '';
 """
 
 
@@ -39,6 +46,7 @@ class Waiting(NamedTuple):
     asset: int
     amount: int
     held_at: int
+    release: int = 0  # the owner's delay is over, by the core's clock
 
 
 class Outflow:
@@ -58,7 +66,7 @@ class Outflow:
 
     def reason(self, waiting: Waiting, owner: int, now: int) -> str:
         """Why a withdrawal has to wait; empty when it may go."""
-        if now < waiting.held_at + self._delays.get(owner, 0):
+        if now < max(waiting.release, waiting.held_at + self._delays.get(owner, 0)):
             return DELAY
         cap = self._caps.get(waiting.asset)
         if cap is None:

@@ -22,6 +22,7 @@ from core.sidecars.books import (
     CLEARING,
     FEES,
     INSURANCE,
+    LIQUIDITY,
     OUTSIDE,
     POOL,
     REASONS,
@@ -39,7 +40,7 @@ COLUMNS = ("time", "asset", "reason", "instrument", "amount", "balance", "counte
 HOUSE = {
     OUTSIDE: "outside", FEES: "fees", INSURANCE: "insurance", CLEARING: "clearing",
     POOL: "pool", WITHDRAWALS: "withdrawals", ROUNDING: "rounding", TRANSIT: "transfer",
-    BACKSTOP_FUND: "backstop",
+    BACKSTOP_FUND: "backstop", LIQUIDITY: "liquidity",
 }
 
 

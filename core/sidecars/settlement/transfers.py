@@ -13,8 +13,8 @@ often it is asked. A withdrawal has one state in the core; a step that does not 
 
 Custody is not trusted further than that. What it is told is written down first and told again until
 it has heard; whatever it says that does not agree with what is known is an alarm and moves nothing:
-a transaction that comes twice, an amount that was another one, a withdrawal it no longer knows, or
-one that it gave up and paid all the same.
+a transaction that comes twice, an amount or a destination that was another one, a withdrawal it no
+longer knows, or one that it gave up and paid all the same.
 """
 
 import json
@@ -135,9 +135,10 @@ class Transfers:
         number, state = fields["withdrawalId"], fields["state"]
         time = fields["header"]["transactTime"]
         self._connection.execute(
-            "INSERT INTO withdrawal VALUES (?, ?, ?, ?, ?, 0, ?, 0, '')"
+            "INSERT INTO withdrawal VALUES (?, ?, ?, ?, ?, 0, ?, 0, '', ?, ?)"
             " ON CONFLICT (id) DO UPDATE SET state = excluded.state, asked = 0, waits = ''",
-            (number, fields["account"], fields["asset"], fields["amount"], state, time),
+            (number, fields["account"], fields["asset"], fields["amount"], state, time,
+             fields["releaseTime"], fields["destination"]),
         )
         if state == SENT:
             self._connection.execute(
@@ -246,15 +247,15 @@ class Transfers:
 
     def _withdraw(self, now: int) -> int:
         rows = self._connection.execute(
-            "SELECT id, account, asset, amount, state, held_at, sent_at FROM withdrawal"
-            " WHERE state IN (?, ?) AND asked = 0 ORDER BY id", (HELD, SENT)
+            "SELECT id, account, asset, amount, held_at, release, destination, state, sent_at"
+            " FROM withdrawal WHERE state IN (?, ?) AND asked = 0 ORDER BY id", (HELD, SENT)
         ).fetchall()
         self._outflow.begin()
         work = 0
-        for number, account, asset, amount, state, held_at, sent_at in rows:
-            waiting = Waiting(number, account, asset, amount, held_at)
+        for *known, destination, state, sent_at in rows:
+            waiting = Waiting(*known)
             if state == SENT or sent_at or self._may_go(waiting, now):
-                work += self._advance(number, account, asset, amount, state)
+                work += self._advance(waiting, destination, state)
         return work
 
     def _may_go(self, waiting: Waiting, now: int) -> bool:
@@ -277,11 +278,12 @@ class Transfers:
             self._settlement.log.warning("withdrawal waits", withdrawal=waiting.number, why=reason)
         return False
 
-    def _advance(self, number: int, account: int, asset: int, amount: int, state: int) -> int:
+    def _advance(self, withdrawal: Waiting, destination: str, state: int) -> int:
         """The next step of one withdrawal, if custody says that there is one."""
+        number, account, asset, amount = withdrawal[:4]
         if state == HELD:
             # Custody knows it by its number: asked twice because we died here, it pays once.
-            self._custody.send(number, account, asset, amount)
+            self._custody.send(number, account, asset, amount, destination)
         sending = self._custody.sending(number)
         if sending is None and state == SENT:
             self._suspect("custody has forgotten a withdrawal that it sent", number)
@@ -290,6 +292,10 @@ class Transfers:
         if (sending.asset, sending.amount) != (asset, amount):
             self._settlement.alarm("custody means another amount", withdrawal=number,
                                    asset=asset, amount=amount, custody=sending.amount)
+            step = None
+        elif sending.destination != destination:
+            self._settlement.alarm("custody means another destination", withdrawal=number,
+                                   destination=destination, custody=sending.destination)
             step = None
         else:
             step = SENT if state == HELD else sending.state

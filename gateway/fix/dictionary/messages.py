@@ -140,11 +140,11 @@ BA CollateralReport out
   TotalNetValue MarginExcess CashOutstanding Equity InitialMargin MaintenanceMargin MarginLevel
   BalanceReason Borrowed NoCollateralAmounts(CurrentCollateralAmount, CollateralCurrency) Text
 AY CollateralAssignment in
-  CollAsgnID! CollAsgnReason! CollAsgnTransType! TransactTime! Account ToAccount
+  CollAsgnID! CollAsgnReason! CollAsgnTransType! TransactTime! Account ToAccount Destination
   NoCollateralAmounts!(CurrentCollateralAmount!, CollateralCurrency!) Text
 AZ CollateralResponse out
   CollRespID! CollAsgnID CollAsgnReason CollAsgnTransType CollAsgnRespType! CollAsgnRejectReason
-  TransactTime! Account ToAccount WithdrawalState
+  TransactTime! Account ToAccount Destination WithdrawalState EffectiveFrom
   NoCollateralAmounts(CurrentCollateralAmount, CollateralCurrency) ReasonCode Text
 AD TradeCaptureReportRequest in
   TradeRequestID! TradeRequestType! SubscriptionRequestType TradeReportID OrderID ClOrdID ExecID
@@ -177,6 +177,11 @@ U3 CancelTimerRequest in
   CancelTimerMilliseconds! Account TransactTime
 U4 CancelTimerReport out
   CancelTimerMilliseconds! Account! TransactTime!
+U5 WithdrawalRuleRequest in
+  WithdrawalRuleID! WithdrawalRuleAction! Account Destination WithdrawalDelaySeconds TransactTime
+U6 WithdrawalRuleReport out
+  WithdrawalRuleID WithdrawalRuleAction! Account! Destination WithdrawalDelaySeconds ListHolds
+  DestinationsListed EffectiveFrom TransactTime! ReasonCode Text
 i MassQuote in
   QuoteID! Account QuoteResponseLevel DefBidSize ResetProtection {_PARTIES}
   NoQuoteSets!(QuoteSetID, UnderlyingSymbol, TotNoQuoteEntries, NoQuoteEntries(QuoteEntryID,

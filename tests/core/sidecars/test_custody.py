@@ -81,6 +81,12 @@ def sending(number):
     return found and found._replace(amount=found.amount + 1)
 custody.sending = sending
 """
+DIVERTS = """
+def sending(number):
+    found = EmbeddedCustody.sending(custody, number)
+    return found and found._replace(destination="bc1q-elsewhere")
+custody.sending = sending
+"""
 FORGETS = """
 def sending(number):
     return None if bad() else EmbeddedCustody.sending(custody, number)
@@ -225,8 +231,11 @@ def test_a_transaction_given_twice_is_credited_once(outside: Outside) -> None:
     assert len([n for _, n, _ in scene.stage.commands if n == "Deposit"]) == 2
 
 
-def test_another_amount_than_was_asked_for_is_no_step(outside: Outside) -> None:
-    scene = outside.start(LIES)
+@pytest.mark.parametrize("misdeed", [LIES, DIVERTS])
+def test_another_amount_or_place_than_was_asked_for_is_no_step(
+    outside: Outside, misdeed: str
+) -> None:
+    scene = outside.start(misdeed)
     scene.deposit(100, USDC, 20 * M)
     _withdraw(scene, 1, 8 * M)
     scene.run(2)

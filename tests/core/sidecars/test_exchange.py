@@ -151,6 +151,7 @@ def test_a_day(day: Day, tmp_path: Path) -> None:
     assert day.link.send("WithdrawalRequest", {
         "header": {"sendingTime": 0, "msgSeqNum": 0}, "account": day.account("desk-south"),
         "asset": 0, "amount": 1000 * M, "requestId": 5, "echo": b"",
+        "destination": "bc1q-desk-south",
     })
     custody = EmbeddedCustody(custody_path(day.data))
     custody.receive("chain-1", day.account("desk-south"), 0, 77 * M)

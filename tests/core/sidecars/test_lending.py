@@ -10,7 +10,7 @@ from core.agent import run_until_quiet
 from core.producers import Producer
 from core.sidecars.books import BORROW_INTEREST, DEPOSIT, LEND_INTEREST, POOL
 from core.sidecars.lending.agent import SECOND, Lending, latest_accruals
-from core.sidecars.lending.curve import knots, rate_at
+from core.sidecars.lending.curve import Throttle, bound_at, knots, rate_at
 from core.sidecars.lending.pool import ONE, SCALE, YEAR_NS, Pool
 from tests.core.sidecars.stage import USDC, Stage
 
@@ -26,6 +26,19 @@ def test_the_curve_has_a_knee_and_gets_steeper() -> None:
     steps = [after - before for before, after in itertools.pairwise(rates)]
     assert all(step >= 0 for step in steps)
     assert max(steps[:160]) < min(steps[160:]) < max(steps[190:])
+
+
+def test_a_pool_is_used_up_by_steps() -> None:
+    throttle = Throttle(850_000, 250_000)
+    assert bound_at(throttle, 0, 950_000) == 850_000
+    assert bound_at(throttle, 820_000, 950_000) == 852_500
+    assert bound_at(throttle, 900_000, 950_000) == 912_500
+    assert bound_at(throttle, 950_000, 950_000) == 0, "the ceiling bounds it, nothing else"
+    assert bound_at(throttle, 0, 850_000) == 0
+    used, steps = 850_000, 0
+    while used < 945_000:  # A run on the pool takes this long, not one moment.
+        used, steps = bound_at(throttle, used, 950_000), steps + 1
+    assert steps == 11
 
 
 class Bank:
@@ -48,7 +61,8 @@ class Bank:
             lent = sum(max(b, 0) for a, b in self.balances.items() if self.lends[a])
             borrowed = sum(max(-b, 0) for b in self.balances.values())
             self.stage.emit("IndicesAccrued", asset=USDC, borrowIndex=self.borrow_index,
-                            lendIndex=self.lend_index, borrowed=borrowed, lent=lent)
+                            lendIndex=self.lend_index, borrowed=borrowed, lent=lent,
+                            utilisationBound=fields["utilisationBound"])
 
     def touch(self, account: int) -> None:
         balance, before = self.balances.get(account, 0), self.touched.get(account, ONE)

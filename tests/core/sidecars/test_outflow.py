@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.sidecars.custody import CONFIRMED, FAILED, SENT
+from core.sidecars.custody import CONFIRMED, FAILED, SENT, CustodyError
 from core.sidecars.settlement.agent import SECOND, Settlement
 from core.sidecars.settlement.outflow import Cap
 from tests.core.sidecars.stage import USDC, Stage
@@ -27,8 +27,11 @@ class Guarded(Scene):
 
     settlement_producer = Settlement.producer
 
-    def ask(self, number: int, account: int, amount: int) -> None:
+    def ask(
+        self, number: int, account: int, amount: int, release: int = 0, destination: str = ""
+    ) -> None:
         """The core holds a withdrawal, and from now on does the steps it is told."""
+        self.rules = getattr(self, "rules", {}) | {number: (release, destination)}
         self.amounts = getattr(self, "amounts", {}) | {number: (account, amount)}
         self.stage.next()
         self._say(number, HELD)
@@ -40,8 +43,9 @@ class Guarded(Scene):
 
     def _say(self, number: int, state: int) -> None:
         account, amount = self.amounts[number]
+        release, destination = self.rules[number]
         self.stage.emit("WithdrawalChanged", withdrawalId=number, account=account, asset=USDC,
-                        state=state, amount=amount)
+                        state=state, amount=amount, releaseTime=release, destination=destination)
 
     def sent(self) -> list[int]:
         """The numbers of those that custody was asked for, in order."""
@@ -84,6 +88,30 @@ def test_the_owners_delay(stage: Stage) -> None:
     scene.run(1)
     assert scene.sent() == [2, 1]
     assert scene.waits() == {}
+
+
+def test_the_delay_that_the_owner_set_in_the_core(stage: Stage) -> None:
+    scene = guarded(stage, {}, {101: 2 * HOUR * SECOND})
+    for number, account in ((1, 100), (2, 101)):
+        scene.ask(number, account, 5 * M, release=stage.now + HOUR * SECOND)
+    scene.run(HOUR - 10)
+    assert scene.waits() == {1: "delay", 2: "delay"}
+    scene.forget()
+    scene.run(20)
+    assert scene.sent() == [1]
+    scene.run(HOUR)
+    assert scene.sent() == [1, 2], "the longer one of the two"
+
+
+def test_it_goes_where_the_owner_said(stage: Stage) -> None:
+    scene = guarded(stage, {}, {})
+    scene.ask(1, 100, 5 * M, destination="bc1q-cold")
+    scene.run(1)
+    sending = scene.custody.sending(1)
+    assert sending is not None
+    assert sending.destination == "bc1q-cold"
+    with pytest.raises(CustodyError, match="other terms"):
+        scene.custody.send(1, 100, USDC, 5 * M, "bc1q-thief")
 
 
 def test_the_breaker_of_an_asset_and_its_window(stage: Stage) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from core.agent import run_until_quiet
@@ -26,6 +27,7 @@ from core.sidecars.reserves import attestation
 from core.sidecars.reserves.agent import SECOND, Reserves, master_of, running_ledger
 from core.sidecars.reserves.attestation import Attestation
 from core.sidecars.reserves.files import NoProof
+from core.sidecars.reserves.liabilities import _share
 from core.words import CONSUMED, PUBLISHED, load_word, store_word
 from tests.core.sidecars.stage import BTC, ONE, USDC, Stage
 from tools import verify_reserves as verifier
@@ -399,3 +401,17 @@ def test_random_bytes_changed_in_a_proof_are_always_noticed(scene: Scene, seed: 
             continue
         with pytest.raises(Broken):
             scene.check(value)
+
+
+def test_shares_are_exact_though_their_products_have_128_bits() -> None:
+    chance = random.Random(5)
+    for _ in range(300):
+        divisor = chance.choice((10**8, 10**12, chance.randrange(1, 2**50)))
+        bits = chance.choice((5, 30, 49, 60))
+        pairs = [
+            (chance.randrange(-(2**56), 2**56), chance.randrange(2**bits)) for _ in range(40)
+        ]
+        pairs = [(a, n) for a, n in pairs if abs(a * n) // divisor < 2**61] or [(-1, 1)]
+        amounts, numerators = (np.array(column) for column in zip(*pairs, strict=True))
+        found = _share(amounts, numerators, np.int64(divisor)).tolist()
+        assert found == [a * n // divisor for a, n in pairs]

@@ -169,6 +169,29 @@ def test_money_is_moved_and_its_way_is_told(exchange: Exchange, north: Trader) -
     assert deposit.text(1) == "desk-north"
 
 
+def test_withdrawals_go_where_their_owner_lets_them(exchange: Exchange) -> None:
+    north = Trader(exchange, "NORTH")
+    north.send("U5", "21042=W1|21043=1|21041=bc1q-cold")
+    added = north.until("U6", _21042="W1", _21043=1, _21041="bc1q-cold", _21045="Y", _21046=1)
+    assert added.get(21047) is not None
+    one = f"895=9|903=0|60={now()}|1703=1|1704=1|1705=USDC"
+    north.send("AY", f"902=Y1|{one}|21041=bc1q-else")
+    refused = north.until("AZ", _902="Y1", _905=3, _21041="bc1q-else")
+    assert "owner's list" in refused.text(58)
+    north.send("AY", f"902=Y2|{one}|21041=bc1q-cold")
+    held = north.until("AZ", _902="Y2", _905=0, _21041="bc1q-cold")
+    assert held.get(21047) is not None
+    north.send("AY", f"902=Y3|{one}|21041={'x' * 65}")
+    assert "64 printable" in north.until("AZ", _902="Y3", _905=3).text(58)
+    north.send("U5", "21042=W2|21043=2|21041=bc1q-warm")
+    assert "isn't in the list" in north.until("U6", _21042="W2").text(58)
+    for name, rest in (("W3", "21043=2|21041=bc1q-cold"), ("W4", "21043=3")):
+        north.send("U5", f"21042={name}|{rest}")
+        assert north.until("U6", _21042=name).get(58) is None
+    north.send("U5", "21042=W5|21043=4|21044=3000000")
+    assert north.until("U6", _21042="W5", _21044=0).get(58) is not None
+
+
 def test_the_kill_switch_outlives_the_gateway(exchange: Exchange) -> None:
     north = Trader(exchange, "NORTH")
     north.place("K1", 1, "0.01", LOW)

@@ -24,6 +24,7 @@ class Court(Exchange):
         self.transfers: list[dict[str, Any]] = []
         self.certificates: list[dict[str, Any]] = []
         self.told: list[tuple[int, dict[str, Any]]] = []
+        self.conversions: list[dict[str, Any]] = []
         super().__init__(limits, checked)
         found_house(self.state)
 
@@ -32,6 +33,7 @@ class Court(Exchange):
         self.steps += self.named("LiquidationStep")
         self.transfers += self.named("PositionTransferred")
         self.certificates += self.named("LiquidationCertificate")
+        self.conversions += self.named("CollateralConverted")
         self.told += [(s, f) for s, name, f in self.events if name == "LiquidationReport"]
 
     def parameter(self, parameter: int, value: int, scope: int = 0, role: int = 1) -> int:
