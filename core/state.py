@@ -118,6 +118,20 @@ def _account(limits: Limits) -> np.dtype[Any]:
     )
 
 
+SETTLEMENT = (  # Of the running cycle, or the last one; USDC units.
+    ("settlement_cycle", "i8"),
+    ("settlement_positions", "i8"),
+    ("settlement_debits", "i8"),
+    ("settlement_credits", "i8"),
+    ("settlement_short", "i8"),  # what losers of the cycle still owe
+    ("settlement_advanced", "i8"),  # by the liquidity fund in the cycle
+    ("settlement_carried", "i8"),  # in the pot when the cycle began
+    ("settlement_pot", "i8"),  # in CLEARING, taken and not yet given by settlements
+    ("fund_claim", "i8"),  # what losers owe the liquidity fund
+    ("claims_waiting", "i8"),  # what winners wait for
+)
+
+
 def power_of_two(number: int) -> int:
     """The smallest power of two that isn't below the number."""
     return 1 << max(0, number - 1).bit_length()
@@ -157,16 +171,7 @@ def state_dtype(limits: Limits) -> np.dtype[Any]:
             ("withdrawals", "i4"),
             ("withdrawal_ids", "i8"),
             ("price_version", "i8"),  # counts changes of any mark or index
-            ("settlement_cycle", "i8"),
-            ("settlement_positions", "i8"),
-            ("settlement_debits", "i8"),  # USDC units
-            ("settlement_credits", "i8"),
-            ("settlement_short", "i8"),  # what losers of the cycle still owe
-            ("settlement_advanced", "i8"),  # by the liquidity fund in the cycle
-            ("settlement_carried", "i8"),  # in the pot when the cycle began
-            ("settlement_pot", "i8"),  # in CLEARING, taken and not yet given by settlements
-            ("fund_claim", "i8"),  # what losers owe the liquidity fund
-            ("claims_waiting", "i8"),  # what winners wait for
+            *SETTLEMENT,
             ("destinations_used", "i8"),
             ("payouts_in_clearing", "i8"),  # USDC units taken from shorts and not yet paid
             ("accounts_used", "i4"),  # highest account number registered
