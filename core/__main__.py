@@ -21,6 +21,7 @@ from core.producers import PRODUCERS_MAX, Producer, ring_kind
 from core.recovery import make_state, recover
 from core.ring import ring_abandon, ring_consumed, ring_readable, ring_seek
 from core.sequencer import event_memory, sequence_commands
+from core.signatures import judge_waiting
 from core.state import state_dtype
 from core.status import State, StatusRow, StatusTable
 from core.warm import compile_core
@@ -55,6 +56,9 @@ class CoreAgent:
     ) -> None:
         self._instance = process.options.instance
         self._rundir = process.options.rundir
+        self._signers = process.configuration.risk.signer
+        self._signed = np.full(PRODUCERS_MAX, -1, np.int64)
+        self._signed[0] = 0
         self._woken = WOKEN_BY_POLICY[process.configuration.exchange.policy]
         self._state = state
         self._sequenced = sequenced.address
@@ -77,12 +81,23 @@ class CoreAgent:
             self._log,
             self._bells,
             self._status.published_address,
+            self._signed,
         )
+        if self._signed[0]:
+            self._judge_signature()
+            taken += 1  # Not yet, but at once.
         now = time.time_ns()
         if now >= self._next_ns:
             self._next_ns = now + HOUSEKEEPING_NS
             self._keep_house(now)
         return taken
+
+    def _judge_signature(self) -> None:
+        """Look at the signed command that the sequencer waits with."""
+        producer = int(self._signed[0])
+        ring = int(self._addresses[producer])
+        self._signed[producer] = judge_waiting(self._instance, self._signers, producer, ring)
+        self._signed[0] = 0
 
     def _keep_house(self, now: int) -> None:
         """Heartbeat and counters; rings and processes that have appeared."""

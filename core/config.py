@@ -194,6 +194,7 @@ class Oracle(Section, frozen=True, kw_only=True):
     sources_min: PositiveInt = 2
     premium_seconds: Seconds = 300.0
     premium_band_millionths: Share = 10_000
+    stable_seconds: Annotated[float, Meta(ge=0, le=86_400 * 366)] = 3600.0  # 0: no stable price
     source: tuple[OracleSource, ...] = ()
     series: tuple[OracleSeries, ...] = ()
 
@@ -235,6 +236,14 @@ class Reserves(Section, frozen=True, kw_only=True):
     key_file: str = ""  # Ed25519, made on first use under the data directory if empty
 
 
+class Signer(Section, frozen=True, kw_only=True):
+    """Who may speak for a role about risk parameters: an Ed25519 key, hexadecimal."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=48)]
+    role: Literal["risk", "operations"]
+    public_key: str
+
+
 class Risk(Section, frozen=True, kw_only=True):
     """How accounts below their maintenance margin are closed, and who may change risk parameters.
 
@@ -251,6 +260,7 @@ class Risk(Section, frozen=True, kw_only=True):
     backstop_notice_seconds: Seconds = 86_400.0
     loosening_delay_seconds: Seconds = 86_400.0
     proposal_seconds: Seconds = 86_400.0
+    signer: tuple[Signer, ...] = ()  # If empty, a key of each role is made in the data directory.
 
 
 class Configuration(Section, frozen=True, kw_only=True):

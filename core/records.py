@@ -31,6 +31,7 @@ PAGE_LEVELS = 64
 ECHO_MAX = 160
 RISK_NODES_MAX = 64
 RISK_COLUMNS_MAX = 8
+RISK_LEVELS_MAX = 3
 ARRAYS_AGE_MAX = 60_000_000_000  # ns; older risk arrays net nothing
 LAYOUT_VERSION = 6
 
@@ -127,8 +128,8 @@ POSITION = np.dtype(  # Two cache lines: what a margin check reads, what a fill 
         ("quantity", "i8"),  # lots, signed; of a prediction in YES terms
         ("open_buy", "i8"),  # lots of open buy orders
         ("open_sell", "i8"),
-        ("open_buy_value", "i8"),  # at their limit prices, quote units
-        ("open_sell_value", "i8"),
+        ("open_buy_value", "i8"),  # at their limit prices, quote units; of a perpetual what each
+        ("open_sell_value", "i8"),  # of them loses against the mark, 0 where it gains, summed
         ("profit", "i8"),  # as last computed: unrealised; of a lone prediction its worst payoff
         ("initial", "i8"),  # requirement as last computed
         ("unsettled", "i8"),  # quote units since the last settlement, excluding the mark's move
@@ -139,10 +140,10 @@ POSITION = np.dtype(  # Two cache lines: what a margin check reads, what a fill 
         ("account_previous", "i4"),
         ("linear_next", "i4"),  # of the account's spot pairs and perpetuals
         ("holder_next", "i4"),  # of the instrument's
-        ("group", "i4"),  # of an event's outcome, else 0
+        ("group", "i4"),  # of an event's outcome; of a perpetual, no open sell is below this tick
         ("settled_cut", "i4"),  # the instrument's, when last settled
         ("funded_cut", "i4"),
-        ("spare", "i4"),
+        ("highest_buy", "i4"),  # of a perpetual: no open buy is above this tick
     ],
     align=True,
 )
@@ -175,6 +176,7 @@ RISK_GRID = np.dtype(  # The scenarios in which an underlying's price links are 
         ("spare", "i4"),
         ("delta", "i4", (RISK_NODES_MAX,)),  # parts per million, rounded
         ("scans", "i4", (RISK_NODES_MAX,)),  # 1 initially, 2 for maintenance, 4 an extreme
+        ("level", "i8", (RISK_LEVELS_MAX,)),  # expiries up to which columns settle links, 0 none
         ("strike", "i8", (RISK_NODES_MAX,)),  # exponent -8, 0 for none
         ("move", "i8", (RISK_NODES_MAX, 2)),  # exact: a rate of core.wide
         ("share", "i8", (RISK_NODES_MAX, 2)),  # of an extreme: theta / |move|, a rate
@@ -261,6 +263,8 @@ ASSET = np.dtype(
         ("value_divisor", "i8"),  # value = amount x index_price / value_divisor
         ("value_factor", "i8"),  # the same as amount x value_factor >> value_shift
         ("value_shift", "i8"),
+        ("above_stable", "i8"),  # how much the index is above a slow price, exponent -8, at least 0
+        ("below_stable", "i8"),  # and below it
         ("index_state", "i4"),
         ("index_sources", "i4"),
         ("first_instrument", "i4"),  # of those that have it as their base
@@ -466,6 +470,11 @@ WORK = np.dtype(  # Of the running command; not part of the digest.
         ("choice", "i8", (8,)),  # the order chosen for it
         ("asked", "i8", (4,)),  # position, side, tick, lots of an order that is being judged
         ("aside", "i8"),  # slot of an order that a replace has set aside, else 0
+        ("alone", "i8"),  # 1: look at an account's perpetuals only
+        ("worst_expiry", "i8"),  # where what margin refused would lose most (margin.worst)
+        ("worst_outcome", "i8"),
+        ("worst_move", "i8"),
+        ("worst_asset", "i8"),
         ("unit", UNIT),  # an account's stake in an underlying, as margin looks at it
         ("result", RESULT),
         ("nodes", NODE_VIEW, (RISK_NODES_MAX,)),

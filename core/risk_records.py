@@ -95,6 +95,11 @@ MARKET = np.dtype(
         ("premium_band", "i8"),  # parts per million, 0 none
         ("premium", "i8"),  # mean of the last mark, 1e-9
         ("position_bound", "i8"),  # lots that arithmetic allows an account to hold
+        ("base_initial", "i8"),  # initial margin base as it was set, parts per million
+        ("base_wanted", "i8"),  # and as the open interest asks for
+        ("scale_start", "i8"),  # USDC units of open interest from which on it rises, 0 never
+        ("scale_end", "i8"),  # at which it is scale_most
+        ("scale_most", "i8"),  # parts per million
     ],
     align=True,
 )
@@ -125,6 +130,8 @@ PROPOSAL = np.dtype(
         ("scope", "i8"),
         ("value", "i8"),
         ("time", "i8"),  # when it expires; approved: when it takes effect
+        ("proposer", "i4"),  # who signed it, in the order of the configuration; 0 nobody
+        ("approver", "i4"),
     ],
     align=True,
 )

@@ -60,6 +60,12 @@ def _names(configuration: Configuration) -> None:
     _unique("binary.session", "key_id", (s.key_id for s in configuration.binary.session))
     everyone: tuple[FixSession | BinarySession, ...] = (
         *configuration.fix.session, *configuration.binary.session)
+    signers = configuration.risk.signer
+    _unique("risk.signer", "name", (s.name for s in signers))
+    _unique("risk.signer", "public_key", (s.public_key.lower() for s in signers))
+    for position, signer in enumerate(signers):
+        demand(is_key(signer.public_key), f"risk.signer[{position}].public_key",
+                f"expected {KEY_HEX_LENGTH} hexadecimal digits")
     _unique("fix.session and binary.session", "session", (s.session for s in everyone))
     if configuration.asset:
         first = configuration.asset[0]
@@ -144,6 +150,9 @@ def _instrument(configuration: Configuration, listed: Instrument, path: str) -> 
         f"tick {decimal_text(listed.tick)} x lot {decimal_text(listed.lot)} isn't a whole number "
         f"of the smallest unit of {listed.quote}",
     )
+    if listed.interest_scale_start or listed.interest_scale_end:
+        demand(listed.interest_scale_start < listed.interest_scale_end,
+                f"{path}.interest_scale_end", "expected more than interest_scale_start")
     if listed.kind in ("prediction", "price_linked"):
         demand(
             FIXED_SCALE % listed.tick == 0, f"{path}.tick", "expected a whole number of ticks in 1")

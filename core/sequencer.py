@@ -40,7 +40,14 @@ from core.ring import (
 )
 from core.wake import ring_addressed
 from core.words import CAPACITY, CLAIM_STEP_MAX, CLAIMED, PENDING
-from sbe.generated.control import write_tick_header
+from sbe.generated.control import (
+    DECIDE_RISK_PROPOSAL_TEMPLATE,
+    SET_RISK_PARAMETER_TEMPLATE,
+    decide_risk_proposal_signer,
+    header_template,
+    set_risk_parameter_signer,
+    write_tick_header,
+)
 from sbe.raw import copy, fill, load_i32, load_i64, store_i16, store_i32, store_i64
 
 # More than any one command emits: FILLS_MAX trades, OPEN_ORDERS_MAX cancels and the slices behind.
@@ -49,16 +56,20 @@ _TICK_LENGTH = 64
 _TURN = 64  # Commands of one producer before the next has its turn.
 _SEQUENCE_AT = 16
 _TIME_AT = 24
+_HEADER_AT = 32
+_BODY_AT = 40
 
 
 @jit
 def sequence_commands(
     state: NDArray[Any], rings: NDArray[np.int64], sequenced: int, log: int,
-    bells: NDArray[np.int64], published: int,
+    bells: NDArray[np.int64], published: int, signed: NDArray[np.int64],
 ) -> int:
     """Take what the producers have sent, up to _TURN commands each; how many there were.
 
     rings: int64[PRODUCERS], addresses of the producers' rings, 0 where there is none.
+    signed: int64[PRODUCERS], by producer the position of the last signed command that was looked
+    at; at 0 the producer whose next command waits for that (core.signatures), else 0.
     bells: int64[n, 3], of each process to be woken: see `core.wake.ring_addressed`.
     published: address of the status word for the newest sequence.
     """
@@ -67,7 +78,7 @@ def sequence_commands(
     s.work.addressed = 0
     for producer in range(1, PRODUCERS):
         if rings[producer] != 0:
-            _take_turn(s, rings[producer], producer, sequenced, log)
+            _take_turn(s, rings[producer], producer, sequenced, log, signed)
     if s.sequence == first and _time_presses(s):
         _tick(s, sequenced, log)
     if s.sequence == first:
@@ -85,7 +96,9 @@ def sequence_commands(
 
 
 @jit
-def _take_turn(s: Any, ring: int, producer: int, sequenced: int, log: int) -> None:
+def _take_turn(
+    s: Any, ring: int, producer: int, sequenced: int, log: int, signed: NDArray[np.int64]
+) -> None:
     """Stamp and apply up to _TURN commands of one producer; notes how far its ring is done."""
     position = ring_consumed(ring)
     readable = ring_readable(ring)
@@ -107,6 +120,9 @@ def _take_turn(s: Any, ring: int, producer: int, sequenced: int, log: int) -> No
         if not frame_valid(length, readable - position):
             position = readable  # A producer that writes no frames is cut off from what it wrote.
             break
+        if _is_signed(frame) and signed[producer] != position:
+            signed[0] = producer
+            break
         stamped = _room_for(s, length, sequenced, log)
         if stamped == 0:
             break
@@ -116,6 +132,17 @@ def _take_turn(s: Any, ring: int, producer: int, sequenced: int, log: int) -> No
         store_i32(stamped + 12, position >> 5)
         _stamp_and_apply(s, stamped)
     s.work.consumed[producer] = position
+
+
+@jit
+def _is_signed(frame: int) -> bool:
+    """Whether a command says that somebody has signed it."""
+    template = header_template(frame + _HEADER_AT)
+    if template == SET_RISK_PARAMETER_TEMPLATE:
+        return bool(set_risk_parameter_signer(frame + _BODY_AT) != 0)
+    if template == DECIDE_RISK_PROPOSAL_TEMPLATE:
+        return bool(decide_risk_proposal_signer(frame + _BODY_AT) != 0)
+    return False
 
 
 @jit

@@ -111,6 +111,7 @@ def _account(limits: Limits) -> np.dtype[Any]:
             ("profit", "i8"),  # sums over its spot pairs and perpetuals
             ("initial", "i8"),
             ("floor", "i8"),  # sum over its events and lone predictions of the worst payoff
+            ("reaching", "i8"),  # bit per asset: a perpetual's order may lose at both ends
             ("assets", BALANCE, (limits.assets_max,)),
             ("name", "u1", (48,)),
         ],

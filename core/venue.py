@@ -99,6 +99,9 @@ class Instrument(Section, frozen=True, kw_only=True):
     insurance_cap: Fixed = Fixed(0)  # USDC that the insurance account may lose in this market
     open_interest_max: Fixed = Fixed(0)  # 0: none
     owner_position_max: Fixed = Fixed(0)  # over all accounts of one owner; 0: none
+    interest_scale_start: Fixed = Fixed(0)  # USDC of open interest from which on a perpetual's
+    interest_scale_end: Fixed = Fixed(0)  # initial base rises, up to `most` at the end; 0: never
+    interest_scale_most_millionths: Annotated[int, Meta(ge=0, le=900_000)] = 0
     margin_base_initial_millionths: Share = 100_000
     margin_base_maintenance_millionths: Share = 60_000
     margin_factor_initial_billionths: UnsignedInt = 20_000  # per root of a whole USDC of notional

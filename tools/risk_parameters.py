@@ -4,6 +4,7 @@ The core's state is mapped for reading only: what is shown is what the core goes
 once said. Names and units are those of the schema's RiskParameter.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ EVERYWHERE = {
 }
 # Of a scope: its table in the state and the field; `markets` stands beside `instruments`.
 SCOPED = {
-    "MarginBaseInitial": ("instruments", "margin_base_initial"),
+    "MarginBaseInitial": ("markets", "base_initial"),
     "MarginBaseMaintenance": ("instruments", "margin_base_maintenance"),
     "MarginFactorInitial": ("instruments", "margin_factor_initial"),
     "MarginFactorMaintenance": ("instruments", "margin_factor_maintenance"),
@@ -38,6 +39,9 @@ SCOPED = {
     "OwnerPositionLimit": ("markets", "owner_limit"),
     "OpenInterestLimit": ("markets", "interest_limit"),
     "InsuranceCap": ("markets", "insurance_cap"),
+    "InterestScaleStart": ("markets", "scale_start"),
+    "InterestScaleEnd": ("markets", "scale_end"),
+    "InterestScaleMost": ("markets", "scale_most"),
     "HaircutInitial": ("assets", "haircut_initial"),
     "HaircutMaintenance": ("assets", "haircut_maintenance"),
     "BorrowMarginInitial": ("assets", "borrow_margin_initial"),
@@ -70,13 +74,18 @@ class Parameter(msgspec.Struct):
 
 
 class Proposal(msgspec.Struct):
-    """A loosening that waits; `time` is when it expires, or takes effect (ns UTC)."""
+    """A loosening that waits; `time` is when it expires, or takes effect (ns UTC).
+
+    `proposer` and `approver` are the names of those who signed, empty where nobody has yet.
+    """
 
     number: int
     name: str
     scope: int
     value: int
     role: int
+    proposer: str
+    approver: str
     state: str
     time: int
 
@@ -120,11 +129,14 @@ def read(s: Any, configuration: Configuration) -> Seen:
     symbols = [_text(record["symbol"]) for record in s["instruments"]]
     names = _names(s, configuration)
     numbers = {number: name for name, number in NUMBERS.items()}
+    signers: defaultdict[int, str] = defaultdict(lambda: "a signer of before", {0: ""})
+    signers |= {n: s.name for n, s in enumerate(configuration.risk.signer, 1)}
     return Seen(
         list(_parameters(s, names)),
         [
             Proposal(int(p["number"]), numbers[int(p["parameter"])], int(p["scope"]),
-                     int(p["value"]), int(p["role"]), PROPOSAL_STATES[int(p["state"])],
+                     int(p["value"]), int(p["role"]), signers[int(p["proposer"])],
+                     signers[int(p["approver"])], PROPOSAL_STATES[int(p["state"])],
                      int(p["time"]))
             for p in s["proposal"] if p["number"]
         ],

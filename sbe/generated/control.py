@@ -343,6 +343,9 @@ RISK_PARAMETER_POSITION_LIMIT = 26
 RISK_PARAMETER_OWNER_POSITION_LIMIT = 27
 RISK_PARAMETER_OPEN_INTEREST_LIMIT = 28
 RISK_PARAMETER_INSURANCE_CAP = 29
+RISK_PARAMETER_INTEREST_SCALE_START = 30
+RISK_PARAMETER_INTEREST_SCALE_END = 31
+RISK_PARAMETER_INTEREST_SCALE_MOST = 32
 RISK_PARAMETER_HAIRCUT_INITIAL = 40
 RISK_PARAMETER_HAIRCUT_MAINTENANCE = 41
 RISK_PARAMETER_BORROW_MARGIN_INITIAL = 42
@@ -1424,18 +1427,19 @@ transfer_amount = load("i64", 18)
 set_transfer_amount = store("i64", 18)
 
 
-# SetIndexPrice: template 430, 20 bytes
+# SetIndexPrice: template 430, 28 bytes
 # The index of an asset, from how many sources, or that it is stale.
 SET_INDEX_PRICE_TEMPLATE = 430
-SET_INDEX_PRICE_BLOCK = 20
-write_set_index_price_header = image("1400ae0103000100")
+SET_INDEX_PRICE_BLOCK = 28
+write_set_index_price_header = image("1c00ae0103000100")
 SET_INDEX_PRICE = record(
-    20,
+    28,
     ("key", "<u8", 0),
     ("asset", "<u2", 8),
     ("state", "u1", 10),
     ("sources", "u1", 11),
     ("price", "<i8", 12),
+    ("stable", "<i8", 20),
 )
 SET_INDEX_PRICE_KEY_OFFSET = 0
 SET_INDEX_PRICE_KEY_NULL = 18446744073709551615
@@ -1458,6 +1462,10 @@ SET_INDEX_PRICE_PRICE_NULL = -9223372036854775808
 set_index_price_price = load("i64", 12)
 set_set_index_price_price = store("i64", 12)
 SET_INDEX_PRICE_PRICE_EXPONENT = -8
+SET_INDEX_PRICE_STABLE_OFFSET = 20
+SET_INDEX_PRICE_STABLE_NULL = -9223372036854775808
+set_index_price_stable = load("i64", 20)
+set_set_index_price_stable = store("i64", 20)
 
 
 # SetMarkPrice: template 431, 63 bytes
@@ -1707,13 +1715,13 @@ report_balances_cycle = load("u64", 8)
 set_report_balances_cycle = store("u64", 8)
 
 
-# SetRiskArray: template 438, 36 bytes
+# SetRiskArray: template 438, 60 bytes
 # What every live price link of an underlying would be worth in each scenario of the joint scan; replaces what was known of all of them.
 SET_RISK_ARRAY_TEMPLATE = 438
-SET_RISK_ARRAY_BLOCK = 36
-write_set_risk_array_header = image("2400b60103000100")
+SET_RISK_ARRAY_BLOCK = 60
+write_set_risk_array_header = image("3c00b60103000100")
 SET_RISK_ARRAY = record(
-    36,
+    60,
     ("key", "<u8", 0),
     ("asset", "<u2", 8),
     ("columns", "<u2", 10),
@@ -1721,6 +1729,9 @@ SET_RISK_ARRAY = record(
     ("sigmaInitial", "<u4", 20),
     ("sigmaMaintenance", "<u4", 24),
     ("index", "<i8", 28),
+    ("firstExpiry", "<i8", 36),
+    ("secondExpiry", "<i8", 44),
+    ("thirdExpiry", "<i8", 52),
 )
 SET_RISK_ARRAY_KEY_OFFSET = 0
 SET_RISK_ARRAY_KEY_NULL = 18446744073709551615
@@ -1751,6 +1762,18 @@ SET_RISK_ARRAY_INDEX_NULL = -9223372036854775808
 set_risk_array_index = load("i64", 28)
 set_set_risk_array_index = store("i64", 28)
 SET_RISK_ARRAY_INDEX_EXPONENT = -8
+SET_RISK_ARRAY_FIRST_EXPIRY_OFFSET = 36
+SET_RISK_ARRAY_FIRST_EXPIRY_NULL = -9223372036854775808
+set_risk_array_first_expiry = load("i64", 36)
+set_set_risk_array_first_expiry = store("i64", 36)
+SET_RISK_ARRAY_SECOND_EXPIRY_OFFSET = 44
+SET_RISK_ARRAY_SECOND_EXPIRY_NULL = -9223372036854775808
+set_risk_array_second_expiry = load("i64", 44)
+set_set_risk_array_second_expiry = store("i64", 44)
+SET_RISK_ARRAY_THIRD_EXPIRY_OFFSET = 52
+SET_RISK_ARRAY_THIRD_EXPIRY_NULL = -9223372036854775808
+set_risk_array_third_expiry = load("i64", 52)
+set_set_risk_array_third_expiry = store("i64", 52)
 
 
 # SetRiskArray.nodes: entries of 29 bytes
@@ -1902,18 +1925,21 @@ set_backstop_commitment = load("i64", 16)
 set_set_backstop_commitment = store("i64", 16)
 
 
-# SetRiskParameter: template 461, 23 bytes
+# SetRiskParameter: template 461, 97 bytes
 # A risk parameter: tightening takes effect at once, loosening is proposed.
 SET_RISK_PARAMETER_TEMPLATE = 461
-SET_RISK_PARAMETER_BLOCK = 23
-write_set_risk_parameter_header = image("1700cd0103000100")
+SET_RISK_PARAMETER_BLOCK = 97
+write_set_risk_parameter_header = image("6100cd0103000100")
 SET_RISK_PARAMETER = record(
-    23,
+    97,
     ("key", "<u8", 0),
     ("parameter", "<u2", 8),
     ("role", "u1", 10),
     ("scope", "<u4", 11),
     ("value", "<i8", 15),
+    ("signer", "<u2", 23),
+    ("validUntil", "<i8", 25),
+    ("signature", ("u1", 64), 33),
 )
 SET_RISK_PARAMETER_KEY_OFFSET = 0
 SET_RISK_PARAMETER_KEY_NULL = 18446744073709551615
@@ -1935,19 +1961,33 @@ SET_RISK_PARAMETER_VALUE_OFFSET = 15
 SET_RISK_PARAMETER_VALUE_NULL = -9223372036854775808
 set_risk_parameter_value = load("i64", 15)
 set_set_risk_parameter_value = store("i64", 15)
+SET_RISK_PARAMETER_SIGNER_OFFSET = 23
+SET_RISK_PARAMETER_SIGNER_NULL = 65535
+set_risk_parameter_signer = load("u16", 23)
+set_set_risk_parameter_signer = store("u16", 23)
+SET_RISK_PARAMETER_VALID_UNTIL_OFFSET = 25
+SET_RISK_PARAMETER_VALID_UNTIL_NULL = -9223372036854775808
+set_risk_parameter_valid_until = load("i64", 25)
+set_set_risk_parameter_valid_until = store("i64", 25)
+SET_RISK_PARAMETER_SIGNATURE_OFFSET = 33
+SET_RISK_PARAMETER_SIGNATURE_LENGTH = 64
+set_risk_parameter_signature_address = place(33)
 
 
-# DecideRiskProposal: template 462, 14 bytes
+# DecideRiskProposal: template 462, 88 bytes
 # The other role's word on a proposal.
 DECIDE_RISK_PROPOSAL_TEMPLATE = 462
-DECIDE_RISK_PROPOSAL_BLOCK = 14
-write_decide_risk_proposal_header = image("0e00ce0103000100")
+DECIDE_RISK_PROPOSAL_BLOCK = 88
+write_decide_risk_proposal_header = image("5800ce0103000100")
 DECIDE_RISK_PROPOSAL = record(
-    14,
+    88,
     ("key", "<u8", 0),
     ("proposal", "<u4", 8),
     ("role", "u1", 12),
     ("approve", "u1", 13),
+    ("signer", "<u2", 14),
+    ("validUntil", "<i8", 16),
+    ("signature", ("u1", 64), 24),
 )
 DECIDE_RISK_PROPOSAL_KEY_OFFSET = 0
 DECIDE_RISK_PROPOSAL_KEY_NULL = 18446744073709551615
@@ -1965,6 +2005,17 @@ DECIDE_RISK_PROPOSAL_APPROVE_OFFSET = 13
 DECIDE_RISK_PROPOSAL_APPROVE_NULL = 255
 decide_risk_proposal_approve = load("u8", 13)
 set_decide_risk_proposal_approve = store("u8", 13)
+DECIDE_RISK_PROPOSAL_SIGNER_OFFSET = 14
+DECIDE_RISK_PROPOSAL_SIGNER_NULL = 65535
+decide_risk_proposal_signer = load("u16", 14)
+set_decide_risk_proposal_signer = store("u16", 14)
+DECIDE_RISK_PROPOSAL_VALID_UNTIL_OFFSET = 16
+DECIDE_RISK_PROPOSAL_VALID_UNTIL_NULL = -9223372036854775808
+decide_risk_proposal_valid_until = load("i64", 16)
+set_decide_risk_proposal_valid_until = store("i64", 16)
+DECIDE_RISK_PROPOSAL_SIGNATURE_OFFSET = 24
+DECIDE_RISK_PROPOSAL_SIGNATURE_LENGTH = 64
+decide_risk_proposal_signature_address = place(24)
 
 
 # Tick: template 440, 0 bytes
@@ -2619,18 +2670,19 @@ set_trading_state_changed_auction_qty = store("i64", 29)
 TRADING_STATE_CHANGED_AUCTION_QTY_EXPONENT = -8
 
 
-# IndexPriceChanged: template 530, 28 bytes
+# IndexPriceChanged: template 530, 36 bytes
 # The index of an asset.
 INDEX_PRICE_CHANGED_TEMPLATE = 530
-INDEX_PRICE_CHANGED_BLOCK = 28
-write_index_price_changed_header = image("1c00120203000100")
+INDEX_PRICE_CHANGED_BLOCK = 36
+write_index_price_changed_header = image("2400120203000100")
 INDEX_PRICE_CHANGED = record(
-    28,
+    36,
     ("header", OUTBOUND_HEADER, 0),
     ("asset", "<u2", 16),
     ("state", "u1", 18),
     ("sources", "u1", 19),
     ("price", "<i8", 20),
+    ("stable", "<i8", 28),
 )
 INDEX_PRICE_CHANGED_HEADER_TRANSACT_TIME_OFFSET = 0
 INDEX_PRICE_CHANGED_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
@@ -2661,15 +2713,19 @@ INDEX_PRICE_CHANGED_PRICE_NULL = -9223372036854775808
 index_price_changed_price = load("i64", 20)
 set_index_price_changed_price = store("i64", 20)
 INDEX_PRICE_CHANGED_PRICE_EXPONENT = -8
+INDEX_PRICE_CHANGED_STABLE_OFFSET = 28
+INDEX_PRICE_CHANGED_STABLE_NULL = -9223372036854775808
+index_price_changed_stable = load("i64", 28)
+set_index_price_changed_stable = store("i64", 28)
 
 
-# MarkPriceChanged: template 531, 71 bytes
+# MarkPriceChanged: template 531, 75 bytes
 # The mark of an instrument.
 MARK_PRICE_CHANGED_TEMPLATE = 531
-MARK_PRICE_CHANGED_BLOCK = 71
-write_mark_price_changed_header = image("4700130203000100")
+MARK_PRICE_CHANGED_BLOCK = 75
+write_mark_price_changed_header = image("4b00130203000100")
 MARK_PRICE_CHANGED = record(
-    71,
+    75,
     ("header", OUTBOUND_HEADER, 0),
     ("instrument", "<u4", 16),
     ("rule", "u1", 20),
@@ -2681,6 +2737,7 @@ MARK_PRICE_CHANGED = record(
     ("lastTrade", "<i8", 61),
     ("sources", "u1", 69),
     ("indexState", "u1", 70),
+    ("initialBase", "<u4", 71),
 )
 MARK_PRICE_CHANGED_HEADER_TRANSACT_TIME_OFFSET = 0
 MARK_PRICE_CHANGED_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
@@ -2739,6 +2796,10 @@ MARK_PRICE_CHANGED_INDEX_STATE_OFFSET = 70
 MARK_PRICE_CHANGED_INDEX_STATE_NULL = 255
 mark_price_changed_index_state = load("u8", 70)
 set_mark_price_changed_index_state = store("u8", 70)
+MARK_PRICE_CHANGED_INITIAL_BASE_OFFSET = 71
+MARK_PRICE_CHANGED_INITIAL_BASE_NULL = 4294967295
+mark_price_changed_initial_base = load("u32", 71)
+set_mark_price_changed_initial_base = store("u32", 71)
 
 
 # SettlementStarted: template 540, 24 bytes
@@ -3678,13 +3739,13 @@ backstop_changed_release_time = load("i64", 40)
 set_backstop_changed_release_time = store("i64", 40)
 
 
-# RiskParameterChanged: template 564, 52 bytes
+# RiskParameterChanged: template 564, 54 bytes
 # A risk parameter, or a proposal to loosen one.
 RISK_PARAMETER_CHANGED_TEMPLATE = 564
-RISK_PARAMETER_CHANGED_BLOCK = 52
-write_risk_parameter_changed_header = image("3400340203000100")
+RISK_PARAMETER_CHANGED_BLOCK = 54
+write_risk_parameter_changed_header = image("3600340203000100")
 RISK_PARAMETER_CHANGED = record(
-    52,
+    54,
     ("header", OUTBOUND_HEADER, 0),
     ("parameter", "<u2", 16),
     ("state", "u1", 18),
@@ -3694,6 +3755,7 @@ RISK_PARAMETER_CHANGED = record(
     ("before", "<i8", 28),
     ("value", "<i8", 36),
     ("time", "<i8", 44),
+    ("signer", "<u2", 52),
 )
 RISK_PARAMETER_CHANGED_HEADER_TRANSACT_TIME_OFFSET = 0
 RISK_PARAMETER_CHANGED_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
@@ -3739,6 +3801,10 @@ RISK_PARAMETER_CHANGED_TIME_OFFSET = 44
 RISK_PARAMETER_CHANGED_TIME_NULL = -9223372036854775808
 risk_parameter_changed_time = load("i64", 44)
 set_risk_parameter_changed_time = store("i64", 44)
+RISK_PARAMETER_CHANGED_SIGNER_OFFSET = 52
+RISK_PARAMETER_CHANGED_SIGNER_NULL = 65535
+risk_parameter_changed_signer = load("u16", 52)
+set_risk_parameter_changed_signer = store("u16", 52)
 
 
 # KillSwitchChanged: template 580, 26 bytes
@@ -4639,6 +4705,15 @@ def set_risk_array_fault(a: int) -> int:
     value = load_i64(a + 28)  # mantissa
     if value == -9223372036854775808:
         return 7
+    value = load_i64(a + 36)  # firstExpiry
+    if value == -9223372036854775808:
+        return 11
+    value = load_i64(a + 44)  # secondExpiry
+    if value == -9223372036854775808:
+        return 12
+    value = load_i64(a + 52)  # thirdExpiry
+    if value == -9223372036854775808:
+        return 13
     return 0
 
 
@@ -4774,7 +4849,7 @@ def set_risk_parameter_fault(a: int) -> int:
     value = load_u16(a + 8)  # parameter
     if not (
         1 <= value <= 10
-        or 20 <= value <= 29
+        or 20 <= value <= 32
         or 40 <= value <= 45
         or 60 <= value <= 62
         or value == 70
@@ -4790,6 +4865,12 @@ def set_risk_parameter_fault(a: int) -> int:
     value = load_i64(a + 15)  # value
     if value == -9223372036854775808:
         return 5
+    value = load_u16(a + 23)  # signer
+    if value == 65535:
+        return 6
+    value = load_i64(a + 25)  # validUntil
+    if value == -9223372036854775808:
+        return 7
     return 0
 
 
@@ -4811,6 +4892,12 @@ def decide_risk_proposal_fault(a: int) -> int:
     value = load_u8(a + 13)  # approve
     if value == 255:
         return 4
+    value = load_u16(a + 14)  # signer
+    if value == 65535:
+        return 5
+    value = load_i64(a + 16)  # validUntil
+    if value == -9223372036854775808:
+        return 6
     return 0
 
 
@@ -5936,7 +6023,7 @@ def risk_parameter_changed_fault(a: int) -> int:
     value = load_u16(a + 16)  # parameter
     if not (
         1 <= value <= 10
-        or 20 <= value <= 29
+        or 20 <= value <= 32
         or 40 <= value <= 45
         or 60 <= value <= 62
         or value == 70
@@ -5964,6 +6051,9 @@ def risk_parameter_changed_fault(a: int) -> int:
     value = load_i64(a + 44)  # time
     if value == -9223372036854775808:
         return 9
+    value = load_u16(a + 52)  # signer
+    if value == 65535:
+        return 10
     return 0
 
 
@@ -6243,7 +6333,7 @@ def measure(address: int, length: int) -> int:
         if block < 26:
             return -ERROR_BLOCK_LENGTH
     elif template == 430:  # SetIndexPrice
-        if block < 20:
+        if block < 28:
             return -ERROR_BLOCK_LENGTH
     elif template == 431:  # SetMarkPrice
         if block < 63:
@@ -6270,7 +6360,7 @@ def measure(address: int, length: int) -> int:
         if block < 16:
             return -ERROR_BLOCK_LENGTH
     elif template == 438:  # SetRiskArray
-        if block < 36:
+        if block < 60:
             return -ERROR_BLOCK_LENGTH
         position = _walk_set_risk_array_nodes(position, end, version)
         if position < 0:
@@ -6288,10 +6378,10 @@ def measure(address: int, length: int) -> int:
         if block < 24:
             return -ERROR_BLOCK_LENGTH
     elif template == 461:  # SetRiskParameter
-        if block < 23:
+        if block < 97:
             return -ERROR_BLOCK_LENGTH
     elif template == 462:  # DecideRiskProposal
-        if block < 14:
+        if block < 88:
             return -ERROR_BLOCK_LENGTH
     elif template == 440:  # Tick
         pass
@@ -6341,10 +6431,10 @@ def measure(address: int, length: int) -> int:
         if block < 37:
             return -ERROR_BLOCK_LENGTH
     elif template == 530:  # IndexPriceChanged
-        if block < 28:
+        if block < 36:
             return -ERROR_BLOCK_LENGTH
     elif template == 531:  # MarkPriceChanged
-        if block < 71:
+        if block < 75:
             return -ERROR_BLOCK_LENGTH
     elif template == 540:  # SettlementStarted
         if block < 24:
@@ -6401,7 +6491,7 @@ def measure(address: int, length: int) -> int:
         if block < 48:
             return -ERROR_BLOCK_LENGTH
     elif template == 564:  # RiskParameterChanged
-        if block < 52:
+        if block < 54:
             return -ERROR_BLOCK_LENGTH
     elif template == 580:  # KillSwitchChanged
         if block < 26:

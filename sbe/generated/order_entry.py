@@ -320,6 +320,9 @@ RISK_PARAMETER_POSITION_LIMIT = 26
 RISK_PARAMETER_OWNER_POSITION_LIMIT = 27
 RISK_PARAMETER_OPEN_INTEREST_LIMIT = 28
 RISK_PARAMETER_INSURANCE_CAP = 29
+RISK_PARAMETER_INTEREST_SCALE_START = 30
+RISK_PARAMETER_INTEREST_SCALE_END = 31
+RISK_PARAMETER_INTEREST_SCALE_MOST = 32
 RISK_PARAMETER_HAIRCUT_INITIAL = 40
 RISK_PARAMETER_HAIRCUT_MAINTENANCE = 41
 RISK_PARAMETER_BORROW_MARGIN_INITIAL = 42
@@ -1834,13 +1837,13 @@ trading_halt_echo_address = place(1)
 write_trading_halt_echo_length = image_with("00", "u8", 0)
 
 
-# ExecutionReport: template 200, 201 bytes
+# ExecutionReport: template 200, 219 bytes
 # One layout for every transition of an order, so that a client decodes one message.
 EXECUTION_REPORT_TEMPLATE = 200
-EXECUTION_REPORT_BLOCK = 201
-write_execution_report_header = image("c900c80001000100")
+EXECUTION_REPORT_BLOCK = 219
+write_execution_report_header = image("db00c80001000100")
 EXECUTION_REPORT = record(
-    201,
+    219,
     ("header", OUTBOUND_HEADER, 0),
     ("orderId", "<u8", 16),
     ("clOrdId", "<u8", 24),
@@ -1878,6 +1881,10 @@ EXECUTION_REPORT = record(
     ("triggerType", "u1", 192),
     ("quoteSetId", "<u4", 193),
     ("owner", "<u4", 197),
+    ("worstExpiry", "<i8", 201),
+    ("worstOutcome", "<u4", 209),
+    ("worstMove", "<i4", 213),
+    ("worstAsset", "<u2", 217),
 )
 EXECUTION_REPORT_HEADER_TRANSACT_TIME_OFFSET = 0
 EXECUTION_REPORT_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
@@ -2042,6 +2049,22 @@ EXECUTION_REPORT_OWNER_OFFSET = 197
 EXECUTION_REPORT_OWNER_NULL = 4294967295
 execution_report_owner = load("u32", 197)
 set_execution_report_owner = store("u32", 197)
+EXECUTION_REPORT_WORST_EXPIRY_OFFSET = 201
+EXECUTION_REPORT_WORST_EXPIRY_NULL = -9223372036854775808
+execution_report_worst_expiry = load("i64", 201)
+set_execution_report_worst_expiry = store("i64", 201)
+EXECUTION_REPORT_WORST_OUTCOME_OFFSET = 209
+EXECUTION_REPORT_WORST_OUTCOME_NULL = 4294967295
+execution_report_worst_outcome = load("u32", 209)
+set_execution_report_worst_outcome = store("u32", 209)
+EXECUTION_REPORT_WORST_MOVE_OFFSET = 213
+EXECUTION_REPORT_WORST_MOVE_NULL = -2147483648
+execution_report_worst_move = load("i32", 213)
+set_execution_report_worst_move = store("i32", 213)
+EXECUTION_REPORT_WORST_ASSET_OFFSET = 217
+EXECUTION_REPORT_WORST_ASSET_NULL = 65535
+execution_report_worst_asset = load("u16", 217)
+set_execution_report_worst_asset = store("u16", 217)
 
 
 # ExecutionReport.echo: data
@@ -2051,13 +2074,13 @@ execution_report_echo_address = place(1)
 write_execution_report_echo_length = image_with("00", "u8", 0)
 
 
-# OrderCancelReject: template 201, 64 bytes
+# OrderCancelReject: template 201, 82 bytes
 # Why an order was not cancelled or replaced.
 ORDER_CANCEL_REJECT_TEMPLATE = 201
-ORDER_CANCEL_REJECT_BLOCK = 64
-write_order_cancel_reject_header = image("4000c90001000100")
+ORDER_CANCEL_REJECT_BLOCK = 82
+write_order_cancel_reject_header = image("5200c90001000100")
 ORDER_CANCEL_REJECT = record(
-    64,
+    82,
     ("header", OUTBOUND_HEADER, 0),
     ("orderId", "<u8", 16),
     ("clOrdId", "<u8", 24),
@@ -2068,6 +2091,10 @@ ORDER_CANCEL_REJECT = record(
     ("ordStatus", "u1", 47),
     ("detail", "<i8", 48),
     ("limit", "<i8", 56),
+    ("worstExpiry", "<i8", 64),
+    ("worstOutcome", "<u4", 72),
+    ("worstMove", "<i4", 76),
+    ("worstAsset", "<u2", 80),
 )
 ORDER_CANCEL_REJECT_HEADER_TRANSACT_TIME_OFFSET = 0
 ORDER_CANCEL_REJECT_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
@@ -2117,6 +2144,22 @@ ORDER_CANCEL_REJECT_LIMIT_OFFSET = 56
 ORDER_CANCEL_REJECT_LIMIT_NULL = -9223372036854775808
 order_cancel_reject_limit = load("i64", 56)
 set_order_cancel_reject_limit = store("i64", 56)
+ORDER_CANCEL_REJECT_WORST_EXPIRY_OFFSET = 64
+ORDER_CANCEL_REJECT_WORST_EXPIRY_NULL = -9223372036854775808
+order_cancel_reject_worst_expiry = load("i64", 64)
+set_order_cancel_reject_worst_expiry = store("i64", 64)
+ORDER_CANCEL_REJECT_WORST_OUTCOME_OFFSET = 72
+ORDER_CANCEL_REJECT_WORST_OUTCOME_NULL = 4294967295
+order_cancel_reject_worst_outcome = load("u32", 72)
+set_order_cancel_reject_worst_outcome = store("u32", 72)
+ORDER_CANCEL_REJECT_WORST_MOVE_OFFSET = 76
+ORDER_CANCEL_REJECT_WORST_MOVE_NULL = -2147483648
+order_cancel_reject_worst_move = load("i32", 76)
+set_order_cancel_reject_worst_move = store("i32", 76)
+ORDER_CANCEL_REJECT_WORST_ASSET_OFFSET = 80
+ORDER_CANCEL_REJECT_WORST_ASSET_NULL = 65535
+order_cancel_reject_worst_asset = load("u16", 80)
+set_order_cancel_reject_worst_asset = store("u16", 80)
 
 
 # OrderCancelReject.echo: data
@@ -2318,13 +2361,13 @@ protection_triggered_limit = load("i64", 35)
 set_protection_triggered_limit = store("i64", 35)
 
 
-# OrderPreview: template 209, 122 bytes
+# OrderPreview: template 209, 140 bytes
 # What an order would need, and what the account would then be required; nothing was entered.
 ORDER_PREVIEW_TEMPLATE = 209
-ORDER_PREVIEW_BLOCK = 122
-write_order_preview_header = image("7a00d10001000100")
+ORDER_PREVIEW_BLOCK = 140
+write_order_preview_header = image("8c00d10001000100")
 ORDER_PREVIEW = record(
-    122,
+    140,
     ("header", OUTBOUND_HEADER, 0),
     ("requestId", "<u8", 16),
     ("account", "<u4", 24),
@@ -2341,6 +2384,10 @@ ORDER_PREVIEW = record(
     ("maintenanceBefore", "<i8", 98),
     ("initialAfter", "<i8", 106),
     ("maintenanceAfter", "<i8", 114),
+    ("worstExpiry", "<i8", 122),
+    ("worstOutcome", "<u4", 130),
+    ("worstMove", "<i4", 134),
+    ("worstAsset", "<u2", 138),
 )
 ORDER_PREVIEW_HEADER_TRANSACT_TIME_OFFSET = 0
 ORDER_PREVIEW_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
@@ -2415,6 +2462,22 @@ ORDER_PREVIEW_MAINTENANCE_AFTER_OFFSET = 114
 ORDER_PREVIEW_MAINTENANCE_AFTER_NULL = -9223372036854775808
 order_preview_maintenance_after = load("i64", 114)
 set_order_preview_maintenance_after = store("i64", 114)
+ORDER_PREVIEW_WORST_EXPIRY_OFFSET = 122
+ORDER_PREVIEW_WORST_EXPIRY_NULL = -9223372036854775808
+order_preview_worst_expiry = load("i64", 122)
+set_order_preview_worst_expiry = store("i64", 122)
+ORDER_PREVIEW_WORST_OUTCOME_OFFSET = 130
+ORDER_PREVIEW_WORST_OUTCOME_NULL = 4294967295
+order_preview_worst_outcome = load("u32", 130)
+set_order_preview_worst_outcome = store("u32", 130)
+ORDER_PREVIEW_WORST_MOVE_OFFSET = 134
+ORDER_PREVIEW_WORST_MOVE_NULL = -2147483648
+order_preview_worst_move = load("i32", 134)
+set_order_preview_worst_move = store("i32", 134)
+ORDER_PREVIEW_WORST_ASSET_OFFSET = 138
+ORDER_PREVIEW_WORST_ASSET_NULL = 65535
+order_preview_worst_asset = load("u16", 138)
+set_order_preview_worst_asset = store("u16", 138)
 
 
 # OrderPreview.echo: data
@@ -5211,13 +5274,13 @@ def measure(address: int, length: int) -> int:
         if position < 0:
             return position
     elif template == 200:  # ExecutionReport
-        if block < 201:
+        if block < 219:
             return -ERROR_BLOCK_LENGTH
         position = _walk_echo(position, end, version)
         if position < 0:
             return position
     elif template == 201:  # OrderCancelReject
-        if block < 64:
+        if block < 82:
             return -ERROR_BLOCK_LENGTH
         position = _walk_echo(position, end, version)
         if position < 0:
@@ -5238,7 +5301,7 @@ def measure(address: int, length: int) -> int:
         if block < 43:
             return -ERROR_BLOCK_LENGTH
     elif template == 209:  # OrderPreview
-        if block < 122:
+        if block < 140:
             return -ERROR_BLOCK_LENGTH
         position = _walk_echo(position, end, version)
         if position < 0:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from core.sidecars.keys import SigningKey
 from tools.commands import admin
 from tools.risk_parameters import live_state, read
 from tools.supervisor.exchange import Exchange
@@ -42,6 +43,13 @@ def test_two_roles_and_a_pledge(
     assert "proposal 1 proposed: 150,000 → 120,000" in capsys.readouterr().out
     assert admin.approve(1, role="risk", **where) == 1
     assert "refused: not authorized" in capsys.readouterr().err
+    stranger = data / "stranger.key"
+    SigningKey.load_or_make(stranger)
+    assert admin.approve(1, role="operations", key=stranger, **where) == 1
+    assert "the key of no signer that the configuration knows" in capsys.readouterr().err
+    risks = data / "keys" / "risk.key"
+    assert admin.approve(1, role="operations", key=risks, **where) == 1
+    assert "refused: not authorized" in capsys.readouterr().err
     assert admin.approve(1, role="operations", **where) == 0
     assert "approved" in capsys.readouterr().out
     assert admin.set_parameter("MarginBaseInitial", 1, "NONE", role="risk", **where) == 1
@@ -52,11 +60,12 @@ def test_two_roles_and_a_pledge(
     assert admin.show(**where) == 0
     shown = capsys.readouterr().out
     assert "approved" in shown
+    assert "operations" in shown  # Who signed the approval.
     assert "desk-north" in shown
     with live_state(instance, data) as (s, configuration):
         found = read(s, configuration)
-    assert [(p.name, p.value, p.state) for p in found.proposals] == [
-        ("MarginBaseInitial", 120_000, "approved")]
+    assert [(p.name, p.value, p.state, p.proposer, p.approver) for p in found.proposals] == [
+        ("MarginBaseInitial", 120_000, "approved", "risk", "operations")]
     assert [(p.account, p.instrument, p.pledged) for p in found.providers] == [
         ("desk-north", "BTC-PERP", 1_000 * 10**6)]
 

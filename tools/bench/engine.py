@@ -147,6 +147,7 @@ class BenchedCore:
         self.rings = np.zeros(PRODUCERS, np.int64)
         self.rings[PRODUCER] = self.ring.address
         self.bells = np.zeros((0, 3), np.int64)
+        self.signed = np.zeros(PRODUCERS, np.int64)
         self._journal = self._start_journal(data, configuration)
 
     def _start_journal(self, data: Path, configuration: Configuration) -> subprocess.Popen[bytes]:
@@ -161,7 +162,7 @@ class BenchedCore:
         """One round of the sequencer; commands taken."""
         taken: int = sequence_commands(
             self.state, self.rings, self.sequenced.address, self.events.address, self.bells,
-            self.status.published_address,
+            self.status.published_address, self.signed,
         )
         return taken
 

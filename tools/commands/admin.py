@@ -4,11 +4,14 @@
     onebook admin risk set PARAMETER VALUE [OF] --role ROLE   tighter at once, looser proposed
     onebook admin risk approve PROPOSAL --role ROLE           the other role's word; then the delay
     onebook admin risk reject PROPOSAL --role ROLE
+                              [--key FILE]                    whose word it is: an Ed25519 key
     onebook admin risk backstop ACCOUNT INSTRUMENT USDC       a provider's commitment
     onebook admin kill | owner | gate | enforce | limits | withdraw    tools/operator/
 
 Values are whole numbers in the unit that `onebook admin risk --units` shows. Every decision is a
-command to the core: journaled, part of its digest, answered by what the core said.
+command to the core: journaled, part of its digest, answered by what the core said. What loosens
+anything must be signed by a key that the configuration names for the role (risk.signer), or, if it
+names none, by the one made for it in the data directory; the core verifies that before it counts.
 """
 
 import sys
@@ -26,9 +29,11 @@ from core.link import CommandLink, CoreBell, EventFollower, released
 from core.messages import decode_body, template
 from core.process import Options
 from core.producers import Producer
+from core.signatures import ROLES
 from core.status import StatusTable
 from sbe.generated import order_entry as oe
 from tools.operator.command_line import COMMANDS as CONTROLS
+from tools.operator.signing import OwnKey, key_file, own_key, sign
 from tools.risk_parameters import (
     EVERYWHERE,
     NUMBERS,
@@ -41,7 +46,6 @@ from tools.risk_parameters import (
 from tools.stores import amount_text, data_directory, fail, moment
 
 ANSWER_SECONDS = 10.0
-ROLES = {"risk": 1, "operations": 2}
 STATES = {1: "in force", 2: "proposed", 3: "approved", 4: "rejected", 5: "expired"}
 REASONS = {
     value: name.removeprefix("REASON_").replace("_", " ").lower()
@@ -82,12 +86,13 @@ def show(*, units: bool = False, instance: str = "onebook", data: Path | None = 
         table.add_row(parameter.name, parameter.of or "everywhere", f"{parameter.value:,}")
     console.print(table)
     if seen.proposals:
-        waiting = Table("proposal", "parameter", "of", "value", "by", "state", "until",
-                        title="waiting", title_justify="left")
+        waiting = Table("proposal", "parameter", "of", "value", "role", "signed by", "approved by",
+                        "state", "until", title="waiting", title_justify="left")
         roles = {number: name for name, number in ROLES.items()}
         for p in seen.proposals:
             waiting.add_row(str(p.number), p.name, str(p.scope), f"{p.value:,}",
-                            roles.get(p.role, "?"), p.state, moment(p.time))
+                            roles.get(p.role, "?"), p.proposer, p.approver, p.state,
+                            moment(p.time))
         console.print(waiting)
     behind = Table("market", "provider", "commitment", "pledged", title="behind the markets",
                    title_justify="left")
@@ -103,8 +108,8 @@ def show(*, units: bool = False, instance: str = "onebook", data: Path | None = 
 
 @risk.command(name="set")
 def set_parameter(
-    parameter: str, value: int, of: str = "", *, role: Role, instance: str = "onebook",
-    data: Path | None = None,
+    parameter: str, value: int, of: str = "", *, role: Role, key: Path | None = None,
+    instance: str = "onebook", data: Path | None = None,
 ) -> int:
     """Set a risk parameter: in force at once if it is tighter, else proposed to the other role.
 
@@ -112,6 +117,8 @@ def set_parameter(
     ----------
     of
         The instrument, asset, account, owner or event it is of, by name.
+    key
+        File with the Ed25519 key that signs; the role's own in the data directory if not given.
     """
     if parameter not in NUMBERS:
         return fail(f"no parameter {parameter}, see onebook admin risk --units")
@@ -120,35 +127,53 @@ def set_parameter(
             scope = scope_of(parameter, of, s, configuration)
         fields = {"parameter": NUMBERS[parameter], "role": ROLES[role], "scope": scope,
                   "value": value}
-        return _ask(instance, data_directory(instance, data), configuration, "SetRiskParameter",
-                    fields)
+        directory = data_directory(instance, data)
+        signer = own_key(configuration, key or key_file(directory, role), key is not None)
+        return _ask(instance, directory, configuration, "SetRiskParameter", fields, signer)
     except CoreError as error:
         return fail(error)
 
 
 @risk.command
 def approve(
-    proposal: int, *, role: Role, instance: str = "onebook", data: Path | None = None
+    proposal: int, *, role: Role, key: Path | None = None, instance: str = "onebook",
+    data: Path | None = None,
 ) -> int:
-    """Approve what the other role has proposed; it takes effect after the delay."""
-    return _decide(proposal, role, 1, instance, data)
+    """Approve what the other role has proposed; it takes effect after the delay.
+
+    Parameters
+    ----------
+    key
+        File with the Ed25519 key that signs; the role's own in the data directory if not given.
+    """
+    return _decide(proposal, role, 1, key, instance, data)
 
 
 @risk.command
 def reject(
-    proposal: int, *, role: Role, instance: str = "onebook", data: Path | None = None
+    proposal: int, *, role: Role, key: Path | None = None, instance: str = "onebook",
+    data: Path | None = None,
 ) -> int:
-    """Reject a proposal, approved or not."""
-    return _decide(proposal, role, 0, instance, data)
+    """Reject a proposal, approved or not.
+
+    Parameters
+    ----------
+    key
+        File with the Ed25519 key that signs; the role's own in the data directory if not given.
+    """
+    return _decide(proposal, role, 0, key, instance, data)
 
 
-def _decide(proposal: int, role: str, approval: int, instance: str, data: Path | None) -> int:
+def _decide(
+    proposal: int, role: str, approval: int, key: Path | None, instance: str, data: Path | None
+) -> int:
     fields = {"proposal": proposal, "role": ROLES[role], "approve": approval}
     directory = data_directory(instance, data)
     try:
         with live_state(instance, directory) as (_, configuration):
             pass
-        return _ask(instance, directory, configuration, "DecideRiskProposal", fields)
+        signer = own_key(configuration, key or key_file(directory, role), True)
+        return _ask(instance, directory, configuration, "DecideRiskProposal", fields, signer)
     except CoreError as error:
         return fail(error)
 
@@ -173,7 +198,8 @@ def backstop(
 
 
 def _ask(
-    instance: str, data: Path, configuration: Configuration, name: str, fields: dict[str, Any]
+    instance: str, data: Path, configuration: Configuration, name: str, fields: dict[str, Any],
+    signer: OwnKey | None = None,
 ) -> int:
     """Send a command of an operator and print what the core answers; the exit code."""
     options = Options(instance, data, data / "run", data / "run" / "config.json")
@@ -185,7 +211,8 @@ def _ask(
     follower.position = follower.published
     try:
         key = time.time_ns()
-        link.send(name, fields | {"key": key})
+        fields = fields | {"key": key}
+        link.send(name, sign(instance, name, fields, signer) if signer else fields)
         return _answer(follower, key)
     finally:
         follower.close()
@@ -203,8 +230,9 @@ def _answer(follower: EventFollower, key: int) -> int:
             if event.template == template("RiskParameterChanged"):
                 f = decode_body(event.template, event.body)
                 of = f"proposal {f['proposal']}" if f["proposal"] else "parameter"
+                by = f", signed by signer {f['signer']}" if f["signer"] else ""
                 changed.append(f"{of} {STATES[f['state']]}: {f['before']:,} → {f['value']:,}, "
-                               f"{moment(f['time'])}")
+                               f"{moment(f['time'])}{by}")
             elif event.template == template("BackstopChanged"):
                 f = decode_body(event.template, event.body)
                 changed.append(f"committed {amount_text(f['commitment'], 6)}, "

@@ -227,6 +227,9 @@ def _risk(configuration: Configuration) -> Iterator[Command]:
             ("InsuranceCap", units(listed.insurance_cap, 6)),
             ("OpenInterestLimit", listed.open_interest_max // listed.lot),
             ("OwnerPositionLimit", listed.owner_position_max // listed.lot),
+            ("InterestScaleEnd", units(listed.interest_scale_end, 6)),
+            ("InterestScaleMost", listed.interest_scale_most_millionths),
+            ("InterestScaleStart", units(listed.interest_scale_start, 6)),
         ):
             if value:
                 yield _parameter(name, number, value, f" {listed.symbol}")
@@ -235,7 +238,8 @@ def _risk(configuration: Configuration) -> Iterator[Command]:
 
 
 def _parameter(name: str, scope: int, value: int, of: str = "") -> Command:
-    fields = {"parameter": name, "role": 1, "scope": scope, "value": value}
+    unsigned = {"signer": 0, "validUntil": 0, "signature": bytes(64)}
+    fields = {"parameter": name, "role": 1, "scope": scope, "value": value, **unsigned}
     return Command(f"risk {name}{of}", "SetRiskParameter", fields)
 
 

@@ -6,6 +6,7 @@ Everything that can be in the way is found here, before anything is started, and
     <data>/                   survives: journal, events, snapshots, stores of the sidecars
       supervisor.lock         held (flock) while an exchange runs on this data
       identity                names this data, so that shared memory is never mixed up
+      keys/<role>.key         of who may loosen risk parameters, unless risk.signer names others
     <rundir>/                 (<data>/run by default) gone after an orderly stop
       config.json             the merged configuration that every process reads
       <process>.turn, .ready, .refused, .bell
@@ -33,6 +34,9 @@ from core.journal import segment
 from core.journal.disk import RealDisk
 from core.journal.errors import JournalError
 from core.process import Options, Refused
+from core.sidecars.keys import SigningKey
+from core.signatures import ROLES
+from tools.operator.signing import key_file
 
 # How long the processes of a killed supervisor may take to notice that it is gone.
 ORPHANS_SECONDS = 3.0
@@ -57,6 +61,7 @@ class Place:
             self._take_data()
             self._take_shared_memory()
             tables = choose_ports(tables, configuration)
+            tables = with_signers(tables, configuration, data)
             self.configuration = decode(tables)
             self._make_rundir(tables)
             undo.pop_all()
@@ -169,6 +174,21 @@ def choose_ports(tables: dict[str, Any], configuration: Configuration) -> dict[s
             held.append(close.enter_context(bound))
             chosen[name] = given | {"port": bound.getsockname()[1]}
     return chosen
+
+
+def with_signers(
+    tables: dict[str, Any], configuration: Configuration, data: Path
+) -> dict[str, Any]:
+    """The tables with a signer of each role, by keys in the data directory, if they have none."""
+    if configuration.risk.signer:
+        return tables
+    with _refusing(data):
+        made = [
+            {"name": role, "role": role,
+             "public_key": SigningKey.load_or_make(key_file(data, role)).public.hex()}
+            for role in ROLES
+        ]
+    return {**tables, "risk": {**tables.get("risk", {}), "signer": made}}
 
 
 def _bound(name: str, host: str, port: int) -> socket.socket:

@@ -9,6 +9,7 @@ from tests.core.engine.exchange import ANN, BOB, BTC, CAT, DAN, LIMITS, PERP, Ex
 MICRO = 10**6
 SECOND = 10**9
 INSURANCE, BACKSTOP_FUND = 2, 7
+SIGNED = {"validUntil": 0, "signature": bytes(64)}  # The core process looks at it, not the engine.
 # RiskParameter
 ENABLED, INTERVAL, INSURANCE_CAP, NOTICE, DELAY = 1, 2, 29, 8, 9
 # LiquidationStage
@@ -39,7 +40,12 @@ class Court(Exchange):
     def parameter(self, parameter: int, value: int, scope: int = 0, role: int = 1) -> int:
         """Set a risk parameter; the reason."""
         return self.send("SetRiskParameter", parameter=parameter, role=role, scope=scope,
-                         value=value)
+                         value=value, signer=role, **SIGNED)
+
+    def decide(self, proposal: int, approve: int, role: int = 2) -> int:
+        """A role's word on a proposal; the reason."""
+        return self.send("DecideRiskProposal", role=role, proposal=proposal, approve=approve,
+                         signer=role, **SIGNED)
 
     def price(self, price: float, state: int = 0) -> None:
         """Index and mark of bitcoin."""

@@ -4,7 +4,7 @@ import pytest
 
 from sbe.generated import order_entry as oe
 from tests.core.engine.exchange import ALPHA, ANN, BETA, BOB, BTC, CUP, PERP, SPOT, whole
-from tests.core.engine.liquidation.kit import DELAY, MICRO, SECOND, Court, court
+from tests.core.engine.liquidation.kit import DELAY, MICRO, SECOND, SIGNED, Court, court
 
 MARGIN_INITIAL, PREMIUM_BAND, POSITION, OWNER_POSITION, INTEREST = 20, 25, 26, 27, 28
 LEVERAGE, EXPOSURE, BORROWING, OWNER_EXPOSURE, EVENT_ACCOUNT, EVENT_OWNER = 60, 61, 62, 70, 80, 81
@@ -36,9 +36,14 @@ def test_loosening_needs_the_other_role_and_a_day() -> None:
     assert house.parameter(MARGIN_INITIAL, 80_000, PERP, role=1) == 0
     proposal = house.named("RiskParameterChanged")[0]
     assert (proposal["state"], proposal["before"]) == (PROPOSED, 100_000)
-    decide = {"proposal": proposal["proposal"], "approve": 1}
-    assert house.send("DecideRiskProposal", role=1, **decide) == oe.REASON_NOT_AUTHORIZED
-    assert house.send("DecideRiskProposal", role=2, **decide) == 0
+    number = proposal["proposal"]
+    assert house.decide(number, 1, role=1) == oe.REASON_NOT_AUTHORIZED
+    nobody = {"role": 2, "proposal": number, "approve": 1, "signer": 0, **SIGNED}
+    assert house.send("DecideRiskProposal", **nobody) == oe.REASON_NOT_AUTHORIZED
+    same = {**nobody, "signer": 1}  # The proposer's key, with the other role's hat on.
+    assert house.send("DecideRiskProposal", **same) == oe.REASON_NOT_AUTHORIZED
+    assert house.decide(number, 1) == 0
+    assert house.named("RiskParameterChanged")[0]["signer"] == 2
     assert changes(house) == [(APPROVED, 80_000)]
     wait(house, DAY - SECOND)
     assert house.s["instruments"][PERP]["margin_base_initial"] == 100_000
@@ -53,17 +58,17 @@ def test_proposals_expire_and_can_be_rejected() -> None:
     assert house.parameter(MARGIN_INITIAL, 80_000, PERP) == 0
     assert house.parameter(MARGIN_INITIAL, 90_000, PERP) == 0
     second = house.named("RiskParameterChanged")[0]["proposal"]
-    assert house.send("DecideRiskProposal", role=1, proposal=second, approve=0) == 0
+    assert house.decide(second, 0, role=1) == 0
     assert changes(house) == [(REJECTED, 90_000)]
     wait(house, DAY + SECOND)
     assert changes(house) == [(EXPIRED, 80_000)]
-    assert house.send("DecideRiskProposal", role=2, proposal=1, approve=1) != 0
+    assert house.decide(1, 1) != 0
 
 
 def test_a_tightening_ends_what_was_proposed_before_it() -> None:
     house = court()
     assert house.parameter(MARGIN_INITIAL, 80_000, PERP) == 0
-    assert house.send("DecideRiskProposal", role=2, proposal=1, approve=1) == 0
+    assert house.decide(1, 1) == 0
     assert house.parameter(MARGIN_INITIAL, 300_000, PERP) == 0
     assert changes(house) == [(REJECTED, 80_000), (APPLIED, 300_000)]
     wait(house, 2 * DAY)
