@@ -10,7 +10,8 @@ sum up; nothing is taken from what it checks.
      3  claims of perpetuals and of the liquidity fund, payouts and funding under way are exactly
         what CLEARING holds
      4  what a balance reserves is what the account's open orders reserve
-     5  a position's open lots and values are those of its resting orders
+     5  a position's open lots and values are those of its resting orders, a perpetual's bounds on
+        their prices include them
      6  the pool's totals are the sums of the clients' balances
      7  each position is found by its account and instrument, and stands in their lists, which are
         as long as the account and the instrument count them
@@ -199,6 +200,11 @@ def _check_position(s, number):
         order = s.orders[slot]
         if order.position == number and order.state == RESTING:
             value = s.details[slot].reserved_tick * order.leaves * book.value_per_tick_lot
+            if book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
+                gap = value - order.leaves * book.mark_value
+                value = max(0, gap if order.side == oe.SIDE_BUY else -gap)
+                if not _is_bounded(s, position, order.side, s.details[slot].reserved_tick):
+                    return 5
             if order.side == oe.SIDE_BUY:
                 buys += order.leaves
                 buy_value += value
@@ -206,15 +212,27 @@ def _check_position(s, number):
                 sells += order.leaves
                 sell_value += value
         slot = s.details[slot].account_next
-    same = buys == position.open_buy and sells == position.open_sell
-    if not same or buy_value != position.open_buy_value or sell_value != position.open_sell_value:
+    if buys != position.open_buy or sells != position.open_sell:
         return 5
-    if position.group == 0:
+    linear = book.kind == oe.INSTRUMENT_KIND_PERPETUAL
+    current = not linear or s.accounts[position.account].price_version == s.price_version
+    same = buy_value == position.open_buy_value and sell_value == position.open_sell_value
+    if current and not same:
+        return 5
+    if linear or position.group == 0:
         return 0
     group = s.groups[position.group]
     gain = payoff_with(position, book.one_value) - payoff_without(position)
     placed = group.position[book.outcome] == number and group.account == position.account
     return 0 if placed and group.gain[book.outcome] == gain and group.event == book.event else 11
+
+
+@jit
+def _is_bounded(s, position, side, tick):
+    """Whether a perpetual's bounds on its orders' prices include one of them."""
+    if side == oe.SIDE_BUY:
+        return tick <= position.highest_buy
+    return 0 < position.group <= tick
 
 
 @jit

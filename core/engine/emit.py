@@ -188,6 +188,18 @@ def report_trade(s, slot, tick, lots, fee, liquidity):
     return a
 
 
+@jit
+def put_refusal(s, a, reason):
+    """What a report says about a refusal: the rule's two numbers, and of margin where it binds."""
+    oe.set_execution_report_detail(a, s.work.detail)
+    oe.set_execution_report_limit(a, s.work.limit)
+    if reason == oe.REASON_INSUFFICIENT_MARGIN:
+        oe.set_execution_report_worst_expiry(a, s.work.worst_expiry)
+        oe.set_execution_report_worst_outcome(a, s.work.worst_outcome)
+        oe.set_execution_report_worst_move(a, s.work.worst_move)
+        oe.set_execution_report_worst_asset(a, s.work.worst_asset)
+
+
 @linked
 def cancel_reject(s, slot, response_to, reason, client_order_id, orig_client_order_id, account):
     """OrderCancelReject for the running command; slot 0 when the order is unknown."""
@@ -205,6 +217,11 @@ def cancel_reject(s, slot, response_to, reason, client_order_id, orig_client_ord
     oe.set_order_cancel_reject_ord_status(a, status)
     oe.set_order_cancel_reject_detail(a, s.work.detail)
     oe.set_order_cancel_reject_limit(a, s.work.limit)
+    if reason == oe.REASON_INSUFFICIENT_MARGIN:
+        oe.set_order_cancel_reject_worst_expiry(a, s.work.worst_expiry)
+        oe.set_order_cancel_reject_worst_outcome(a, s.work.worst_outcome)
+        oe.set_order_cancel_reject_worst_move(a, s.work.worst_move)
+        oe.set_order_cancel_reject_worst_asset(a, s.work.worst_asset)
     put_echo(a, block, echo)
 
 

@@ -70,6 +70,8 @@ def list_instrument(s, a, block):
     _keep_identity(s, book, number, a)
     _keep_divisions(book)
     _keep_margins(book, a)
+    s.markets[number].base_initial = book.margin_base_initial
+    s.markets[number].base_wanted = book.margin_base_initial
     if book.root[0] == 0:
         book.root[0] = new_node(s)
         book.root[1] = new_node(s)

@@ -15,6 +15,7 @@ from core.engine.auction import auction_tick
 from core.engine.emit import event_begin
 from core.engine.job_queue import JOB_CLOSE, job_pending, queue_full, start_job
 from core.engine.liquidation.queue import index_source, mark_source, price_moved
+from core.engine.margin.interest_scale import follow_interest
 from core.engine.money import set_value_factor
 from core.engine.new_order import run_triggers
 from core.engine.order_terms import refuse
@@ -111,6 +112,7 @@ def set_index_price(s, a):
     number = control.set_index_price_asset(a)
     price = control.set_index_price_price(a)
     state = control.set_index_price_state(a)
+    stable = control.set_index_price_stable(a)
     reason = known_asset(s, number)
     if reason != 0:
         return reason
@@ -118,6 +120,10 @@ def set_index_price(s, a):
         return refuse(s, oe.REASON_INVALID_FIELD, state, PRICE_STATES - 1)
     if price <= 0 or price > INDEX_MAX:
         return refuse(s, oe.REASON_PRICE_OUT_OF_RANGE, price, INDEX_MAX)
+    if stable == control.SET_INDEX_PRICE_STABLE_NULL:
+        stable = 0
+    if stable < 0 or stable > INDEX_MAX:
+        return refuse(s, oe.REASON_PRICE_OUT_OF_RANGE, stable, INDEX_MAX)
     asset = s.assets[number]
     asset.index_state = state
     if state == LIVE:
@@ -127,12 +133,15 @@ def set_index_price(s, a):
         asset.index_price = price
         set_value_factor(asset, asset.unit, price)
         s.price_version += 1
+    asset.above_stable = max(0, price - stable) if stable > 0 else 0
+    asset.below_stable = max(0, stable - price) if stable > 0 else 0
     e = event_begin(s, control.INDEX_PRICE_CHANGED_BLOCK, 0, 0)
     control.write_index_price_changed_header(e - 8)
     control.set_index_price_changed_asset(e, number)
     control.set_index_price_changed_state(e, state)
     control.set_index_price_changed_sources(e, asset.index_sources)
     control.set_index_price_changed_price(e, price)
+    control.set_index_price_changed_stable(e, stable)
     price_moved(s, index_source(number))
     _follow_index(s, asset.first_instrument, price)
     return 0
@@ -176,6 +185,7 @@ def set_mark_price(s, a):
         if book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
             s.price_version += 1
             price_moved(s, mark_source(s, number))
+            follow_interest(s, number)
         elif book.base != 0:
             price_moved(s, index_source(book.base))
     s.markets[number].premium = control.set_mark_price_premium(a)
@@ -192,4 +202,5 @@ def set_mark_price(s, a):
     control.set_mark_price_changed_last_trade(e, control.set_mark_price_last_trade(a))
     control.set_mark_price_changed_sources(e, control.set_mark_price_sources(a))
     control.set_mark_price_changed_index_state(e, control.set_mark_price_index_state(a))
+    control.set_mark_price_changed_initial_base(e, s.markets[number].base_wanted)
     return 0

@@ -8,7 +8,7 @@ import sbe.generated.order_entry as oe
 from core.engine.book import crosses
 from core.engine.client_index import add_client_order
 from core.engine.controls.judge import judge_order
-from core.engine.emit import add_report_flag, report
+from core.engine.emit import add_report_flag, put_refusal, report
 from core.engine.expiry import add_expiry
 from core.engine.limits import admit_order
 from core.engine.margin.door import margin_release, margin_reserve
@@ -50,9 +50,7 @@ def reject(s, slot, reason):
     order.leaves = 0
     if slot == 0:
         order.order_id = 0
-    a = report(s, slot, oe.EXEC_TYPE_REJECTED, reason)
-    oe.set_execution_report_detail(a, s.work.detail)
-    oe.set_execution_report_limit(a, s.work.limit)
+    put_refusal(s, report(s, slot, oe.EXEC_TYPE_REJECTED, reason), reason)
     give_back_slot(s, slot)
 
 
@@ -205,9 +203,7 @@ def trigger(s, slot):
         execute(s, slot, 0)
         return
     end = oe.REASON_MARGIN_AT_TRIGGER if reason == oe.REASON_INSUFFICIENT_MARGIN else reason
-    a = end_order(s, slot, end)
-    oe.set_execution_report_detail(a, s.work.detail)
-    oe.set_execution_report_limit(a, s.work.limit)
+    put_refusal(s, end_order(s, slot, end), reason)
 
 
 @linked

@@ -179,7 +179,7 @@ def free_first_holder(s, instrument):
         _unlink_linear(s, account, number)
     elif book.kind >= oe.INSTRUMENT_KIND_PRICE_ABOVE:
         account.linked -= 1
-    if position.group != 0:
+    if position.group != 0 and book.event != 0:
         leave_group(s, position.group, book.outcome)
     _unindex(s, number)
     _clear(position)
@@ -216,3 +216,4 @@ def _clear(position):
     position.group = 0
     position.settled_cut = 0
     position.funded_cut = 0
+    position.highest_buy = 0

@@ -51,6 +51,11 @@ def order_preview(s, a):
     oe.set_order_preview_reason(r, reason)
     oe.set_order_preview_detail(r, s.work.detail if reason != 0 else 0)
     oe.set_order_preview_limit(r, s.work.limit if reason != 0 else 0)
+    if reason == oe.REASON_INSUFFICIENT_MARGIN:
+        oe.set_order_preview_worst_expiry(r, s.work.worst_expiry)
+        oe.set_order_preview_worst_outcome(r, s.work.worst_outcome)
+        oe.set_order_preview_worst_move(r, s.work.worst_move)
+        oe.set_order_preview_worst_asset(r, s.work.worst_asset)
 
 
 @jit

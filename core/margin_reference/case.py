@@ -244,6 +244,8 @@ def read_file(content: Any) -> tuple[Model, list[Case]]:
             cases.append(_case(entry, parameters))
         except CaseError as error:
             raise CaseError(f"case {entry.values.get('id')!r}: {error}") from None
+        if any(cases[-1].id == other.id for other in cases[:-1]):
+            raise CaseError(f"{entry.path}.id: {cases[-1].id!r} is there twice")
     return model, cases
 
 

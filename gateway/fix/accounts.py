@@ -11,7 +11,7 @@ from core.messages import template
 from core.reference import Asset, ReferenceData
 from gateway.fix.message import parse
 from gateway.fix.requests import TRANSFER, WITHDRAWAL, response
-from gateway.fix.texts import reject_of
+from gateway.fix.texts import reject_of, worst_of
 from gateway.fix.times import time_text
 from gateway.fix.values import amount_text
 from sbe.generated import order_entry as oe
@@ -46,7 +46,8 @@ class AccountRenderer:
         instrument = self._reference.instruments.get(f["instrument"])
         quote = self._asset(instrument.quote_asset if instrument else 0)
         judged = f["price"] is not None
-        reject = reject_of(f["reason"], f["detail"], f["limit"], instrument, self._reference)
+        reject = reject_of(f["reason"], f["detail"], f["limit"], instrument, self._reference,
+                           worst_of(f, self._reference))
         refused = f["reason"] != 0
         money = quote.decimals
         fields: list[Field] = [

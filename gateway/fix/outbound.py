@@ -13,7 +13,7 @@ from core.reference import ReferenceData
 from gateway.fix.accounts import AccountRenderer
 from gateway.fix.message import parse
 from gateway.fix.quoting import Quoting
-from gateway.fix.texts import CANCELS, REJECTS, reject_of
+from gateway.fix.texts import CANCELS, REJECTS, reject_of, worst_of
 from gateway.fix.times import date_text, time_text
 from gateway.fix.values import amount_text
 from sbe.generated import order_entry as oe
@@ -94,7 +94,8 @@ class Renderer:
         """What stands at the end of a report that refuses an order."""
         instrument = self._reference.instruments.get(fields["instrument"])
         reject = reject_of(
-            fields["reason"], fields["detail"], fields["limit"], instrument, self._reference)
+            fields["reason"], fields["detail"], fields["limit"], instrument, self._reference,
+            worst_of(fields, self._reference))
         return [(21020, fields["reason"]), (103, reject.order), (58, reject.text)]
 
     # ---- orders --------------------------------------------------------------------------------
@@ -111,7 +112,8 @@ class Renderer:
         return "8", fields
 
     def _cancel_reject(self, _session: int, f: dict[str, Any]) -> Rendered:
-        reject = reject_of(f["reason"], f["detail"], f["limit"], None, self._reference)
+        reject = reject_of(f["reason"], f["detail"], f["limit"], None, self._reference,
+                           worst_of(f, self._reference))
         status = f["ordStatus"]
         fields: list[Field] = [
             (37, f["orderId"] if f["orderId"] is not None else "NONE"), *echoed(f["echo"]),

@@ -4,8 +4,10 @@ A reject names the rule, the value that broke it and the limit; a cancel says wh
 number of the reason itself stands in ReasonCode (21020) and never changes its meaning.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from core.config import decimal_text
 from core.reference import Instrument, ReferenceData
@@ -28,10 +30,12 @@ class Reject(NamedTuple):
     cancel: int = 99
 
 
+_CENT = 10_000  # USDC units
 _OTHER, _SYMBOL, _CLOSED, _LIMIT, _UNKNOWN, _DUPLICATE = 99, 1, 2, 3, 5, 6
 _UNSUPPORTED, _QUANTITY, _ACCOUNT, _BAND = 11, 13, 15, 16
 
-# {value} and {limit} are the two numbers of the event in the reason's own unit.
+# {value} and {limit} are the two numbers of the event in the reason's own unit, {worst} says where
+# the account would lose most.
 REJECTS: dict[int, Reject] = {
     oe.REASON_UNKNOWN_SESSION: Reject("the session isn't registered"),
     oe.REASON_NOT_AUTHORIZED: Reject("the session may not act for this account", _ACCOUNT),
@@ -80,7 +84,7 @@ REJECTS: dict[int, Reject] = {
         "open orders {count} at their limit {most} of the account", _LIMIT),
     oe.REASON_POSITION_LIMIT: Reject("position {value} would exceed the limit {limit}", _LIMIT),
     oe.REASON_INSUFFICIENT_MARGIN: Reject(
-        "margin: {needed} USDC needed, {free} USDC free", _LIMIT),
+        "initial margin: needs {cents_up}, free {cents_down}{worst}", _LIMIT),
     oe.REASON_INSUFFICIENT_BALANCE: Reject("balance: {needed} needed, {free} free", _LIMIT),
     oe.REASON_BORROW_LIMIT: Reject("borrowing {needed} would exceed the limit {free}", _LIMIT),
     oe.REASON_POOL_CEILING: Reject("the lending pool has only {free} left", _LIMIT),
@@ -161,12 +165,14 @@ def refusals() -> dict[int, tuple[int, bytes]]:
         text = reject.text
         for name, number in _NUMBERS.items():
             text = text.replace(name, chr(number))
-        templates[reason] = reject.order, text.encode()
+        if "{" not in text:
+            templates[reason] = reject.order, text.encode()
     return templates
 
 
 def reject_of(
-    reason: int, value: int, limit: int, instrument: Instrument | None, reference: ReferenceData
+    reason: int, value: int, limit: int, instrument: Instrument | None, reference: ReferenceData,
+    worst: str = "",
 ) -> Reject:
     """What to tell the client of a refusal; numbers in the unit the rule has."""
     found = REJECTS.get(reason, _UNKNOWN_REASON)
@@ -176,9 +182,26 @@ def reject_of(
     money = _money(quote.decimals if quote else 6)
     text = found.text.format(
         value=decimal_text(value), limit=decimal_text(limit), count=value, most=limit,
-        needed=money(value), free=money(limit),
+        needed=money(value), free=money(limit), worst=worst,
+        cents_up=f"{Decimal(-(-value // _CENT)) / 100:,.2f}",
+        cents_down=f"{Decimal(limit // _CENT) / 100:,.2f}",
     )
     return found._replace(text=text)
+
+
+def worst_of(f: Mapping[str, Any], reference: ReferenceData) -> str:
+    """Where a refused order would lose most, from the fields of its report; empty if not said."""
+    asset = reference.assets.get(f["worstAsset"] or -1)
+    if asset is not None:
+        move = f"{Decimal(f['worstMove'] or 0).scaleb(-4).normalize():+f}"
+        text = f", worst node {asset.name} {move} %"
+        if f["worstExpiry"]:
+            moment = datetime.fromtimestamp(f["worstExpiry"] // 10**9, UTC)
+            form = "%Y-%m-%d" if moment.time() == time(0) else "%Y-%m-%d %H:%M:%S"
+            text += f" at expiry {moment:{form}}"
+        return text
+    outcome = reference.instruments.get(f["worstOutcome"] or 0)
+    return f", worst outcome {outcome.symbol}" if outcome is not None else ""
 
 
 def _money(decimals: int) -> Callable[[int], str]:

@@ -32,6 +32,7 @@ VOCABULARY = frozenset(
         "KillSwitchChanged", "OwnerPermitted",
     )
 )
+WORST = ("worstAsset", "worstMove", "worstExpiry", "worstOutcome")  # The model has no scan.
 Picture = dict[str, dict[Any, Any]]
 
 
@@ -125,6 +126,8 @@ def read_events(data: bytes) -> Any:
         session = int.from_bytes(data[position + 4 : position + 8], "little")
         name, fields = decode(data[position + 16 : position + length])
         header = fields.pop("header")
+        for key in WORST:
+            fields.pop(key, None)
         for key in ("execType", "ordStatus"):
             if isinstance(fields.get(key), int):
                 fields[key] = chr(fields[key])

@@ -77,29 +77,18 @@ def collateral(
 def perpetual(
     book: Instrument, position: Position | None, orders: list[Wanted], base: int
 ) -> int:
-    """The rate on the worse side, and what the orders lose against the mark."""
+    """The worse end of the range, with each order that loses there or on the way to its limit."""
     held = position.quantity if position is not None else 0
-    buys = sum(lots for _, side, _, lots in orders if side == BUY)
-    sells = sum(lots for _, side, _, lots in orders if side == SELL)
-    notional = max(abs(held + buys), abs(held - sells)) * book.mark_value
-    losses = sum(loss_of_side(book, orders, side) for side in (BUY, SELL))
-    return up(notional * base, MILLION) + losses
-
-
-def loss_of_side(book: Instrument, orders: list[Wanted], side: int) -> int:
-    """What a side's orders lose together against the mark, if they do."""
-    paid = sum(book.value(tick, lots) - lots * book.mark_value
-               for number, other, tick, lots in orders if (number, other) == (book.number, side))
-    return max(0, paid if side == BUY else -paid)
-
-
-def unnetted(book: Instrument, before: list[Wanted], after: list[Wanted], wanted: Wanted) -> int:
-    """What a new order of a perpetual loses that the others of its side hide."""
-    if not book.is_perpetual:
-        return 0
-    side = wanted[1]
-    grown = loss_of_side(book, after, side) - loss_of_side(book, before, side)
-    return loss_of_side(book, [wanted], side) - grown
+    worst = 0
+    for move in (-base, base):
+        loss = -held * book.mark_value * move
+        for _, side, tick, lots in orders:
+            sign = 1 if side == BUY else -1
+            worth = lots * book.mark_value
+            worse = max(0, sign * (book.value(tick, lots) - worth))
+            loss += max(0, worse * MILLION - sign * worth * move)
+        worst = max(worst, loss)
+    return up(worst, MILLION)
 
 
 def spot(x: "Exchange", book: Instrument, orders: list[Wanted], initial: bool) -> int:
@@ -223,15 +212,15 @@ def admit(x: "Exchange", account: Account, wanted: Wanted) -> int:
     charge = max(0, fee(x, account.number, book, book.value(tick, lots), False))
     raised = linear(x, account, after, True) - linear(x, account, before, True)
     raised += floor(x, account, before) - floor(x, account, after)
-    hidden = unnetted(book, before, after, wanted)
-    raised += hidden
     given = book.quote if side == BUY else book.base
     pays = not book.is_perpetual and (side == BUY or book.is_spot)
     taken = reserved(x, after)[given]
     debt = taken - account.balances.get(given, 0) if pays else 0
-    left = free(x, account, after) - hidden - charge
-    if left < 0 and (raised > 0 or debt > 0):
-        needed = max(raised, 0) + charge
+    left = free(x, account, after) - charge
+    lost = lots * book.mark_value - book.value(tick, lots)
+    lost = 0 if not book.is_perpetual else lost if side == SELL else -lost
+    if left < 0 and (max(raised, lost) > 0 or debt > 0):
+        needed = max(raised, lost, 0) + charge
         x.refuse(0, needed, left + needed)
         if reduces(x, account, wanted):
             return 0

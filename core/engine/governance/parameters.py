@@ -1,6 +1,6 @@
 """Every risk parameter: where it stands in the state, its bounds, and which way is tighter.
 
-    1–10 everywhere    20–29 of an instrument    40–45 of an asset
+    1–10 everywhere    20–32 of an instrument    40–45 of an asset
     60–62 of an account    70 of an owner    80–81 of an event
 
 For most a direction is the safer one: more margin, a lower limit. Of a limit 0 means none, which is
@@ -10,6 +10,7 @@ the loosest. Where neither direction is safer (how a liquidation goes about it),
 import sbe.generated.control as control
 from core.engine.accounts import account_exists, asset_exists
 from core.engine.liquidation.queue import look_at_all
+from core.engine.margin.interest_scale import MOST, follow_interest, wanted_base
 from core.engine.margin.linear import size_threshold
 from core.engine.money import MILLION, UNITS_MAX
 from core.jit import jit
@@ -50,6 +51,8 @@ def tighter_way(parameter):
     if parameter < control.RISK_PARAMETER_MARGIN_BASE_INITIAL:
         return NEITHER
     if parameter <= control.RISK_PARAMETER_MARGIN_FACTOR_MAINTENANCE:
+        return HIGHER
+    if parameter == control.RISK_PARAMETER_INTEREST_SCALE_MOST:
         return HIGHER
     if parameter < control.RISK_PARAMETER_HAIRCUT_INITIAL:
         return LOWER
@@ -99,8 +102,11 @@ def bounds(s, parameter, scope):
         return 0, _LONGEST
     if p == control.RISK_PARAMETER_MARGIN_BASE_INITIAL:
         return s.instruments[scope].margin_base_maintenance, MILLION
+    first = control.RISK_PARAMETER_INTEREST_SCALE_START
+    if first <= p <= control.RISK_PARAMETER_INTEREST_SCALE_MOST:
+        return _scale_bounds(s.markets[scope], p)
     if p == control.RISK_PARAMETER_MARGIN_BASE_MAINTENANCE:
-        return 1, s.instruments[scope].margin_base_initial
+        return 1, s.markets[scope].base_initial
     if p == control.RISK_PARAMETER_MARGIN_FACTOR_INITIAL:
         return s.instruments[scope].margin_factor_maintenance, 1 << 31
     if p == control.RISK_PARAMETER_MARGIN_FACTOR_MAINTENANCE:
@@ -123,11 +129,21 @@ def bounds(s, parameter, scope):
 
 
 @jit
+def _scale_bounds(market, p):
+    """Of what open interest does to the initial base: the start lies before the end."""
+    if p == control.RISK_PARAMETER_INTEREST_SCALE_START:
+        return 0, max(0, market.scale_end - 1)
+    if p == control.RISK_PARAMETER_INTEREST_SCALE_END:
+        return market.scale_start + 1, UNITS_MAX
+    return 0, MOST
+
+
+@jit
 def known_parameter(p):
     """Whether there is a parameter of this number."""
     if p <= control.RISK_PARAMETER_PROPOSAL_LIFE:
         return p >= control.RISK_PARAMETER_LIQUIDATION_ENABLED
-    if p <= control.RISK_PARAMETER_INSURANCE_CAP:
+    if p <= control.RISK_PARAMETER_INTEREST_SCALE_MOST:
         return p >= control.RISK_PARAMETER_MARGIN_BASE_INITIAL
     if p <= control.RISK_PARAMETER_UTILISATION_CEILING:
         return p >= control.RISK_PARAMETER_HAIRCUT_INITIAL
@@ -194,6 +210,8 @@ def _everywhere(s, parameter, value, keep):
 def _of_instrument(s, parameter, scope, value, keep):
     if parameter <= control.RISK_PARAMETER_MARGIN_FACTOR_MAINTENANCE:
         return _margins(s, parameter, scope, value, keep)
+    if parameter >= control.RISK_PARAMETER_INTEREST_SCALE_START:
+        return _interest_scale(s, parameter, scope, value, keep)
     book = s.instruments[scope]
     market = s.markets[scope]
     before = 0
@@ -227,8 +245,11 @@ def _margins(s, parameter, scope, value, keep):
     book = s.instruments[scope]
     before = 0
     if parameter == control.RISK_PARAMETER_MARGIN_BASE_INITIAL:
-        before = book.margin_base_initial
-        book.margin_base_initial = value if keep else before
+        before = s.markets[scope].base_initial
+        s.markets[scope].base_initial = value if keep else before
+        if keep:
+            s.markets[scope].base_wanted = wanted_base(book, s.markets[scope])
+            book.margin_base_initial = s.markets[scope].base_wanted
     elif parameter == control.RISK_PARAMETER_MARGIN_BASE_MAINTENANCE:
         before = book.margin_base_maintenance
         book.margin_base_maintenance = value if keep else before
@@ -245,6 +266,24 @@ def _margins(s, parameter, scope, value, keep):
             book.margin_base_maintenance, book.margin_factor_maintenance)
         s.price_version += 1
         look_at_all(s)
+    return before
+
+
+@jit
+def _interest_scale(s, parameter, scope, value, keep):
+    market = s.markets[scope]
+    before = 0
+    if parameter == control.RISK_PARAMETER_INTEREST_SCALE_START:
+        before = market.scale_start
+        market.scale_start = value if keep else before
+    elif parameter == control.RISK_PARAMETER_INTEREST_SCALE_END:
+        before = market.scale_end
+        market.scale_end = value if keep else before
+    else:
+        before = market.scale_most
+        market.scale_most = value if keep else before
+    if keep:
+        follow_interest(s, scope)
     return before
 
 

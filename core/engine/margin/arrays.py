@@ -10,13 +10,15 @@ One command gives all arrays of an underlying at once, so that a scan never mixe
 They come in as journaled commands, so that a replay needs no mathematics library and a customer can
 be shown the very numbers that judged him. What is refused here never reaches a margin check: the
 nodes must contain both ends of the initial and of the maintenance range, which must be those of the
-underlying's first perpetual, and each value must be a probability.
+underlying's first perpetual, or those that its open interest asks for (interest_scale), and each
+value must be a probability.
 """
 
 import sbe.generated.control as control
 import sbe.generated.order_entry as oe
 from core.engine.liquidation.queue import index_source, price_moved
 from core.engine.margin.grid import EXTREME_NODE, INITIAL_NODE, MAINTENANCE_NODE, move_of
+from core.engine.margin.interest_scale import take_base
 from core.engine.margin.rates import keep, quotient
 from core.engine.money import MILLION
 from core.engine.order_terms import refuse
@@ -85,6 +87,8 @@ def set_risk_array(s, a, block):
         reason = _judge_arrays(s, a, nodes, arrays, values)
     if reason != 0:
         return reason
+    if control.set_risk_array_sigma_initial(a) != s.instruments[perpetual].margin_base_initial:
+        take_base(s, perpetual)
     grid.version = version
     grid.time = s.time
     grid.index = control.set_risk_array_index(a)
@@ -93,6 +97,9 @@ def set_risk_array(s, a, block):
     grid.sigma_maintenance = control.set_risk_array_sigma_maintenance(a)
     grid.nodes = control.set_risk_array_nodes_count(nodes)
     grid.columns = control.set_risk_array_columns(a)
+    grid.level[0] = control.set_risk_array_first_expiry(a)
+    grid.level[1] = control.set_risk_array_second_expiry(a)
+    grid.level[2] = control.set_risk_array_third_expiry(a)
     for node in range(grid.nodes):
         _keep_node(grid, node, _node(nodes, node))
     _keep(s, grid, arrays, values)
@@ -148,7 +155,7 @@ def _judge_grid(s, a, nodes, perpetual):
     if perpetual == 0:
         return refuse(s, oe.REASON_UNKNOWN_INSTRUMENT, 0, 0)
     book = s.instruments[perpetual]
-    if initial != book.margin_base_initial:
+    if initial != book.margin_base_initial and initial != s.markets[perpetual].base_wanted:
         return refuse(s, oe.REASON_INVALID_FIELD, initial, book.margin_base_initial)
     if maintenance != book.margin_base_maintenance:
         return refuse(s, oe.REASON_INVALID_FIELD, maintenance, book.margin_base_maintenance)

@@ -3,12 +3,14 @@
     value      USDC + Σ balance × index (debts count in full, rounded up)
     required   Σ haircut × value of what is held
                + Σ borrow margin × value of the debt that would stand if every order traded
+               + [initial] STRICT: what is held counts at the lower of index and slow price, what is
+                 owed at the higher, so that profit of a price pushed up is no collateral at once
 
 USDC itself has no haircut. Both in USDC units.
 """
 
 from core.atomics import count_trailing_zeros
-from core.engine.money import share_up, value_down, value_up
+from core.engine.money import multiply_divide_up, share_up, value_down, value_up
 from core.jit import jit
 
 
@@ -30,7 +32,16 @@ def collateral(s, account, initial):
         else:
             value -= value_up(s.assets[number], -balance)
         required += asset_requirement(s, account, number, initial)
+        if initial and s.assets[number].above_stable | s.assets[number].below_stable != 0:
+            required += strict(s.assets[number], balance)
     return value, required
+
+
+@jit
+def strict(asset, balance):
+    """What a balance requires initially because the index is not what the slow price says."""
+    apart = asset.above_stable if balance >= 0 else asset.below_stable
+    return multiply_divide_up(abs(balance), apart, asset.value_divisor)
 
 
 @jit

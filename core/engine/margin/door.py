@@ -20,9 +20,10 @@ from core.engine.fees import fill_fee
 from core.engine.margin.collateral import collateral
 from core.engine.margin.events import refresh_prediction
 from core.engine.margin.levels import levels
-from core.engine.margin.linear import refresh_account, refresh_linear
+from core.engine.margin.linear import refresh_account, refresh_linear, shift_perpetual
 from core.engine.margin.relief import reduces_risk
 from core.engine.margin.whole import saved, whole_units
+from core.engine.margin.worst import note_worst
 from core.engine.money import MILLION, multiply_divide, share_up, value_up
 from core.jit import jit
 from core.linked import linked
@@ -39,16 +40,20 @@ def _refresh(s, position):
 
 
 @jit
-def _shift(s, position, side, lots, value):
+def _shift(s, position, side, tick, lots, value):
     """Count open lots (below zero: no longer open) and what they reserve of the balances."""
     book = s.instruments[position.instrument]
+    if book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
+        shift_perpetual(position, book, side, tick, lots, value)
+        return
     assets = s.accounts[position.account].assets
     if side == oe.SIDE_BUY:
         position.open_buy += lots
         position.open_buy_value += value
-        if book.kind != oe.INSTRUMENT_KIND_PERPETUAL:
-            assets[book.quote].reserved += value
-            s.accounts[position.account].assets_seen |= 1 << book.quote
+        assets[book.quote].reserved += value
+        s.accounts[position.account].assets_seen |= 1 << book.quote
+        if book.kind == oe.INSTRUMENT_KIND_SPOT:
+            s.accounts[position.account].assets_seen |= 1 << book.base
     else:
         position.open_sell += lots
         position.open_sell_value += value
@@ -62,7 +67,7 @@ def margin_reserve(s, number, side, tick, lots):
     """An order of so many lots at a tick became open (or grew by them)."""
     position = s.positions[number]
     value = tick * lots * s.instruments[position.instrument].value_per_tick_lot
-    _shift(s, position, side, lots, value)
+    _shift(s, position, side, tick, lots, value)
     _refresh(s, position)
 
 
@@ -71,7 +76,7 @@ def margin_release(s, number, side, tick, lots):
     """So many lots of an order at a tick are no longer open: filled, cancelled or reduced."""
     position = s.positions[number]
     value = tick * lots * s.instruments[position.instrument].value_per_tick_lot
-    _shift(s, position, side, -lots, -value)
+    _shift(s, position, side, tick, -lots, -value)
     _refresh(s, position)
 
 
@@ -114,17 +119,13 @@ def margin_admit(s, number, side, tick, lots):
     value = tick * lots * book.value_per_tick_lot
     fee = max(0, fill_fee(s, account, position.instrument, value, False))
     before = s.accounts[account].initial - s.accounts[account].floor
-    whole = whole_units(s, account)
-    unnetted = 0
-    if whole & (1 << book.base) == 0:
-        unnetted = _own_loss(position, book, side, lots, value)
-    _shift(s, position, side, lots, value)
+    _shift(s, position, side, tick, lots, value)
     _refresh(s, position)
     margin_ask(s, number, side, tick, lots)
-    raised = s.accounts[account].initial - s.accounts[account].floor - before + unnetted
-    reason = _judge(s, number, side, lots, value, raised, unnetted, fee)
+    raised = s.accounts[account].initial - s.accounts[account].floor - before
+    reason = _judge(s, number, side, lots, value, raised, fee)
     margin_ask(s, 0, 0, 0, 0)
-    _shift(s, position, side, -lots, -value)
+    _shift(s, position, side, tick, -lots, -value)
     _refresh(s, position)
     if reason == oe.REASON_INSUFFICIENT_MARGIN and reduces_risk(s, number, side, tick, lots):
         return 0
@@ -142,24 +143,6 @@ def margin_ask(s, number, side, tick, lots):
 
 
 @jit
-def _own_loss(position, book, side, lots, value):
-    """What the requirement leaves out of an order's own loss against a perpetual's mark.
-
-    It nets the orders of a side; a new one must be covered without the help of others that lie on
-    the good side of the mark.
-    """
-    if book.kind != oe.INSTRUMENT_KIND_PERPETUAL:
-        return 0
-    if side == oe.SIDE_BUY:
-        others = position.open_buy_value - position.open_buy * book.mark_value
-        own = value - lots * book.mark_value
-    else:
-        others = position.open_sell * book.mark_value - position.open_sell_value
-        own = lots * book.mark_value - value
-    return max(0, own) - (max(0, others + own) - max(0, others))
-
-
-@jit
 def _over_limit(s, position, book, side, lots):
     """Whether the position could grow beyond what one account may hold."""
     if side == oe.SIDE_BUY:
@@ -174,28 +157,33 @@ def _over_limit(s, position, book, side, lots):
 
 
 @jit
-def _judge(s, number, side, lots, value, raised, unnetted, fee):
+def _judge(s, number, side, lots, value, raised, fee):
     """Judge the account as it stands with the order counted; 0 or the reason against it.
 
-    The order needs `raised`, of which the account's sums leave out `unnetted`, and its fee.
+    The order needs `raised`, or what it would lose against a perpetual's mark, and its fee: one
+    that gives money away is never a matter of course below the initial margin.
     """
     position = s.positions[number]
     account = position.account
     book = s.instruments[position.instrument]
     perpetual = book.kind == oe.INSTRUMENT_KIND_PERPETUAL
-    whole = whole_units(s, account) != 0
-    if raised > 0 or not perpetual or whole:
-        free = _free(s, account, unnetted + fee)
-        needed = raised
+    joint = whole_units(s, account)
+    whole = joint | s.accounts[account].reaching != 0
+    lost = _own_loss(book, side, lots, value) if perpetual and joint == 0 else 0
+    if raised > 0 or lost > 0 or not perpetual or whole:
+        free = _free(s, account, fee)
+        needed = max(raised, lost)
         if whole:
             spared = saved(s, account, True)
             free += spared
             if free < 0:
-                needed += _saved_without(s, position, side, lots, value) - spared
+                without = _saved_without(s, position, side, lots, value)
+                needed = max(raised + without - spared, lost)
         indebted = not perpetual and _debt_grows(s, position, book, side)
         if free < 0 and (needed > 0 or indebted):
             s.work.detail = max(needed, 0) + fee
             s.work.limit = free + s.work.detail
+            note_worst(s, number)
             return oe.REASON_INSUFFICIENT_MARGIN
     if not perpetual:
         reason = _judge_cash(s, position, book, side)
@@ -209,13 +197,20 @@ def _judge(s, number, side, lots, value, raised, unnetted, fee):
 
 
 @jit
+def _own_loss(book, side, lots, value):
+    """What an order of a perpetual loses against the mark if it trades at its limit."""
+    gap = value - lots * book.mark_value
+    return max(0, gap if side == oe.SIDE_BUY else -gap)
+
+
+@jit
 def _saved_without(s, position, side, lots, value):
     """What judging units whole saves when the order that is asked for isn't counted."""
-    number = s.work.asked[0]
+    number, tick = s.work.asked[0], s.work.asked[2]
     s.work.asked[0] = 0
-    _shift(s, position, side, -lots, -value)
+    _shift(s, position, side, tick, -lots, -value)
     without = saved(s, position.account, True)
-    _shift(s, position, side, lots, value)
+    _shift(s, position, side, tick, lots, value)
     s.work.asked[0] = number
     return without
 
@@ -313,7 +308,9 @@ def margin_withdrawable(s, account, number, amount):
     if number != 0:
         worth = value_up(asset, amount)
         lost = worth - share_up(worth, asset.haircut_initial) + 1
-    if whole_units(s, account) == 0:
+        if asset.above_stable != 0:
+            lost -= multiply_divide(amount, asset.above_stable, asset.value_divisor)
+    if whole_units(s, account) | s.accounts[account].reaching == 0:
         left = _free(s, account, lost)
     else:
         entry.balance -= amount

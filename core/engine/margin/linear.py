@@ -2,7 +2,8 @@
 
     perpetual   profit   q × (mark − last settled mark) + unsettled
                 N        the larger of |q + buys| and |q − sells|, at the mark
-                require  max(base, factor × √N) × N + what the orders lose against the mark
+                require  max(base, factor × √N) × N + what the orders lose against the mark, of the
+                         side that is worse with it
     spot pair   profit   nothing: what is held counts as balance
                 require  the haircut on what the orders would bring
                          + what they lose against the index
@@ -15,6 +16,7 @@ import sbe.generated.order_entry as oe
 from core.engine.money import (
     MILLION,
     multiply_divide_up,
+    share_down,
     share_up,
     square_root,
     value_down,
@@ -22,6 +24,7 @@ from core.engine.money import (
 )
 from core.jit import jit
 from core.linked import linked
+from core.records import RESTING
 
 _SIZE_SCALE = 1_000_000_000_000  # 1e9 of the factor × √1e6 of the units
 
@@ -66,11 +69,81 @@ def perpetual_notional(position, mark_value):
 
 
 @jit
-def perpetual_order_loss(position, mark_value):
-    """What the open orders lose against the mark if they all trade at their limits."""
-    buys = position.open_buy_value - position.open_buy * mark_value
-    sells = position.open_sell * mark_value - position.open_sell_value
-    return max(0, buys) + max(0, sells)
+def shift_perpetual(position, book, side, tick, lots, value):
+    """Count open lots (below zero: no longer open) and what they lose against the mark of now.
+
+    Each order by itself: one that gains does not make up for another. Where the mark has moved
+    since the account was looked at, that is made good when it is looked at (refresh_account).
+    """
+    gap = value - lots * book.mark_value
+    if lots > 0:
+        widen(position, side, tick)
+    if side == oe.SIDE_BUY:
+        position.open_buy += lots
+        position.open_buy_value += max(0, gap) if lots > 0 else min(0, gap)
+        if position.open_buy == 0:
+            position.open_buy_value = 0
+            position.highest_buy = 0
+    else:
+        position.open_sell += lots
+        position.open_sell_value += max(0, -gap) if lots > 0 else min(0, -gap)
+        if position.open_sell == 0:
+            position.open_sell_value = 0
+            position.group = 0
+
+
+@jit
+def widen(position, side, tick):
+    """Let the bounds on a perpetual's orders include one at a tick."""
+    if side == oe.SIDE_BUY:
+        position.highest_buy = max(position.highest_buy, tick)
+    elif position.group == 0 or tick < position.group:
+        position.group = tick
+
+
+@linked
+def measure_orders(s, position, book):
+    """What a perpetual's orders lose at the mark of now, and the bounds on their prices, anew."""
+    per_tick, mark = book.value_per_tick_lot, book.mark_value
+    position.open_buy_value = 0
+    position.open_sell_value = 0
+    position.highest_buy = 0
+    position.group = 0
+    slot = s.accounts[position.account].first_order
+    while slot != 0:
+        order, detail = s.orders[slot], s.details[slot]
+        own = order.instrument == position.instrument and slot != s.work.aside
+        if own and order.state == RESTING:
+            gap = order.leaves * (detail.reserved_tick * per_tick - mark)
+            widen(position, order.side, detail.reserved_tick)
+            if order.side == oe.SIDE_BUY:
+                position.open_buy_value += max(0, gap)
+            else:
+                position.open_sell_value += max(0, -gap)
+        slot = detail.account_next
+
+
+@jit
+def side_requirement(worth, base, loss):
+    """base × worth, rounded up, below zero where the side has less than nothing, and its loss."""
+    if worth >= 0:
+        return share_up(worth, base) + loss
+    return loss - share_down(-worth, base)
+
+
+@jit
+def order_loss(position, mark, base):
+    """What orders worse than the mark add to the requirement on the greater notional.
+
+    Of the two ends of the range each has the loss of the orders that trade on the way there.
+    """
+    if position.open_buy_value | position.open_sell_value == 0:
+        return 0
+    longest = (position.quantity + position.open_buy) * mark
+    shortest = (position.open_sell - position.quantity) * mark
+    falling = side_requirement(longest, base, position.open_buy_value)
+    rising = side_requirement(shortest, base, position.open_sell_value)
+    return max(falling, rising) - share_up(max(longest, shortest), base)
 
 
 @jit
@@ -87,7 +160,7 @@ def perpetual_initial(position, book):
         perpetual_notional(position, mark), book.margin_base_initial,
         book.margin_factor_initial, book.size_threshold_initial,
     )
-    return required + perpetual_order_loss(position, mark)
+    return required + order_loss(position, mark, book.margin_base_initial)
 
 
 @jit
@@ -98,7 +171,7 @@ def perpetual_maintenance(position, book):
         perpetual_notional(position, mark), book.margin_base_maintenance,
         book.margin_factor_maintenance, book.size_threshold_maintenance,
     )
-    return required + perpetual_order_loss(position, mark)
+    return required + order_loss(position, mark, book.margin_base_maintenance)
 
 
 @jit
@@ -142,6 +215,15 @@ def spot_order_haircut(s, position, book, initial):
 
 
 @jit
+def _reaches_far(position, book):
+    """Whether an order may still lose at the end of the range that it gains towards."""
+    apart = share_up(book.mark_value, book.margin_base_maintenance)
+    highest = position.highest_buy * book.value_per_tick_lot
+    lowest = position.group * book.value_per_tick_lot
+    return highest > book.mark_value + apart or 0 < lowest < book.mark_value - apart
+
+
+@jit
 def refresh_linear(s, position):
     """Compute profit and requirement of a position again, and its account's sums with them."""
     book = s.instruments[position.instrument]
@@ -151,19 +233,34 @@ def refresh_linear(s, position):
         initial = perpetual_initial(position, book)
         account.profit += profit - position.profit
         position.profit = profit
+        if position.open_buy_value | position.open_sell_value != 0 and _reaches_far(position, book):
+            account.reaching |= 1 << book.base
     else:
         initial = spot_order_loss(s, position, book) + spot_order_haircut(s, position, book, True)
     account.initial += initial - position.initial
     position.initial = initial
 
 
+@jit
+def may_lose(position, book):
+    """Whether an open order may be worse than the mark, or was when it was last looked at."""
+    highest = position.highest_buy * book.value_per_tick_lot
+    lowest = position.group * book.value_per_tick_lot
+    worse = highest > book.mark_value or 0 < lowest < book.mark_value
+    return worse or position.open_buy_value | position.open_sell_value != 0
+
+
 @linked
 def refresh_account(s, account):
     """Recompute every linear position of an account at the marks and indices of now."""
     holder = s.accounts[account]
+    holder.reaching = 0
     number = holder.first_linear
     while number != 0:
         position = s.positions[number]
+        book = s.instruments[position.instrument]
+        if book.kind == oe.INSTRUMENT_KIND_PERPETUAL and may_lose(position, book):
+            measure_orders(s, position, book)
         refresh_linear(s, position)
         number = position.linear_next
     holder.price_version = s.price_version

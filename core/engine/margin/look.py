@@ -83,7 +83,9 @@ def _rates(s, unit, underlying):
 @jit
 def _spot(s, account, unit, underlying):
     asset = s.assets[underlying]
-    balance = s.accounts[account].assets[underlying].balance
+    balance = 0
+    if s.work.alone == 0:
+        balance = s.accounts[account].assets[underlying].balance
     keep(unit.spot, _at_index(asset, balance))
 
 
@@ -107,6 +109,8 @@ def _positions(s, account, unit, underlying, fresh):
         book = s.instruments[position.instrument]
         if book.base == underlying and book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
             held += multiple(product(position.quantity, book.mark_value), MICRO)
+        elif s.work.alone != 0:
+            pass  # The next may be one.
         elif is_line(s, position, book, underlying) and unit.lines < LINES_MAX:
             _line(s, s.work.lines[unit.lines], number, position, book, fresh)
             unit.lines += 1
@@ -182,10 +186,11 @@ def _order(s, unit, underlying, number, side, tick, lots):
     """Count an order if it is on the underlying."""
     position = s.positions[number]
     book = s.instruments[position.instrument]
-    if book.base != underlying:
+    perpetual = book.kind == oe.INSTRUMENT_KIND_PERPETUAL
+    if book.base != underlying or (s.work.alone != 0 and not perpetual):
         return
     value = tick * lots * book.value_per_tick_lot
-    if book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
+    if perpetual:
         paid = multiple(wide(value), MICRO)
         _linear_order(s, unit, side, multiple(product(lots, book.mark_value), MICRO), paid)
     elif book.kind == oe.INSTRUMENT_KIND_SPOT and book.quote == 0:
@@ -217,7 +222,9 @@ def _linear_order(s, unit, side, notional, paid):
 
 @jit
 def _drop_unused_sides(s, unit):
-    """An empty record of sells would deny the unit its cap."""
+    """An empty record of sells would deny the unit its cap; sums of perpetuals alone have none."""
+    if s.work.alone != 0:
+        return
     sells = s.work.linear_orders[_PLAIN_SELLS]
     if amount(sells.notional) == wide(0):
         sells.sell = 0

@@ -2,9 +2,10 @@
 
 A unit is judged whole if the account has price links on the underlying and there are fresh arrays
 to judge them by, or if the asset's own rates say so (SetUnitRates) and the account has had some of
-it. Everything else is known from sums that are kept up to date (core.engine.margin.linear, events,
-collateral), which say the same; `saved` is the difference, below zero where the whole requires more
-than its parts.
+it or ordered it. A perpetual is judged alone, order by order, if some are so far beyond the mark
+that they may lose at both ends of the range. Everything else is known from sums that are kept up to
+date (core.engine.margin.linear, events, collateral), which say the same; `saved` is the difference,
+below zero where the whole requires more than its parts.
 """
 
 import sbe.generated.order_entry as oe
@@ -62,7 +63,38 @@ def saved(s, account, initial):
     while underlyings != 0:
         found += unit_saved(s, account, count_trailing_zeros(underlyings), initial)
         underlyings &= underlyings - 1
+    alone = s.accounts[account].reaching & ~whole_units(s, account)
+    while alone != 0:
+        found += _perpetual_saved(s, account, count_trailing_zeros(alone), initial)
+        alone &= alone - 1
     return found
+
+
+@jit
+def _perpetual_saved(s, account, underlying, initial):
+    """The same for the perpetuals of an underlying alone, each order by itself at every node."""
+    s.work.alone = 1
+    look(s, account, underlying)
+    s.work.alone = 0
+    work = s.work
+    judge_unit(work.unit, work.lines, work.linear_orders, work.link_orders, work.nodes,
+               INITIAL if initial else MAINTENANCE, work.result)
+    required = 0
+    number = s.accounts[account].first_linear
+    while number != 0:
+        position = s.positions[number]
+        book = s.instruments[position.instrument]
+        if book.base == underlying and book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
+            required += _of_perpetual(position, book, initial)
+        number = position.linear_next
+    return required - units_up(amount(work.result.total))
+
+
+@jit
+def _of_perpetual(position, book, initial):
+    if initial:
+        return perpetual_initial(position, book)
+    return perpetual_maintenance(position, book)
 
 
 @linked
@@ -85,10 +117,7 @@ def _parts(s, account, underlying, initial):
         position = s.positions[number]
         book = s.instruments[position.instrument]
         if book.base == underlying and book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
-            if initial:
-                required += perpetual_initial(position, book)
-            else:
-                required += perpetual_maintenance(position, book)
+            required += _of_perpetual(position, book, initial)
         elif book.base == underlying and book.kind == oe.INSTRUMENT_KIND_SPOT and book.quote == 0:
             required += spot_order_loss(s, position, book)
             required += spot_order_haircut(s, position, book, initial)

@@ -97,6 +97,7 @@ def make(attached: Attached) -> Oracle:
         interval_ns=int(configured.interval_seconds * SECOND),
         premium_seconds=configured.premium_seconds,
         premium_band=configured.premium_band_millionths / 1e6,
+        stable_seconds=configured.stable_seconds,
         averaging_ns={i.symbol: i.averaging_seconds * SECOND for i in configuration.instrument},
         volatility={
             entry.asset: entry.volatility_millionths / 1e6 for entry in configured.source

@@ -43,6 +43,7 @@ from core.sidecars.oracle.rules import MIGRATION as RULES_MIGRATION
 from core.sidecars.oracle.rules import Rules
 from core.sidecars.oracle.series import Series
 from core.sidecars.oracle.sources import SECOND, BookSource
+from core.sidecars.oracle.stable import Stable
 
 OUTCOME = 3
 LINKED = (PRICE_ABOVE, PRICE_BELOW, PRICE_RANGE)
@@ -92,6 +93,7 @@ class Oracle(Sidecar):
         interval_ns: int = SECOND,
         premium_seconds: float = 300.0,
         premium_band: float = 0.01,
+        stable_seconds: float = 0.0,
         averaging_ns: Mapping[str, int] | None = None,
         volatility: Mapping[str, float] | None = None,
         ranges: Mapping[str, Ranges] | None = None,
@@ -107,6 +109,8 @@ class Oracle(Sidecar):
         self._sources_min = sources_min
         self._interval_ns = interval_ns
         self._premium_seconds, self._premium_band = premium_seconds, premium_band
+        self._stable_seconds = stable_seconds
+        self._stables: dict[int, Stable] = {}
         self._averaging_ns = averaging_ns or {}
         self._volatility = volatility or {}
         self._ranges = ranges or {}
@@ -124,6 +128,7 @@ class Oracle(Sidecar):
         self.handle_fields("IndexPriceChanged", self._on_index)
         self.handle_fields("InstrumentResolved", self.outcomes.on_resolved)
         self.handle_fields("RiskParameterChanged", self._on_parameter)
+        self.handle_fields("MarkPriceChanged", self._on_mark)
         self.handle_fields("InstrumentListed", self._on_listed)
 
     def _load(self, since: Callable[[int], Iterable[Event]]) -> None:
@@ -159,8 +164,11 @@ class Oracle(Sidecar):
             index = self._indices.get(asset.name)
             price = index.update(now) if index is not None else None
             if price is not None:
+                stable = self._stable(asset.number)
+                if price.state == LIVE:
+                    stable.update(price.price, now)
                 self.command("SetIndexPrice", passing=True, asset=asset.number, state=price.state,
-                             sources=price.sources, price=price.price)
+                             sources=price.sources, price=price.price, stable=stable.price)
                 work += 1 + self._mark_all(asset.number, asset.name, price, now)
         work += sum(self._recur(series, now) for series in self._series)
         for instrument in self._open():
@@ -214,6 +222,9 @@ class Oracle(Sidecar):
         fields = risk_arrays(links, index, now, volatility, self._ranges[name])
         self.command("SetRiskArray", passing=True, asset=asset, **fields)
         return 1
+
+    def _stable(self, asset: int) -> Stable:
+        return self._stables.setdefault(asset, Stable(self._stable_seconds))
 
     def _premium(self) -> Premium:
         return Premium(self._premium_seconds, self._premium_band)
@@ -325,6 +336,7 @@ class Oracle(Sidecar):
         index = self._indices.get(known.name) if known is not None else None
         if index is not None and not self.live and sample.state == LIVE:
             index.resume(sample.price, sample.time)
+            self._stable(asset).resume(fields["stable"], sample.time)
 
     def _on_parameter(self, fields: dict[str, Any]) -> None:
         """A margin base of an underlying's first perpetual moved: so does the scan's range."""
@@ -332,16 +344,34 @@ class Oracle(Sidecar):
         of_margin = fields["parameter"] in (MARGIN_BASE_INITIAL, MARGIN_BASE_MAINTENANCE)
         if instrument is None or not of_margin or fields["state"] != APPLIED:
             return
-        base = instrument.base_asset
-        perpetuals = [i.number for i in self.reference.instruments.values()
-                      if i.kind == PERPETUAL and i.base_asset == base]
-        known = self.reference.assets.get(base)
-        if known is None or known.name not in self._ranges or instrument.number != min(perpetuals):
+        known = self.reference.assets.get(instrument.base_asset)
+        leads = instrument.kind == PERPETUAL and self._leads(instrument)
+        if known is None or known.name not in self._ranges or not leads:
             return
         changed = "initial" if fields["parameter"] == MARGIN_BASE_INITIAL else "maintenance"
-        ranges = self._ranges[known.name]._replace(**{changed: fields["value"]})
-        self._ranges = {**self._ranges, known.name: ranges}
-        self.store.set_note(f"ranges {known.name}", f"{ranges.initial} {ranges.maintenance}")
+        self._set_range(known.name, changed, fields["value"])
+
+    def _set_range(self, asset: str, kind: str, value: int) -> None:
+        ranges = self._ranges[asset]._replace(**{kind: value})
+        self._ranges = {**self._ranges, asset: ranges}
+        self.store.set_note(f"ranges {asset}", f"{ranges.initial} {ranges.maintenance}")
+
+    def _on_mark(self, fields: dict[str, Any]) -> None:
+        """The core says which initial base a perpetual's open interest asks for."""
+        instrument = self.reference.instruments.get(fields["instrument"])
+        if instrument is None or instrument.kind != PERPETUAL or not fields["initialBase"]:
+            return
+        known = self.reference.assets.get(instrument.base_asset)
+        if known is None or known.name not in self._ranges:
+            return
+        if fields["initialBase"] != self._ranges[known.name].initial and self._leads(instrument):
+            self._set_range(known.name, "initial", fields["initialBase"])
+
+    def _leads(self, instrument: Instrument) -> bool:
+        """Whether a perpetual's margin bases are its underlying's: it is the first."""
+        numbers = (i.number for i in self.reference.instruments.values()
+                   if i.kind == PERPETUAL and i.base_asset == instrument.base_asset)
+        return instrument.number == min(numbers)
 
     def _on_report(self, event: Event) -> None:
         self.depth.apply(event)

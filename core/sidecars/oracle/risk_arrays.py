@@ -24,6 +24,7 @@ HORIZON = HORIZON_NS // SECOND
 HIGH, LOW = Fraction(13, 10), Fraction(7, 10)
 INITIAL, MAINTENANCE, EXTREME = 1, 2, 4  # scans of a node
 EXTREMES = (-660_000, -330_000, 500_000, 1_000_000, 2_000_000)
+LEVEL_FIELDS = ("firstExpiry", "secondExpiry", "thirdExpiry")
 NODES_MAX, LEVELS_MAX, LINKS_MAX = 64, 3, 64
 
 
@@ -86,6 +87,7 @@ def risk_arrays(
     return {
         "columns": 2 * (1 + len(levels)), "version": now, "sigmaInitial": ranges.initial,
         "sigmaMaintenance": ranges.maintenance, "index": index,
+        **dict(zip(LEVEL_FIELDS, (*levels, 0, 0, 0), strict=False)),
         "nodes": [node.fields() for node in nodes],
         "arrays": arrays, "values": [{"value": value} for value in values],
     }

@@ -14,7 +14,7 @@ from typing import Any
 PUBLISHED = Path(__file__).with_name("published_cases.json")
 PRICES = {"BTC": 100_000, "SOL": 150, "SOLBP": 150}
 DAY = 86_400
-SIZES = (1, 10, 1_000, 100_000, 10_000_000, 10**12)
+SIZES = (1, 10, 1_000, 100_000, 10_000_000, 5 * 10**11)
 FACE_MAX = 5e10
 OTHERS = {
     "kappa0": ("0", "0.25"), "tau_roll_s": (1800, 7200), "horizon_s": (3600, 172_800),

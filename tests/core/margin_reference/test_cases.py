@@ -179,3 +179,8 @@ def test_an_order_never_lowers_a_requirement(
 def test_wrong_input_is_refused_by_naming_the_field(case: dict[str, Any], message: str) -> None:
     with pytest.raises(CaseError, match=message):
         expected(**case)
+
+
+def test_an_account_is_there_once() -> None:
+    with pytest.raises(CaseError, match=r"file.cases\[1\].id: 'A' is there twice"):
+        compute({"cases": [{"id": "A"}, {"id": "A"}]})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.config import decimal_text
 from core.messages import encode
 from gateway.fix.report import put_report
-from gateway.fix.texts import REJECTS, reject_of
+from gateway.fix.texts import REJECTS, refusals, reject_of
 from sbe.generated import order_entry as oe
 from tests.gateway.fix.kit import NOW, Scanner, stamp, venue
 
@@ -158,7 +158,7 @@ def test_numbers_of_any_size(
 AMOUNTS = st.integers(-(10**18), 10**18)
 
 
-@given(reason=st.sampled_from(sorted(REJECTS)), detail=AMOUNTS, limit=AMOUNTS)
+@given(reason=st.sampled_from(sorted(refusals())), detail=AMOUNTS, limit=AMOUNTS)
 def test_a_refusal_says_in_compiled_code_what_python_says(
     reason: int, detail: int, limit: int
 ) -> None:
