@@ -25,9 +25,10 @@ EVENTS = {
     oe.EVENT_KIND_NESTED: "nested",
 }
 MILLION, BILLION = 10**6, 10**9
+VOLATILITY = Fraction(1, 2)  # a year, where no source says
 
 
-_NOTHING = {"quantity": 0, "settled_value": 0, "unsettled": 0}
+_NOTHING = {"quantity": 0, "settled_value": 0, "unsettled": 0, "open_buy": 0, "open_sell": 0}
 
 
 class Unwritable(ValueError):
@@ -53,12 +54,13 @@ def case_file(
     units = [_unit(s, account, asset, positions, now) for asset in sorted(used - {0})]
     return {
         "underlying_params": {
-            name(s["assets"][asset]): _parameters(s, asset, volatility)
+            name(s["assets"][asset]): parameters(s, asset, volatility)
             for asset in sorted(used - {0})
         },
         "cases": [{
             "id": str(account),
-            "usdc": plain(Fraction(int(holder["assets"][0]["balance"]), MICRO)),
+            "usdc": plain(Fraction(int(holder["assets"][0]["balance"]), MICRO) + sum(
+                _profit(s, position) for position in positions)),
             "underlyings": units,
             "groups": _groups(s, positions, now),
             "orders": [_order(s, order, detail, now) for order, detail in orders],
@@ -88,7 +90,8 @@ def _positions(s: Any, account: int) -> Iterator[Any]:
     number = int(s["accounts"][account]["first_position"])
     while number:
         position = s["positions"][number]
-        if position["quantity"] or position["open_buy"] or position["open_sell"]:
+        held = position["quantity"] or position["open_buy"] or position["open_sell"]
+        if held or position["unsettled"]:
             yield position
         number = int(position["account_next"])
 
@@ -110,7 +113,8 @@ def _price(exponent_8: int) -> str:
     return plain(Fraction(int(exponent_8), ONE))
 
 
-def _parameters(s: Any, asset: int, volatility: Mapping[str, Fraction]) -> dict[str, str]:
+def parameters(s: Any, asset: int, volatility: Mapping[str, Fraction]) -> dict[str, str]:
+    """The rates of an underlying as the core has them now; volatility a year by its name."""
     record = s["assets"][asset]
     rates = dict.fromkeys(("f_im", "f_mm", "ch_im", "ch_mm", "pen"), Fraction(0))
     rates |= {"w0": Fraction(1), "wb": Fraction(1)}
@@ -126,7 +130,7 @@ def _parameters(s: Any, asset: int, volatility: Mapping[str, Fraction]) -> dict[
         rates["w0"] = Fraction(int(record["weight"]), MILLION)
         rates["wb"] = Fraction(int(record["weight_base"]), MILLION)
         rates["pen"] = Fraction(int(record["weight_penalty"]), BILLION)
-    rates["vol"] = volatility[name(record)]
+    rates["vol"] = volatility.get(name(record), VOLATILITY)
     return {key: plain(rate) for key, rate in rates.items()}
 
 
@@ -137,6 +141,9 @@ def _unit(s: Any, account: int, asset: int, positions: list[Any], now: int) -> d
         "name": name(record), "params": name(record), "index": _price(record["index_price"]),
         "balance": plain(Fraction(balance, int(record["unit"]))), "digitals": [],
     }
+    apart = int(record["below_stable"]) - int(record["above_stable"])
+    if apart:
+        unit["stable"] = _price(record["index_price"] + apart)
     for position in positions:
         book = s["instruments"][position["instrument"]]
         if book["base"] != asset:
@@ -152,13 +159,29 @@ def _unit(s: Any, account: int, asset: int, positions: list[Any], now: int) -> d
     return unit
 
 
+def _settled(book: Any, position: Any) -> Fraction | None:
+    """The price from which a perpetual's profit counts; None where no position has all of it."""
+    held = _quantity(book, position["quantity"])
+    if not held:
+        return None
+    settled = Fraction(int(position["settled_value"]), MICRO) / _quantity(book, 1)
+    settled -= Fraction(int(position["unsettled"]), MICRO) / held
+    return settled if settled > 0 else None
+
+
+def _profit(s: Any, position: Any) -> Fraction:
+    """Profit of a perpetual that stands as USDC, as no price of a case's position could say it."""
+    book = s["instruments"][position["instrument"]]
+    perpetual = book["kind"] == oe.INSTRUMENT_KIND_PERPETUAL
+    if not perpetual or _settled(book, position) is not None:
+        return Fraction(0)
+    moved = int(book["mark_value"]) - int(position["settled_value"])
+    return Fraction(int(position["unsettled"]) + int(position["quantity"]) * moved, MICRO)
+
+
 def _perpetual(book: Any, position: Any) -> dict[str, str]:
     held = _quantity(book, position["quantity"])
-    settled = Fraction(int(position["settled_value"]), MICRO) / _quantity(book, 1)
-    if held:
-        settled -= Fraction(int(position["unsettled"]), MICRO) / held
-    if settled <= 0:
-        settled = Fraction(int(book["mark"]), ONE)
+    settled = _settled(book, position) or Fraction(int(book["mark"]), ONE)
     return {
         "perp_qty": plain(held), "perp_mark": _price(book["mark"]),
         "perp_last_settle": plain(settled),
@@ -219,6 +242,18 @@ def instrument_of(s: Any, wanted: str) -> int:
         if book["state"] and symbol(book) == wanted:
             return number
     raise Unwritable(f"there is no instrument {wanted}")
+
+
+def check_steps(s: Any, number: int, quantity: Fraction, price: Fraction) -> None:
+    """Quantity and price are ones that the instrument trades in. Raises Unwritable."""
+    book = s["instruments"][number]
+    for what, value, step in (("quantity", quantity, "lot"), ("price", price, "tick")):
+        least = Fraction(int(book[f"{step}_size"]), ONE)
+        if value % least:
+            raise Unwritable(f"{what}: expected a multiple of {symbol(book)}'s {step} "
+                             f"{plain(least)}, was {plain(value)}")
+    if book["one_tick"] and price > 1:
+        raise Unwritable(f"price: expected at most 1 for {symbol(book)}, was {plain(price)}")
 
 
 def place_of(s: Any, number: int, now: int) -> dict[str, str]:

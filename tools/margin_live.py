@@ -12,7 +12,7 @@ from rich.table import Table
 from core.errors import SegmentError
 from core.margin_reference.case import CaseError
 from tools import what_if as wishes
-from tools.live_account import Unwritable, case_file, instrument_of, place_of
+from tools.live_account import Unwritable, case_file, check_steps, instrument_of, place_of
 from tools.running import Restless, Running
 from tools.stores import fail
 
@@ -47,10 +47,13 @@ def _read(
     """The account with the instruments asked for, and what the orders are on."""
     with Running(instance) as running:
         def look(s: Any) -> tuple[dict[str, Any], list[dict[str, str]]]:
-            if account >= len(s["accounts"]) or s["accounts"][account]["state"] == 0:
+            known = 0 < account < len(s["accounts"])
+            if not known or s["accounts"][account]["state"] == 0:
                 raise Unwritable(f"there is no account {account}")
             now = time.time_ns()
             numbers = [instrument_of(s, wish.symbol) for wish in asked]
+            for number, wish in zip(numbers, asked, strict=True):
+                check_steps(s, number, wish.quantity, wish.price)
             content = case_file(s, account, running.volatility, now, numbers)
             return content, [place_of(s, number, now) for number in numbers]
 

@@ -14,7 +14,7 @@ from typing import Any
 from tools.live_account import plain
 
 _WORDS = re.compile(r"\s*(buy|sell)\s+(\S+)\s+(\S+)\s*@\s*(\S+)\s*", re.IGNORECASE)
-_DECIMAL = re.compile(r"\d+(\.\d+)?|\.\d+")
+_DECIMAL = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?|\.[0-9]{1,18}")
 
 
 class WrongWish(ValueError):

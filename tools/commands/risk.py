@@ -21,6 +21,7 @@ from tools.risk.measure import Figures, measure
 from tools.stores import data_directory, fail
 
 USAGE = 2
+PICTURES = (".png", ".svg", ".pdf")
 
 
 def risk(
@@ -60,6 +61,9 @@ def risk(
     """
     if (file is None) == (account is None):
         fail("expected a file, or --account")
+        return USAGE
+    if plot is not None and plot.suffix.lower() not in PICTURES:
+        fail(f"--plot: expected a name that ends in {', '.join(PICTURES)}, was {plot}")
         return USAGE
     try:
         assumed = read(

@@ -17,6 +17,8 @@ from typing import Any
 
 import msgspec
 
+_LONGEST = 366 * 86_400.0
+_HIGHEST = 100.0
 _MOVES = (-0.5, -0.3, -0.2, -0.1, -0.05, -0.02, 0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 
 
@@ -60,18 +62,25 @@ class Assumptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for name, value in shares.items():
             if not 0 <= value < 1:
                 raise AssumptionError(f"{name}: expected 0 to below 1, was {value}")
-        if self.horizon_seconds <= 0:
-            raise AssumptionError(f"horizon_seconds: expected above 0, was {self.horizon_seconds}")
+        if not 0 < self.horizon_seconds <= _LONGEST:
+            raise AssumptionError(f"horizon_seconds: expected above 0 and at most a year, "
+                                  f"was {self.horizon_seconds}")
         if not 16 <= self.price_atoms <= 100_000 or not 256 <= self.bins <= 1 << 20:
             raise AssumptionError("price_atoms or bins: out of bounds")
-        if any(move <= -1 for move in self.moves):
-            raise AssumptionError("moves: expected above -1 each")
+        if not all(-1 < move <= _HIGHEST for move in self.moves):
+            raise AssumptionError(f"moves: expected above -1 and at most {_HIGHEST} each")
+        for link in self.links:
+            if not abs(link.drift) <= _HIGHEST or not 0 < link.volatility_times <= _HIGHEST:
+                raise AssumptionError(
+                    f"links: expected a drift within {_HIGHEST} and volatility_times above 0 and "
+                    f"at most {_HIGHEST} of {link.group} {link.outcome}")
         for name, yearly in self.volatility.items():
             if not 0 < yearly <= 10:
                 raise AssumptionError(f"volatility.{name}: expected above 0 to 10, was {yearly}")
         for name, path in self.returns.items():
-            if len(path) < 16 or any(value <= -1 for value in path):
-                raise AssumptionError(f"returns.{name}: expected 16 above -1 at least")
+            if len(path) < 16 or not all(-1 < value <= _HIGHEST for value in path):
+                raise AssumptionError(
+                    f"returns.{name}: expected 16 at least, above -1 and at most {_HIGHEST} each")
 
 
 #: Marks as probabilities and nothing else, events independent.

@@ -6,7 +6,7 @@ stands as USDC, which changes nothing but where it is written. Resting orders ar
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,12 @@ from core.errors import CoreError, SegmentMismatch
 from core.memory import Segment
 from core.records import LAYOUT_VERSION
 from core.state import state_dtype
+from tools.live_account import parameters
 
 ONE = 10**8
 MILLION, BILLION = 10**6, 10**9
 _ATTEMPTS = 1000
 _KINDS = {1: "exclusive", 2: "exhaustive", 3: "nested"}
-_FALLBACK = {"sigma_im": "0.10", "sigma_mm": "0.06", "f_im": "0.00002", "f_mm": "0.000012"}
-_FIXED = {"ch_im": "0.005", "ch_mm": "0.0025", "wb": "10", "pen": "0", "vol": "0.5"}
 
 
 def case_of(instance: str, data: Path, account: str) -> dict[str, Any]:
@@ -31,7 +30,12 @@ def case_of(instance: str, data: Path, account: str) -> dict[str, Any]:
 
     Raises CoreError (not running, another layout, no such account) and ConfigurationError.
     """
-    limits = load(data / "run" / "config.json").limits
+    configuration = load(data / "run" / "config.json")
+    limits = configuration.limits
+    volatility = {
+        source.asset: Fraction(source.volatility_millionths, MILLION)
+        for source in configuration.oracle.source
+    }
     with Segment.open(instance, "state", writable=False) as segment:
         try:
             state = segment.array(state_dtype(limits))
@@ -41,14 +45,19 @@ def case_of(instance: str, data: Path, account: str) -> dict[str, Any]:
             raise SegmentMismatch(f"the state of {instance} has another layout")
         for _ in range(_ATTEMPTS):
             before = int(state[0]["sequence"])
-            content = content_of(state[0], account, time.time_ns())
+            content = content_of(state[0], account, time.time_ns(), volatility)
             if int(state[0]["sequence"]) == before:
                 return content
         raise CoreError(f"the state of {instance} didn't hold still")
 
 
-def content_of(s: Any, account: str, now: int) -> dict[str, Any]:
-    """The same from a state's record. now: ns UTC, from which expiries are counted."""
+def content_of(
+    s: Any, account: str, now: int, volatility: Mapping[str, Fraction] | None = None
+) -> dict[str, Any]:
+    """The same from a state's record. now: ns UTC, from which expiries are counted.
+
+    volatility: a year, by name of the underlying; a half where it says none.
+    """
     number = _number(s, account)
     holder = s["accounts"][number]
     usdc = Fraction(int(holder["assets"][0]["balance"]), int(s["assets"][0]["unit"]) or MILLION)
@@ -77,11 +86,11 @@ def content_of(s: Any, account: str, now: int) -> dict[str, Any]:
             name = _name(book["symbol"])
             outcome = {"name": name, "qty": _text(quantity), "mark": _mark(book, 2)}
             lone.append({"name": name, "kind": "exclusive", "outcomes": [outcome]})
-    parameters = {e["name"]: _parameters(s, asset) for asset, e in underlyings.items()}
+    rates = {e["name"]: parameters(s, asset, volatility or {}) for asset, e in underlyings.items()}
     events = [_group(s, event, held) for event, held in groups.items()]
     case = {"id": account, "usdc": _text(usdc), "underlyings": list(underlyings.values()),
             "groups": events + lone}  # fmt: skip
-    return {"underlying_params": parameters, "cases": [case]}
+    return {"underlying_params": rates, "cases": [case]}
 
 
 def _number(s: Any, account: str) -> int:
@@ -152,30 +161,6 @@ def _mark(book: Any, ways: int) -> str:
     if book["last_tick"] > 0:
         return _text(Fraction((int(book["last_tick"]) - 1) * int(book["tick_size"]), ONE))
     return _text(Fraction(MILLION // ways, MILLION))
-
-
-def _parameters(s: Any, asset: int) -> dict[str, str]:
-    """What the core requires of the underlying: its perpetual's rates, its collateral's haircut."""
-    known = s["assets"][asset]
-    rates = dict(_FALLBACK)
-    number = int(known["first_instrument"])
-    while number:
-        book = s["instruments"][number]
-        if book["kind"] == oe.INSTRUMENT_KIND_PERPETUAL:
-            for name, field in (("im", "initial"), ("mm", "maintenance")):
-                rates[f"sigma_{name}"] = _share(book[f"margin_base_{field}"], MILLION)
-                rates[f"f_{name}"] = _share(book[f"margin_factor_{field}"], BILLION)
-            break
-        number = int(book["next_of_underlying"])
-    return {
-        **rates, **_FIXED, "w0": _share(MILLION - int(known["haircut_initial"]), MILLION),
-        "beta_im": _share(known["borrow_margin_initial"], MILLION),
-        "beta_mm": _share(known["borrow_margin_maintenance"], MILLION),
-    }
-
-
-def _share(value: Any, of: int) -> str:
-    return _text(Fraction(int(value), of))
 
 
 def _text(exact: Fraction) -> str:
