@@ -48,6 +48,7 @@ class Record:
         """Open or make the database; nothing is read yet. Raises AuditError."""
         self._disk = RealDisk()
         self._data = data
+        self._walker: Walker | None = None  # Where the journal was read to; it goes on from there.
         try:
             segment.check_version(self._disk, data)
         except (CoreError, JournalError, OSError) as error:
@@ -99,11 +100,13 @@ class Record:
     def _commands(self) -> Iterator[bytes]:
         """Command frames not read yet, in stretches of some megabytes, hashes checked."""
         first = self._progress()[0] + 1
-        if not segment.segments(self._disk, self._data):
-            return
+        if self._walker is None:
+            if not segment.segments(self._disk, self._data):
+                return
+            self._walker = Walker(self._disk, self._data, first)
         parts: list[memoryview] = []
         size = 0
-        for found in Walker(self._disk, self._data, first).to_the_end():
+        for found in self._walker.to_the_end():
             if found.kind == Kind.COMMANDS and found.last >= first:
                 parts.append(skip(found.payload, first))
                 size += len(parts[-1])

@@ -209,18 +209,20 @@ def surveil(
     follow
         Go on looking every two seconds, until interrupted; each alert is told once.
     """
+    from tools.surveillance.run import Patrol
     from tools.surveillance.run import surveil as look
 
-    told: set[object] = set()
     try:
         with opened(place) as record:
+            if not follow:
+                raised = look(record.connection, since)
+                show(list(ALERT), map(alert_row, raised), place.format)
+                return 0
+            patrol = Patrol(record.connection, since)
             while True:
-                raised = [a for a in look(record.connection, since) if a.key not in told]
-                told |= {alert.key for alert in raised}
-                show(list(ALERT), map(alert_row, raised), place.format, quiet=follow)
-                if not follow:
-                    return 0
-                time.sleep(2)
+                show(list(ALERT), map(alert_row, patrol.look()), place.format, quiet=True)
+                sys.stdout.flush()
+                time.sleep(FOLLOW_SECONDS)
                 record.update()
     except (AuditError, duckdb.Error) as error:
         return fail(error)
@@ -228,6 +230,7 @@ def surveil(
         return 0
 
 
+FOLLOW_SECONDS = 2.0
 ALERT = ("time", "alert", "instrument", "owners", "what", "orders")
 
 

@@ -3,22 +3,35 @@
     watched_trade   one row a trade, in YES terms: both sides' accounts, owners and orders
     watched_order   one row an order: whose, side, price, quantity, when it came and how it ended
 
-A detector is a function of the connection and its own limits to a list of alerts.
+Both are tables that `Watch.update` brings up to the record's end from where they were: looking
+again costs what is new. A detector is a function of the connection, its own limits and a time from
+which on it is asked, to a list of alerts.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import duckdb
 
 Connection = duckdb.DuckDBPyConnection
 
-_WATCH = """
-CREATE OR REPLACE TEMP TABLE watched_trade AS
-    SELECT *, epoch_ns(time) AS moment FROM trade
-    WHERE time >= coalesce($since::TIMESTAMP_NS, time);
-CREATE OR REPLACE TEMP TABLE watched_order AS
+_TRADES = """
+    SELECT min(entry) AS entry, min(sequence) AS sequence, min(time) AS time, trade_id,
+           any_value(instrument) AS instrument, any_value(yes_last) AS price,
+           any_value(last_qty) AS quantity,
+           any_value(order_id) FILTER (buys) AS buy_order,
+           any_value(order_id) FILTER (NOT buys) AS sell_order,
+           any_value(account) FILTER (buys) AS buyer,
+           any_value(account) FILTER (NOT buys) AS seller,
+           any_value(owner) FILTER (buys) AS buy_owner,
+           any_value(owner) FILTER (NOT buys) AS sell_owner,
+           CASE WHEN bool_or(buys AND last_liquidity = 'Taker') THEN 'Buy'
+                WHEN bool_or(NOT buys AND last_liquidity = 'Taker') THEN 'Sell' END AS aggressor,
+           epoch_ns(min(time)) AS moment
+    FROM order_event WHERE exec_type = 'Trade' AND sequence > $done AND sequence <= $upto
+    GROUP BY trade_id ORDER BY entry
+"""
+_ORDERS = """
     SELECT order_id, any_value(owner) AS owner, any_value(instrument) AS instrument,
            any_value(buys) AS buys, arg_max(yes_price, entry) AS price,
            max(order_qty) AS quantity, max(cum_qty) AS filled,
@@ -27,10 +40,47 @@ CREATE OR REPLACE TEMP TABLE watched_order AS
            coalesce(bool_or(exec_type = 'Canceled'
                AND reason IN ('UserRequest', 'MassCancel', 'QuoteReplaced')), false) AS withdrawn
     FROM order_event
-    WHERE exec_type NOT IN ('OrderStatus', 'Rejected')
-        AND time >= coalesce($since::TIMESTAMP_NS, time)
+    WHERE exec_type NOT IN ('OrderStatus', 'Rejected') AND sequence > $done AND sequence <= $upto
     GROUP BY order_id
 """
+# What came later of an order that was known: what only the first event says stays as it was.
+_MERGE = """
+    UPDATE watched_order o SET price = coalesce(n.price, o.price),
+        quantity = greatest(o.quantity, n.quantity), filled = greatest(o.filled, n.filled),
+        ended = coalesce(n.ended, o.ended), withdrawn = o.withdrawn OR n.withdrawn
+    FROM new_order n WHERE n.order_id = o.order_id;
+INSERT INTO watched_order SELECT * FROM new_order n
+    WHERE NOT EXISTS (SELECT 1 FROM watched_order o WHERE o.order_id = n.order_id)
+"""
+
+
+class Watch:
+    """The tables that detectors look at, of one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._done = 0
+        nothing = {"done": 0, "upto": 0}
+        for name, query in (("trade", _TRADES), ("order", _ORDERS)):
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE watched_{name} AS {query}", nothing)
+
+    def update(self, whole: bool = True) -> None:
+        """Take what the record has got since the last time.
+
+        whole: the record ends with a whole command; else its last waits, its events may be half.
+        """
+        connection = self._connection
+        last = "max(sequence)" if whole else "max(sequence) - 1"
+        found = connection.execute(f"SELECT {last} FROM execution_report").fetchone()
+        upto = found[0] if found and found[0] is not None else 0
+        if upto <= self._done:
+            return
+        new = {"done": self._done, "upto": upto}
+        connection.execute(f"INSERT INTO watched_trade {_TRADES}", new)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE new_order AS {_ORDERS}", new)
+        for statement in _MERGE.split(";\n"):
+            connection.execute(statement)
+        self._done = upto
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +94,17 @@ class Alert:
     text: str
     orders: tuple[int, ...]
 
-    @property
-    def key(self) -> tuple[str, str, tuple[str, ...], tuple[int, ...]]:
-        """The same for the same suspicion; it grows by more orders, and keeps its first."""
-        return self.kind, self.instrument, self.owners, self.orders[:1]
 
-
-def watch(connection: Connection, since: datetime | None = None) -> None:
-    """Prepare what the detectors look at: everything, or what came since then (UTC)."""
-    for statement in _WATCH.split(";\n"):
-        if statement.strip():
-            moment = since.replace(tzinfo=None) if since else None
-            connection.execute(statement, {"since": moment})
-
-
-def found(connection: Connection, sql: str, limits: Any, text: str) -> list[Alert]:
+def found(
+    connection: Connection, sql: str, limits: Any, text: str, since: int = 0
+) -> list[Alert]:
     """Alerts from the rows of a query: kind, time, instrument, owners, orders, then the text's.
 
     limits: a dataclass whose fields are the query's parameters, those it names. text: a format that
-    gets the query's further columns by their names.
+    gets the query's further columns by their names. since: the query's parameter of that name, ns.
     """
-    values = {name: getattr(limits, name) for name in limits.__slots__ if f"${name}" in sql}
+    given = {name: getattr(limits, name) for name in limits.__slots__} | {"since": since}
+    values = {name: value for name, value in given.items() if f"${name}" in sql}
     answer = connection.execute(sql, values)
     names = [column[0] for column in answer.description or ()]
     alerts = []

@@ -27,7 +27,7 @@ WITH known AS (
     JOIN instrument_resolved r ON r.instrument = i.number
     LEFT JOIN trading_state_changed s ON s.instrument = i.number
         AND s.state NOT IN ('Open', 'PreOpen') AND s.time <= r.time
-    WHERE i.kind = 'Outcome'
+    WHERE i.kind = 'Outcome' AND epoch_ns(r.time) >= $since
     GROUP BY i.number, i.symbol, r.payout, r.time
 ),
 last AS (
@@ -48,8 +48,8 @@ market AS (SELECT number, sum(quantity) AS volume FROM last GROUP BY number),
 earlier AS (
     SELECT k.number, l.owner, sum(l.quantity) AS quantity
     FROM known k
-    JOIN (SELECT instrument, buy_owner AS owner, quantity, epoch_ns(time) AS moment FROM trade
-          UNION ALL SELECT instrument, sell_owner, quantity, epoch_ns(time) FROM trade) l
+    JOIN (SELECT instrument, buy_owner AS owner, quantity, moment FROM watched_trade
+          UNION ALL SELECT instrument, sell_owner, quantity, moment FROM watched_trade) l
         ON l.instrument = k.number AND l.moment < k.moment - $window
     GROUP BY ALL
 )
@@ -67,10 +67,12 @@ ORDER BY t.time
 """
 
 
-def front_running(connection: Connection, limits: Limits | None = None) -> list[Alert]:
+def front_running(
+    connection: Connection, limits: Limits | None = None, since: int = 0
+) -> list[Alert]:
     """Who knew."""
     return found(
         connection, _EARLY, limits or Limits(),
         "took {quantity:f} in {trades} trades shortly before it was known to pay {payout:f}: "
-        "{share:.0%} of the volume, {gain:.2f} gained a contract, hardly there before",
+        "{share:.0%} of the volume, {gain:.2f} gained a contract, hardly there before", since,
     )

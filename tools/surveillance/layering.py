@@ -28,11 +28,12 @@ WITH execution AS (
           FROM watched_trade
           UNION ALL
           SELECT instrument, sell_owner, false, sequence, moment, time, quantity FROM watched_trade)
+    WHERE moment >= $since
     GROUP BY ALL
 ),
 gone AS (
     SELECT *, ended // $after AS slot FROM watched_order
-    WHERE withdrawn AND filled = 0 AND ended - entered <= $before + $after
+    WHERE ended >= $since AND withdrawn AND filled = 0 AND ended - entered <= $before + $after
 ),
 episode AS (
     SELECT e.*, sum(g.quantity) AS shown, count(DISTINCT g.price) AS levels,
@@ -73,10 +74,12 @@ ORDER BY time
 """
 
 
-def layering(connection: Connection, limits: Limits | None = None) -> list[Alert]:
+def layering(
+    connection: Connection, limits: Limits | None = None, since: int = 0
+) -> list[Alert]:
     """Who showed what they didn't mean, again and again."""
     return found(
         connection, _EPISODES, limits or Limits(),
         "{episodes} times: {shown:f} shown on up to {levels} prices and taken away while "
-        "{traded:f} traded on the other side",
+        "{traded:f} traded on the other side", since,
     )

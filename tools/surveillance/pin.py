@@ -25,14 +25,14 @@ _PINNED = """
 WITH prediction AS (
     SELECT i.*, epoch_ns(i.expiry) AS expires FROM instrument i
     WHERE kind IN ('PriceAbove', 'PriceBelow', 'PriceRange') AND expiry IS NOT NULL
-        AND expiry <= (SELECT max(time) FROM command)
+        AND expiry <= (SELECT max(time) FROM command) AND epoch_ns(expiry) >= $since
 ),
 -- What each owner holds of it at expiry.
 held AS (
     SELECT p.number, l.owner, sum(l.quantity) AS quantity
     FROM prediction p
-    JOIN (SELECT instrument, buy_owner AS owner, quantity, time FROM trade
-          UNION ALL SELECT instrument, sell_owner, -quantity, time FROM trade) l
+    JOIN (SELECT instrument, buy_owner AS owner, quantity, time FROM watched_trade
+          UNION ALL SELECT instrument, sell_owner, -quantity, time FROM watched_trade) l
         ON l.instrument = p.number AND l.time <= p.expiry
     GROUP BY ALL HAVING sum(l.quantity) <> 0
 ),
@@ -79,10 +79,13 @@ ORDER BY t.time
 """
 
 
-def pin(connection: Connection, limits: Limits | None = None) -> list[Alert]:
+def pin(
+    connection: Connection, limits: Limits | None = None, since: int = 0
+) -> list[Alert]:
     """Who pushed the underlying over a boundary they held a prediction on."""
     return found(
         connection, _PINNED, limits or Limits(),
         "holds {held:f}, and before expiry took {net:f} of the underlying in {trades} trades, "
         "{share:.0%} of its volume, with the last price {price:f} near the boundary {strike:f}",
+        since,
     )

@@ -28,7 +28,8 @@ SELECT 'wash' AS kind, max(t.time) AS time, i.symbol AS instrument, [any_value(o
 FROM watched_trade t
 JOIN instrument i ON i.number = t.instrument
 JOIN owner o ON o.number = t.buy_owner
-WHERE t.buyer = t.seller OR (t.buy_owner = t.sell_owner AND NOT o.omnibus)
+WHERE t.moment >= $since
+    AND (t.buyer = t.seller OR (t.buy_owner = t.sell_owner AND NOT o.omnibus))
 GROUP BY t.buy_owner, i.symbol
 """
 
@@ -41,7 +42,10 @@ WITH leg AS (
     FROM watched_trade t CROSS JOIN (VALUES (0), (1)) shifts(shift)
     LEFT JOIN watched_order b ON b.order_id = t.buy_order
     LEFT JOIN watched_order s ON s.order_id = t.sell_order
+    -- Whole slots only: what is cut off might have made it honest.
     WHERE buy_owner <> sell_owner
+        AND (t.moment + shift * ($window // 2)) // $window * $window
+            >= $since + shift * ($window // 2)
 ),
 volume AS (
     SELECT instrument, shift, slot, owner, sum(quantity) AS total
@@ -84,13 +88,16 @@ ORDER BY p.time
 """
 
 
-def wash(connection: Connection, limits: Limits | None = None) -> list[Alert]:
+def wash(
+    connection: Connection, limits: Limits | None = None, since: int = 0
+) -> list[Alert]:
     """Who traded with themselves, alone or in a pair."""
     limits = limits or Limits()
     return found(
-        connection, _WITH_ONESELF, limits, "{trades} trades with itself, {quantity:f} in all"
+        connection, _WITH_ONESELF, limits, "{trades} trades with itself, {quantity:f} in all",
+        since,
     ) + found(
         connection, _BETWEEN_TWO, limits,
         "{trades} trades between the two, {quantity:f} in all: {returned:.0%} came back at the "
-        "same prices, {among:.0%} of what either traded, resting orders {age:.2f} s old",
+        "same prices, {among:.0%} of what either traded, resting orders {age:.2f} s old", since,
     )

@@ -18,8 +18,8 @@ from tests.tools.audit.recorded import (
 )
 from tools.audit.record import Record
 from tools.commands import audit as command
-from tools.surveillance.alert import Alert
-from tools.surveillance.run import surveil
+from tools.surveillance.alert import Alert, Watch
+from tools.surveillance.run import Patrol, surveil
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -88,12 +88,39 @@ def recorded(directory: Path, plant: Callable[[Day], None] | None, at: float = H
     return record
 
 
+def patrolled(directory: Path, parts: int) -> list[list[Alert]]:
+    """What a patrol says each time, as the archive grows part by part; then once more."""
+    (events,) = (directory / "events").glob("*.events")
+    content = events.read_bytes()
+    said = []
+    events.write_bytes(content[: len(content) // parts])
+    with Record(directory) as record:
+        record.update()
+        patrol = Patrol(record.connection)
+        for part in (*range(1, parts + 1), parts):
+            events.write_bytes(content[: len(content) * part // parts])
+            record.update()
+            said.append(patrol.look())
+        # Reading on and on comes to the same tables as reading once.
+        watched = [
+            record.connection.execute(f"FROM watched_{name} ORDER BY ALL").fetchall()
+            for name in ("trade", "order")
+        ]
+        Watch(record.connection).update(whole=False)
+        for name, before in zip(("trade", "order"), watched, strict=True):
+            fresh = record.connection.execute(f"FROM watched_{name} ORDER BY ALL").fetchall()
+            assert before == fresh
+            assert len(before) > 100
+    return said
+
+
 def test_a_clean_day_is_silent(tmp_path: Path) -> None:
     with recorded(tmp_path, None) as record:
         trades = record.connection.execute("SELECT count(*) FROM trade").fetchone()
         assert trades is not None
         assert trades[0] > 300
         assert surveil(record.connection) == []
+    assert not any(patrolled(tmp_path, 7))
 
 
 @pytest.mark.parametrize(
@@ -120,6 +147,8 @@ def test_a_planted_case_is_raised(
         assert known == (len(set(alert.orders)),)
     assert command.surveil(place=command.Place(data=tmp_path, format="csv")) == 0
     assert kind in capsys.readouterr().out
+    said = [alert for looked in patrolled(tmp_path, 7) for alert in looked]
+    assert [(a.kind, a.owners, a.instrument) for a in said] == [(kind, owners, instrument)]
 
 
 def test_trading_with_oneself_is_raised(tmp_path: Path) -> None:
