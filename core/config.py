@@ -147,13 +147,14 @@ class OracleSource(Section, frozen=True, kw_only=True):
 
     `simulated` is a seeded random walk from `start`; `file` follows lines `time,price` appended to
     `path`; `http` asks `url` for JSON, in which `json_path` (names and places joined by dots) leads
-    to the price; `fix` is the mid of `symbol` at a FIX 4.4 venue; `book` that of our own spot book
-    of the asset, which weighs no more than the mean of the others and cannot make an index alone.
+    to the price; `websocket` hears such JSON from `url` after it has sent `subscribe`; `fix` is the
+    mid of `symbol` at a FIX 4.4 venue; `book` that of our own spot book of the asset, which weighs
+    no more than the mean of the others and cannot make an index alone.
     """
 
     name: Annotated[str, Meta(min_length=1)]
     asset: Symbol
-    kind: Literal["simulated", "file", "http", "fix", "book"] = "simulated"
+    kind: Literal["simulated", "file", "http", "websocket", "fix", "book"] = "simulated"
     path: str = ""
     host: str = ""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
@@ -164,6 +165,7 @@ class OracleSource(Section, frozen=True, kw_only=True):
     password: str = ""
     url: str = ""
     json_path: str = "price"
+    subscribe: str = ""
     start: Fixed = Fixed(0)
     seed: int = 0
     volatility_millionths: Share = 800_000  # a year, of the simulated walk
@@ -191,7 +193,7 @@ class Oracle(Section, frozen=True, kw_only=True):
 
     enabled: bool = True
     interval_seconds: Seconds = 1.0
-    sources_min: PositiveInt = 2
+    sources_min: PositiveInt = 3  # besides our own book
     premium_seconds: Seconds = 300.0
     premium_band_millionths: Share = 10_000
     stable_seconds: Annotated[float, Meta(ge=0, le=86_400 * 366)] = 3600.0  # 0: no stable price

@@ -116,7 +116,11 @@ def _references(configuration: Configuration) -> None:
             "a simulated source needs a positive start",
         )
         demand(source.kind != "file" or bool(source.path), f"{path}.path", "a file needs a path")
-        demand(source.kind != "http" or bool(source.url), f"{path}.url", "a server needs a url")
+        served = {"http": ("http://", "https://"), "websocket": ("ws://", "wss://")}
+        begins = served.get(source.kind, ("",))
+        demand(source.url.startswith(begins), f"{path}.url",
+               f"a {source.kind} source needs a url with {' or '.join(begins)}, "
+               f"was {source.url or '(none)'}")
         venue = bool(source.host and source.port and source.symbol and source.target)
         demand(source.kind != "fix" or venue, path, "a venue needs host, port, symbol, target")
     for position, series in enumerate(configuration.oracle.series):

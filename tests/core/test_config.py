@@ -86,6 +86,13 @@ WRONG = [
     ("account[0].owner", "no owner a", {"account": [{"name": "x", "owner": "a"}]}),
     ("instrument[0]", "has no required field lot", {"instrument": [{**SPOT, "lot": None}]}),
     (
+        "oracle.source[0].url",
+        "a websocket source needs a url with ws:// or wss://, was http://here",
+        venue(oracle={"source": [
+            {"name": "s", "asset": "BTC", "kind": "websocket", "url": "http://here"}
+        ]}),
+    ),
+    (
         "instrument[0].tick",
         'expected a decimal in quotes, like "0.01", was 0.01',
         venue(instrument=[SPOT | {"tick": 0.01}]),

@@ -1,6 +1,8 @@
 """`onebook lending`, `oracle` and `reserves` over the stores of real sidecars."""
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from core.memory import unlink_all
 from core.producers import Producer
 from core.sidecars.books import DEPOSIT
 from core.sidecars.custody import EmbeddedCustody, custody_path
+from core.sidecars.keys import SigningKey
 from core.sidecars.lending.agent import Lending
 from core.sidecars.lending.curve import knots
 from core.sidecars.oracle.agent import Oracle
@@ -20,7 +23,7 @@ from core.sidecars.oracle.rules import documents, rules_of
 from core.sidecars.reserves.__main__ import keys_of
 from core.sidecars.reserves.agent import Reserves
 from core.sidecars.settlement.agent import Settlement
-from tests.core.sidecars.stage import USDC, Stage
+from tests.core.sidecars.stage import ONE, USDC, Stage
 from tests.core.test_market_rules import RULES
 from tools.commands import custody as custody_command
 from tools.commands import lending as lending_command
@@ -101,8 +104,10 @@ def test_assets_arrive_once(
 
 
 def test_a_report_is_signed_handed_in_and_shown(
-    stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(oracle_command, "ANSWER_SECONDS", 0.0)  # It is moved by hand here.
     key = tmp_path / "reporter.key"
     assert oracle_command.key(key) == 0
     public = bytes.fromhex(capsys.readouterr().out.strip())
@@ -150,6 +155,56 @@ def test_a_report_is_signed_handed_in_and_shown(
         connection.execute("UPDATE record SET subject = 'PUC' WHERE ordinal = 2")
     assert oracle_command.show(data=tmp_path) == 1
     assert "the record is broken at 2" in capsys.readouterr().err
+
+
+def test_a_dispute_and_its_arbitration_by_people_with_keys(
+    stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The oracle runs beside the commands, as it does, and answers each."""
+    keys = {name: tmp_path / f"{name}.key" for name in ("one", "two", "arbiter", "nobody")}
+    public = {name: SigningKey.load_or_make(file).public.hex() for name, file in keys.items()}
+    config = tmp_path / "run" / "config.json"
+    tables = json.loads(config.read_text())
+    tables["event"][0]["rules"] |= {
+        "reporters": [public["one"], public["two"]], "arbiter": public["arbiter"]}
+    config.write_text(json.dumps(tables))
+    stop = threading.Event()
+
+    def run() -> None:
+        oracle = Oracle(
+            stage.store("oracle", Oracle.migrations), stage.follower(), stage.link(Producer.ORACLE),
+            clock=stage.clock, sources={}, since=lambda _: (), rules=rules_of(load(config)),
+        )
+        made.set()
+        while not stop.is_set():
+            stage.now += SECOND
+            run_until_quiet([oracle])
+            stage.take(oracle.link)
+            time.sleep(0.01)
+        oracle.store.close()
+
+    made = threading.Event()
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert made.wait(30)
+    try:
+        said = capsys.readouterr
+        assert oracle_command.report("CUP", "a-wins", key=keys["nobody"], data=tmp_path) == 1
+        assert "refused: report: not one of those who may" in said().err
+        assert oracle_command.dispute("CUP", "b-wins", key=keys["two"], data=tmp_path) == 1
+        assert "the market is open, not proposed" in said().err
+        assert oracle_command.report("CUP", "a-wins", key=keys["one"], data=tmp_path) == 0
+        assert "Taken, record 3." in said().out
+        assert oracle_command.dispute("CUP", "b-wins", key=keys["two"], data=tmp_path) == 0
+        assert oracle_command.arbitrate("CUP", "void", key=keys["one"], data=tmp_path) == 1
+        assert oracle_command.arbitrate("CUP", "void", key=keys["arbiter"], data=tmp_path) == 0
+        assert oracle_command.arbitrate("CUP", "void", key=keys["arbiter"], data=tmp_path) == 1
+        assert "arbitration: the market is final, not disputed" in said().err
+    finally:
+        stop.set()
+        thread.join()
+    (resolved,) = [fields for _, name, fields in stage.commands if name == "ResolveEvent"]
+    assert [entry["payout"] for entry in resolved["payouts"]] == [ONE // 2, ONE // 2]
 
 
 def test_a_customer_proves_and_verifies(

@@ -35,7 +35,17 @@ from core.sidecars.oracle.reports import (
 )
 from core.sidecars.oracle.rules import kept, rules_at
 from tools.rehearsal import ONE, SECOND, Rehearsal, rehearse
-from tools.stores import data_directory, fail, moment, read_store, reference_of, write_store
+from tools.stores import (
+    data_directory,
+    fail,
+    moment,
+    read_store,
+    reference_of,
+    wait_for,
+    write_store,
+)
+
+ANSWER_SECONDS = 5.0
 
 oracle = App(name="oracle", help=(__doc__ or "").partition("\n")[0])
 
@@ -164,10 +174,29 @@ def hand_in(
         with write_store(instance, data, "oracle") as connection:
             body = json.dumps(signed.to_json())
             connection.execute("INSERT INTO inbox (body) VALUES (?)", (body,))
+            print(statement.text().decode(), end="")
+            return taken(connection, body, signed.signature.hex())
     except (CoreError, ConfigurationError, ValueError, OSError) as error:
         return fail(error)
-    print(statement.text().decode(), end="")
-    return 0
+
+
+def taken(connection: sqlite3.Connection, body: str, signature: str) -> int:
+    """Say what the oracle made of what was handed in; 1 if it refused."""
+    select = connection.execute
+    waits = "SELECT 1 FROM inbox WHERE body = ?"
+    if not wait_for(ANSWER_SECONDS, lambda: select(waits, (body,)).fetchone() is None):
+        print("Handed in; the oracle isn't there now and will take it when it is.")
+        return 0
+    for ordinal, kind, said_of_it in select(
+        "SELECT ordinal, kind, body FROM record ORDER BY ordinal DESC LIMIT 100"
+    ):
+        value = json.loads(said_of_it)
+        if value.get("statement", {}).get("signature") == signature:
+            if kind == "refused":
+                return fail(f"refused: {value['reason']}")
+            print(f"Taken, record {ordinal}.")
+            return 0
+    return fail("taken, but not in the record")
 
 
 @oracle.command(name="rehearse")

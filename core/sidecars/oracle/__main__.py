@@ -19,6 +19,7 @@ from core.sidecars.oracle.sources import (
     SimulatedSource,
     Source,
 )
+from core.sidecars.oracle.websocket_source import WebSocketSource
 from core.sidecars.serve import Attached, serve
 from core.sidecars.store import Store
 
@@ -49,6 +50,8 @@ def make_source(configured: OracleSource, since: int) -> Source | None:
         return FileSource(Path(configured.path))
     if configured.kind == "http":
         return HttpSource(configured.url, configured.json_path)
+    if configured.kind == "websocket":
+        return WebSocketSource(configured.url, configured.json_path, configured.subscribe)
     if configured.kind == "fix":
         return FixSource(
             configured.host, configured.port, configured.symbol, sender=configured.sender,

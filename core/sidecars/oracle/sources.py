@@ -9,6 +9,7 @@ others is too far, is for the index to judge.
                 the source's own; a function of its seed and the time since it began
     file        lines `time,price` appended to a file; time in ns UTC, or empty for "as it is read"
     http        JSON fetched from a URL by a thread of its own; `path` leads to the price
+    websocket   JSON pushed by a venue, the price likewise (websocket_source.py)
     fix         the mid of a symbol at a FIX 4.4 venue (fix_source.py)
     book        the mid of our own spot book of the asset
 """

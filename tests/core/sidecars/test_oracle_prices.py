@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 import simplefix
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection
+from websockets.sync.server import serve as serve_websocket
 
 from core.sidecars.oracle import history
 from core.sidecars.oracle.fix_source import FixSource
@@ -37,6 +40,7 @@ from core.sidecars.oracle.sources import (
     SimulatedSource,
     price_of,
 )
+from core.sidecars.oracle.websocket_source import WebSocketSource
 from tests.core.sidecars.stage import Stage
 
 
@@ -207,6 +211,51 @@ def test_nobody_waits_for_a_server_that_is_not_there() -> None:
     assert source.latest(0) is None
     assert time.monotonic() - begin < 0.5
     source.close()
+
+
+def test_a_venue_pushes_over_a_websocket_and_is_heard_again_after_a_break() -> None:
+    """The first connection says something else, then prices, then nonsense, and is cut."""
+    asked: list[str | bytes] = []
+    first = ['{"subscribed": 1}', '{"data": [{"last": "64000.12345678"}]}', "not json",
+             '{"data": []}', '{"data": [{"last": -3}]}', b"\xff"]
+
+    def serve_one(connection: ServerConnection) -> None:
+        asked.append(connection.recv())
+        for message in first if len(asked) == 1 else ['{"data": [{"last": 65000}]}']:
+            connection.send(message)
+        if len(asked) == 1:
+            time.sleep(0.2)
+            connection.close()
+        else:
+            with contextlib.suppress(ConnectionClosed):
+                connection.recv()
+
+    def hears(price: int) -> Callable[[], bool]:
+        return lambda: (quote := source.latest(0)) is not None and quote.price == price
+
+    with serve_websocket(serve_one, "127.0.0.1", 0) as served:
+        thread = threading.Thread(target=served.serve_forever, daemon=True)
+        thread.start()
+        port = served.socket.getsockname()[1]
+        source = WebSocketSource(f"ws://127.0.0.1:{port}/ticks", "data.0.last", '{"op": "sub"}',
+                                 clock=lambda: 7, retry_seconds=0.05)
+        assert _soon(hears(64_000 * ONE + 12_345_678))
+        quote = source.latest(0)
+        assert quote is not None
+        assert quote.time == 7
+        assert _soon(hears(65_000 * ONE))
+        assert asked == ['{"op": "sub"}'] * 2
+        source.close()
+        served.shutdown()
+        thread.join()
+
+
+def test_nobody_waits_for_a_websocket_that_is_not_there() -> None:
+    source = WebSocketSource("ws://127.0.0.1:9/", retry_seconds=0.01)
+    begin = time.monotonic()
+    assert source.latest(0) is None
+    source.close()
+    assert time.monotonic() - begin < 2
 
 
 class Venue:
