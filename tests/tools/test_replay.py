@@ -141,13 +141,55 @@ def test_a_market_row_takes_every_level(tmp_path: Path) -> None:
     assert book[-1]["ask_count_0"] == "0"
 
 
+def test_prices_and_quantities_of_any_fineness_and_size(tmp_path: Path) -> None:
+    book, trades = run(
+        tmp_path, "1,add,a,S,27123.123456789,0.00000001", "2,add,b,S,0.000000000001,5000000.5",
+        "3,add,c,B,98765432109.5,5000000.50000001",
+    )
+    assert [(t["maker_order_id"], float(t["price"]), float(t["qty"])) for t in trades] == [
+        ("b", 1e-12, 5000000.5), ("a", 27123.123456789, 1e-8)]
+    assert book[1]["ask_price_0"] == "0.000000000001"
+    assert book[-1]["bid_count_0"] == book[-1]["ask_count_0"] == "0"
+
+
+def test_a_replace_that_crosses_names_the_side_that_took(tmp_path: Path) -> None:
+    _, trades = run(tmp_path, "1,add,a,S,10,5", "2,add,b,B,9,5", "3,replace,b,,11,7")
+    assert [(t["side"], t["price"], t["qty"]) for t in trades] == [("B", "10", "5")]
+
+
+def test_columns_in_another_order_blank_lines_and_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "other.csv"
+    file.write_bytes(b"\xef\xbb\xbfqty,seq,price,side,order_id,action\r\n\r\n5,1,2.5,B,a,add\r\n")
+    (row,) = read_rows(file)
+    assert (row.seq, row.action, row.order_id, str(row.price), str(row.quantity)) == (
+        "1", "add", "a", "2.5", "5")
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (b"", ":1: expected the header seq,action"),
+    (b"seq,action,order_id,side,price\n", ":1: expected the header"),
+    (b"seq,action,order_id,side,price,qty,venue\n", ":1: expected the header"),
+    (b"seq,action,order_id,side,price,qty\n1,add,\xe9,B,1,1\n", "can't decode"),
+    (b'seq,action,order_id,side,price,qty\n1,add,"a,B,1,1\n', "unexpected end"),
+])
+def test_another_file_is_one_clear_line(tmp_path: Path, content: bytes, message: str) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_bytes(content)
+    with pytest.raises(ReplayError, match=message):
+        list(read_rows(file))
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
         ("1,push,a,B,1,1", "action: expected one of"),
         ("1,add,a,X,1,1", "side: expected B or S, was 'X'"),
         ("1,add,a,B,-1,1", "price: expected more than 0"),
-        ("1,add,a,B,1,nan", "qty: expected more than 0"),
+        ("1,add,a,B,1,nan", "qty: expected a decimal, was 'nan'"),
+        ("1,add,a,B,1,0", "qty: expected more than 0"),
+        ("1,add,a,B,1e99,1", "price: at most 18 digits"),
+        ("1,add,a,B,1_0,1", "price: expected a decimal"),
+        ("1,add,a,B,1", "expected 6 fields, was 5"),
         ("1,add,,B,1,1", "order_id: required"),
     ],
 )

@@ -13,7 +13,6 @@ one row a trade with the ids of both orders.
 import csv
 import time
 from contextlib import ExitStack
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +20,8 @@ import numpy as np
 from cyclopts import Parameter
 from rich.console import Console
 
-from tools.replay.rows import ReplayError, Row, finest, read_rows, scaled
+from tools.replay.rows import ReplayError, Row, read_rows
+from tools.replay.scale import Prices, Quantities
 
 EXIT_FAILED = 1
 PROGRESS_ROWS = 100_000
@@ -55,14 +55,14 @@ def replay(
 
 
 class _Live:
-    """An order of the recording: its number in the core, side, tick, open lots, filled lots."""
+    """An order of the recording: its number in the core, side, open lots, filled lots."""
 
-    __slots__ = ("filled", "lots", "name", "number", "tick")
+    __slots__ = ("filled", "lots", "name", "number", "side")
 
-    def __init__(self, number: int, name: str, tick: int, lots: int) -> None:
+    def __init__(self, number: int, name: str, side: int, lots: int) -> None:
         self.number = number
         self.name = name
-        self.tick = tick
+        self.side = side
         self.lots = lots
         self.filled = 0
 
@@ -75,12 +75,15 @@ class _Run:
             from tools.replay.book import ReplayBook  # Imports numba, which takes a second.
 
         self._rows = rows
-        self._price_decimals = finest(row.price for row in rows)
-        self._quantity_decimals = finest(row.quantity for row in rows)
+        self._prices = Prices(row.price for row in rows)
+        self._quantities = Quantities(row.quantity for row in rows)
         # Few sizes, the usual one first: each is a layout of its own, compiled once.
         orders_max = next(size for size in ORDERS_MAX if size > len(rows) or size == ORDERS_MAX[-1])
-        self._book = ReplayBook(self._price_decimals, self._quantity_decimals, orders_max)
+        self._book = ReplayBook(self._prices.count, orders_max)
         self._levels = np.zeros((levels, 2, 3), np.int64)
+        self._written = b""
+        self._fields: list[str | int] = []
+        self._texts: dict[int, str] = {}
         self._by_name: dict[str, _Live] = {}
         self._by_number: dict[int, _Live] = {}
         self._numbers = 0
@@ -126,10 +129,11 @@ class _Run:
         if row.action == "add":
             assert row.price is not None
             assert row.quantity is not None
-            live = self._new(row, self._tick(row.price))
-            trades = self._book.enter(live.number, row.side, live.tick, live.lots)
+            live = self._new(row)
+            tick = self._prices.rank[row.price]
+            trades = self._book.enter(live.number, row.side, tick, live.lots)
         elif row.action == "market":
-            live = self._new(row, 0)
+            live = self._new(row)
             trades = self._book.take(live.number, row.side, live.lots)
             self._forget(live)
         else:
@@ -143,11 +147,13 @@ class _Run:
         if row.action == "replace":
             assert row.price is not None
             assert row.quantity is not None
-            live.tick, live.lots = self._tick(row.price), self._lots(row.quantity)
-            return self._book.replace(live.number, live.tick, live.filled + live.lots)
-        removed = live.lots if row.quantity is None else self._lots(row.quantity)
+            live.lots = self._lots(row)
+            tick = self._prices.rank[row.price]
+            return self._book.replace(live.number, tick, live.filled + live.lots)
+        removed = live.lots if row.quantity is None else self._lots(row)
         if removed > live.lots:
-            raise ReplayError(f"qty: order {row.order_id} has {live.lots} lots, {removed} removed")
+            has = self._quantities.text(live.lots)
+            raise ReplayError(f"qty: order {row.order_id} has {has}, was {row.quantity}")
         live.lots -= removed
         if live.lots == 0:
             self._book.cancel(live.number)
@@ -155,12 +161,11 @@ class _Run:
             return []
         return self._book.replace(live.number, None, live.filled + live.lots)
 
-    def _new(self, row: Row, tick: int) -> _Live:
-        assert row.quantity is not None
+    def _new(self, row: Row) -> _Live:
         if row.order_id and row.order_id in self._by_name:
             raise ReplayError(f"order_id: {row.order_id} is on the book already")
         self._numbers += 1
-        live = _Live(self._numbers, row.order_id, tick, self._lots(row.quantity))
+        live = _Live(self._numbers, row.order_id, row.side, self._lots(row))
         self._by_name[row.order_id] = live
         self._by_number[live.number] = live
         return live
@@ -174,11 +179,13 @@ class _Run:
     def _forget(self, live: _Live) -> None:
         self._by_name.pop(live.name, None)
 
-    def _tick(self, price: Decimal) -> int:
-        return scaled(price, self._price_decimals)
-
-    def _lots(self, quantity: Decimal) -> int:
-        return scaled(quantity, self._quantity_decimals)
+    def _lots(self, row: Row) -> int:
+        assert row.quantity is not None
+        lots = self._quantities.lots[row.quantity]
+        if lots > self._book.lots_max:
+            most = self._quantities.text(self._book.lots_max)
+            raise ReplayError(f"qty: expected at most {most}, was {row.quantity}")
+        return lots
 
     def _trade(self, row: Row, trade: Any, taker: _Live) -> None:
         maker = self._by_number[trade.maker]
@@ -189,24 +196,25 @@ class _Run:
                 self._forget(side)
         self._trades += 1
         if self._trade_writer is not None:
-            price = _decimal(trade.tick, self._price_decimals)
-            quantity = _decimal(trade.lots, self._quantity_decimals)
-            side_name = {1: "B", 2: "S"}.get(row.side, "")
-            self._trade_writer.writerow(
-                [row.seq, price, quantity, side_name, maker.name, taker.name]
-            )
+            self._trade_writer.writerow([
+                row.seq, self._prices.text[trade.tick], self._quantities.text(trade.lots),
+                "BS"[taker.side - 1], maker.name, taker.name,
+            ])
 
     def _write_book(self, seq: str) -> None:
         self._book.levels(self._levels)
-        fields: list[str | int] = [seq]
-        for level in self._levels.tolist():
-            for tick, lots, count in level:
-                if count:
-                    fields += [_decimal(tick, self._price_decimals),
-                               _decimal(lots, self._quantity_decimals), count]
-                else:
-                    fields += ["", 0, 0]
-        self._book_writer.writerow(fields)
+        if self._levels.tobytes() != self._written:
+            self._written = self._levels.tobytes()
+            self._fields = [field for level in self._levels.tolist() for tick, lots, count in level
+                            for field in (self._prices.text[tick], self._lots_text(lots), count)]
+        self._book_writer.writerow([seq, *self._fields])
+
+    def _lots_text(self, lots: int) -> str:
+        """The quantity of a level as text; nearly all of them have been there before."""
+        text = self._texts.get(lots)
+        if text is None:
+            text = self._texts[lots] = self._quantities.text(lots) if lots else "0"
+        return text
 
     def summary(self) -> str:
         """One line about what was done."""
@@ -215,8 +223,3 @@ class _Run:
             f"{len(self._rows):,} rows, {self._trades:,} trades, {self._book.orders_open:,} orders "
             f"left on the book, {self._seconds:.2f} s ({rate:,.0f} rows/s with output)"
         )
-
-
-def _decimal(units: int, places: int) -> str:
-    """Units of 10 ** -places as decimal text."""
-    return f"{Decimal(units).scaleb(-places):f}"

@@ -22,6 +22,7 @@ from tools.replay.rows import ReplayError
 INSTRUMENT, ACCOUNT, OWNER, SESSION = 1, 100, 100, 1
 ACCOUNTS = 64
 DEPOSIT = 8 * 10**14
+TICK, LOT = 10**8, 100  # In the core's 1e-8. A lot at the first tick is worth one unit of USDC.
 MARK_KEY = 1_000_000  # Above the keys of the listing.
 TICKS_MAX = (1 << 24) - 1
 _BODY_AT = 40
@@ -38,11 +39,13 @@ class Trade(NamedTuple):
     taker: int
 
 
+@jit
 def account_of(number: int) -> int:
     """The account of an order: many share the load, as the open orders of one are limited."""
     return ACCOUNT + number % ACCOUNTS
 
 
+@jit
 def _frame(scratch: int, sequence: int) -> int:
     """An empty command frame, stamped; the address of its root block."""
     fill(scratch, 0, FRAME_SIZE)
@@ -53,6 +56,7 @@ def _frame(scratch: int, sequence: int) -> int:
     return scratch + _BODY_AT
 
 
+@jit
 def put_order(
     a: int, number: int, side: int, price: int, quantity: int, force: int
 ) -> None:
@@ -71,6 +75,7 @@ def put_order(
     oe.set_new_order_single_expire_time(a, -1)
 
 
+@jit
 def put_replace(a: int, number: int, price: int, quantity: int) -> None:
     """Another price (below 0: the same) or total quantity for an order."""
     null = oe.ORDER_CANCEL_REPLACE_REQUEST_PRICE_NULL
@@ -85,6 +90,7 @@ def put_replace(a: int, number: int, price: int, quantity: int) -> None:
     oe.set_order_cancel_replace_request_account(a, account_of(number))
 
 
+@jit
 def put_cancel(a: int, number: int) -> None:
     """An order goes."""
     oe.write_order_cancel_request_header(a - 8)
@@ -128,11 +134,12 @@ def read_levels(state: NDArray[Any], out: NDArray[np.int64]) -> None:
 
 
 class ReplayBook:
-    """The engine with one instrument, whose tick and lot have the given decimal places."""
+    """The engine with one instrument that has so many ticks; quantities are in lots."""
 
-    def __init__(self, price_decimals: int, quantity_decimals: int, orders_max: int) -> None:
-        self.tick = 10 ** (8 - price_decimals)
-        self.lot = 10 ** (8 - quantity_decimals)
+    def __init__(self, ticks: int, orders_max: int) -> None:
+        if ticks > TICKS_MAX:
+            raise ReplayError(f"price: at most {TICKS_MAX} different ones, was {ticks}")
+        self._ticks = ticks
         self._state = make_state(Limits(orders_max=orders_max))
         self._replayer = Replayer(self._state)
         self._position = 0
@@ -140,6 +147,8 @@ class ReplayBook:
         self._scratch = np.zeros(FRAME_SIZE, np.uint8)
         self._address = self._scratch.ctypes.data
         self._list()
+        book = self._state["instruments"][0][INSTRUMENT]
+        self.lots_max = int(book["lots_maximum"])
 
     def _list(self) -> None:
         """The venue: one perpetual with next to no margin, one omnibus owner."""
@@ -160,8 +169,8 @@ class ReplayBook:
         stream.add("RegisterSession", session=SESSION, owner=OWNER, account=ACCOUNT, kind=2,
                    name="recording")
         list_instrument(
-            stream, INSTRUMENT, "Perpetual", tickSize=self.tick, lotSize=self.lot,
-            minimumQty=self.lot, maximumQty=0, maximumPrice=TICKS_MAX * self.tick,
+            stream, INSTRUMENT, "Perpetual", tickSize=TICK, lotSize=LOT,
+            minimumQty=LOT, maximumQty=0, maximumPrice=max(self._ticks, 1) * TICK,
             marginBaseInitial=1, marginBaseMaintenance=1,
             marginFactorInitial=0, marginFactorMaintenance=0,
         )
@@ -170,7 +179,7 @@ class ReplayBook:
 
     def _set_mark(self, tick: int) -> None:
         """Let the mark be near the market, so that orders require next to nothing."""
-        self._mark = tick * self.tick
+        self._mark = tick * TICK
         stream = CommandStream(sequence=self._replayer.sequence)
         stream.key = MARK_KEY
         stream.add("SetIndexPrice", asset=1, state=0, sources=3, price=self._mark)
@@ -198,16 +207,14 @@ class ReplayBook:
         return self._enter(number, side, tick, lots, oe.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL)
 
     def _enter(self, number: int, side: int, tick: int, lots: int, force: int) -> list[Trade]:
-        if tick > TICKS_MAX:
-            raise ReplayError(f"price: at most {TICKS_MAX} ticks of the finest decimal, was {tick}")
-        price, quantity = tick * self.tick, lots * self.lot
+        price, quantity = tick * TICK, lots * LOT
         put_order(self._frame(), number, side, price, quantity, force)
         return self._apply(number)
 
     def replace(self, number: int, tick: int | None, total_lots: int) -> list[Trade]:
         """Another price or total quantity for an order; the trades it causes."""
-        price = _NO_PRICE if tick is None else tick * self.tick
-        put_replace(self._frame(), number, price, total_lots * self.lot)
+        price = _NO_PRICE if tick is None else tick * TICK
+        put_replace(self._frame(), number, price, total_lots * LOT)
         return self._apply(number)
 
     def cancel(self, number: int) -> None:
@@ -241,8 +248,8 @@ class ReplayBook:
                              oe.execution_report_reason(a))
                 if oe.execution_report_last_liquidity(a) == oe.LAST_LIQUIDITY_MAKER:
                     trades.append(Trade(
-                        oe.execution_report_last_px(a) // self.tick,
-                        oe.execution_report_last_qty(a) // self.lot,
+                        oe.execution_report_last_px(a) // TICK,
+                        oe.execution_report_last_qty(a) // LOT,
                         int(oe.execution_report_cl_ord_id(a)), taker,
                     ))
             elif template == oe.ORDER_CANCEL_REJECT_TEMPLATE:

@@ -7,15 +7,17 @@
     replace   known               decimal    decimal, the new open quantity
     market    new        B or S              decimal
 
-`seq` is the recording's own and is only given back. Prices and quantities become whole multiples
-of the finest decimal place that occurs in their column.
+`seq` is the recording's own and is only given back. The columns may stand in any order.
 """
 
 import csv
-from collections.abc import Iterable, Iterator
-from decimal import Decimal, InvalidOperation
+import re
+from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
+
+from tools.replay.scale import places_of
 
 COLUMNS = ("seq", "action", "order_id", "side", "price", "qty")
 ACTIONS = {"add": 1, "cancel": 2, "delete": 3, "replace": 4, "market": 5}
@@ -23,7 +25,8 @@ SIDES = {"B": 1, "S": 2}
 _NEEDS_SIDE = ("add", "market")
 _NEEDS_PRICE = ("add", "replace")
 _NEEDS_QUANTITY = ("add", "cancel", "replace", "market")
-DECIMALS_MAX = 8
+_DECIMAL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]{1,2})?", re.IGNORECASE)
+DIGITS_MAX = 18
 
 
 class ReplayError(Exception):
@@ -44,26 +47,38 @@ class Row(NamedTuple):
 
 def read_rows(path: Path) -> Iterator[Row]:
     """The rows of a file, each checked by itself. Raises ReplayError."""
-    with path.open(newline="") as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        if [name.strip() for name in header] != list(COLUMNS):
-            raise ReplayError(f"{path}: expected the header {','.join(COLUMNS)}")
-        for fields in reader:
-            if fields:
-                yield _row(path, reader.line_num, fields)
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            places = _places(path, next(reader, []))
+            for fields in reader:
+                if any(map(str.strip, fields)):
+                    yield _row(path, reader.line_num, fields, places)
+        except csv.Error as error:
+            raise ReplayError(f"{path}:{reader.line_num}: {error}") from None
+        except UnicodeDecodeError as error:
+            raise ReplayError(f"{path}: {error}") from None
 
 
-def _row(path: Path, line: int, fields: list[str]) -> Row:
+def _places(path: Path, header: list[str]) -> list[int]:
+    """Where each of COLUMNS stands."""
+    names = [name.strip() for name in header]
+    if sorted(names) != sorted(COLUMNS):
+        raise ReplayError(
+            f"{path}:1: expected the header {','.join(COLUMNS)}, was {','.join(names)!r}")
+    return [names.index(name) for name in COLUMNS]
+
+
+def _row(path: Path, line: int, fields: list[str], places: list[int]) -> Row:
     where = f"{path}:{line}"
     if len(fields) != len(COLUMNS):
         raise ReplayError(f"{where}: expected {len(COLUMNS)} fields, was {len(fields)}")
-    seq, action, order_id, side, price, quantity = (field.strip() for field in fields)
+    seq, action, order_id, side, price, quantity = (fields[place].strip() for place in places)
     if action not in ACTIONS:
         raise ReplayError(f"{where}: action: expected one of {', '.join(ACTIONS)}, was {action!r}")
     if order_id == "" and action != "market":
         raise ReplayError(f"{where}: order_id: required")
-    if action in _NEEDS_SIDE and side not in SIDES:
+    if (side or action in _NEEDS_SIDE) and side not in SIDES:
         raise ReplayError(f"{where}: side: expected B or S, was {side!r}")
     return Row(
         line,
@@ -80,28 +95,12 @@ def _number(where: str, name: str, text: str, required: bool) -> Decimal | None:
     """A positive decimal, or None where none is needed."""
     if not required:
         return None
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise ReplayError(f"{where}: {name}: expected a decimal, was {text!r}") from None
-    if not value.is_finite() or value <= 0:
-        raise ReplayError(f"{where}: {name}: expected more than 0, was {text!r}")
-    if _decimals(value) > DECIMALS_MAX:
-        raise ReplayError(f"{where}: {name}: at most {DECIMALS_MAX} decimals, was {text!r}")
+    if not _DECIMAL.fullmatch(text):
+        raise ReplayError(f"{where}: {name}: expected a decimal, was {text[:80]!r}")
+    value = Decimal(text)
+    if value <= 0:
+        raise ReplayError(f"{where}: {name}: expected more than 0, was {text[:80]!r}")
+    if value.adjusted() >= DIGITS_MAX or places_of(value) > DIGITS_MAX:
+        raise ReplayError(
+            f"{where}: {name}: at most {DIGITS_MAX} digits and decimals, was {text[:80]!r}")
     return value
-
-
-def _decimals(value: Decimal) -> int:
-    exponent = value.normalize().as_tuple().exponent
-    assert isinstance(exponent, int)
-    return max(0, -exponent)
-
-
-def finest(values: Iterable[Decimal | None]) -> int:
-    """The most decimal places that any of the values uses."""
-    return max((_decimals(value) for value in values if value is not None), default=0)
-
-
-def scaled(value: Decimal, exponent: int) -> int:
-    """The value in units of 10 ** -exponent, exactly."""
-    return int(value.scaleb(exponent))
