@@ -32,6 +32,7 @@ from tools.clients.binary_codec import (
     QUOTE,
     ROW,
     ROWS_MAX,
+    compile_all,
     split,
     write_cancel,
     write_mass_quote,
@@ -145,8 +146,10 @@ class BinaryClient:
     async def connect(self) -> None:
         """Connect and establish; a session that was established before goes on.
 
+        The first one in a process loads the codec (and compiles it, the first time on a machine).
         Raises OSError, SessionRefused, SessionEnded.
         """
+        compile_all()
         loop = asyncio.get_running_loop()
         wire = Wire(self)
         await loop.create_connection(lambda: wire, self.host, self.port)

@@ -4,11 +4,12 @@ Functions that write take the address of the message (the framing header is writ
 `begin`) and return its size; prices and quantities are int64 with exponent −8, null is NULL.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from core.jit import jit
+from core.jit import compile_lock, jit
 from gateway.binary.frames import ENCODING, SOFH_SIZE
 from sbe.generated import order_entry as oe
 from sbe.raw import load_u16_be, load_u32, load_u32_be, store_u16_be, store_u32_be
@@ -223,3 +224,16 @@ def write_mass_quote(
         oe.set_mass_quote_quotes_offer_size(e, quote.offer_size)
         e += oe.MASS_QUOTE_QUOTES_BLOCK
     return SOFH_SIZE + size
+
+
+@cache
+def compile_all() -> None:
+    """Compile, or load from the cache, before a session is there that would lapse meanwhile."""
+    scratch = np.zeros(1024, np.uint8)
+    at = scratch.ctypes.data
+    with compile_lock():
+        split(scratch, 0, 0, np.zeros(1, ROW))
+        write_new_order(at, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+        write_replace(at, 0, 0, 0, 0, 0, 0, 0, 0)
+        write_cancel(at, 0, 0, 0, 0, 0, 0)
+        write_mass_quote(at, 0, 0, 0, 0, 0, 0, np.zeros(1, QUOTE))

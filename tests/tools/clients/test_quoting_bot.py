@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from core.messages import encode
 from sbe.generated import order_entry as oe
 from tools.clients.binary import Event
 from tools.clients.feed import InstrumentBook
@@ -64,3 +65,35 @@ def test_protection_is_noticed():
     quoter = Quoter(Terms(SIZE))
     quoter.event(Event(oe.PROTECTION_TRIGGERED_TEMPLATE, 1, 1, False, b""))
     assert quoter.stopped
+
+
+def said(name, **fields):
+    header = {"transactTime": 1, "msgSeqNum": 1, "lastAppliedSeqNo": 1}
+    message = encode(name, {"header": header} | fields)
+    return Event(int.from_bytes(message[2:4], "little"), 1, 1, False, message)
+
+
+def test_what_it_held_before_is_where_it_begins():
+    quoter = Quoter(Terms(SIZE))
+    quoter.event(said(
+        "PositionReport", requestId=1, account=102, instrument=4, position=-2 * SIZE,
+        entryValue=0, unsettled=0, realized=0, mark=ONE, echo=b"",
+    ))
+    quoter.event(fill(oe.SIDE_BUY, SIZE))
+    assert quoter.positions == {4: -SIZE}
+
+
+def test_it_says_what_it_is_refused():
+    quoter = Quoter(Terms(SIZE))
+    quote = {"instrument": 4, "bidReason": 0, "offerReason": oe.REASON_PRICE_BAND,
+             "bidOrderId": 7, "offerOrderId": None}
+    ack = {"quoteId": 1, "account": 102, "quoteSetId": 1, "reason": 0}
+    assert quoter.words(said("MassQuoteAck", **ack, quotes=[quote])) == "quotes refused: price band"
+    standing = quote | {"offerReason": 0, "offerOrderId": 8}
+    assert quoter.words(said("MassQuoteAck", **ack, quotes=[standing])) == ""
+    tripped = {"account": 102, "underlying": 1, "trigger": 1, "canceled": 3, "measured": 5,
+               "limit": 4}
+    event = said("ProtectionTriggered", **tripped)
+    quoter.event(event)
+    assert quoter.stopped
+    assert quoter.words(event) == "protection took out 3 quotes"
