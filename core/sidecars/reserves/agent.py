@@ -8,6 +8,9 @@
               journal head         ┘        <data>/reserves/attestations/<n>.json, public
                                             <data>/reserves/leaves/<n>.npz, for proofs, private
 
+A large tree takes seconds: it is made beside the polls, from a copy, so that the running ledger
+stays within a second of the core meanwhile.
+
 It asks the core for the margin of accounts (a question changes nothing) and sends no other command.
 While it is down nothing is attested, and the chain shows the gap by its times. What has been
 published is the memory of this process: a lost store loses no epoch.
@@ -15,13 +18,15 @@ published is the memory of this process: a lost store loses no epoch.
 
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, ClassVar
+from threading import Thread
+from typing import Any, ClassVar, NamedTuple
 
 from core.link import Event
 from core.producers import Producer
 from core.sidecars.books import CLEARING, Books, Position, Posting
-from core.sidecars.custody import Custody, CustodyError
+from core.sidecars.custody import Custody, CustodyError, Statement
 from core.sidecars.follow import Sidecar
 from core.sidecars.keys import SigningKey
 from core.sidecars.lending.pool import ONE, Pool, Pools
@@ -35,12 +40,13 @@ from core.sidecars.reserves.liabilities import (
     leaves_of,
     parameters_hash,
 )
-from core.sidecars.reserves.tree import Tree
+from core.sidecars.reserves.tree import Leaves, Tree
 
 SECOND = 1_000_000_000
 CLEARING_WAIT_NS = 5 * SECOND
 CUSTODY_WAIT_NS = 30 * SECOND
 ANSWER_WAIT_NS = 3 * SECOND
+ASIDE_FROM = 1 << 15  # accounts; the tree of fewer takes a fraction of a second
 REQUEST = int.from_bytes(b"reserves", "big")  # marks the answers to our own questions
 SECRETS = "onebook reserves secrets 1"
 
@@ -79,6 +85,33 @@ _margin = pick("MarginReport", "account", "maintenanceMargin")
 _end = pick("AccountReportEnd", "requestId", "account")
 
 
+class Page(NamedTuple):
+    """All of an attestation but its tree, as of one instant."""
+
+    epoch: int
+    previous: bytes
+    cut: Cut
+    columns: list[str]
+    leaves: Leaves
+    house: dict[tuple[int, int], int]
+    statement: Statement
+
+
+class Making(NamedTuple):
+    """An attestation whose tree is being made."""
+
+    page: Page
+    tree: "Future[Tree]"
+
+
+def _make(future: "Future[Tree]", leaves: Leaves, epoch: int, master: bytes) -> None:
+    """A tree for whoever waits, or why there is none; killed with the process, nothing is lost."""
+    try:
+        future.set_result(Tree(leaves, epoch, master))
+    except BaseException as error:
+        future.set_exception(error)
+
+
 class Reserves(Sidecar):
     """See the module. `journal_head` gives (sequence, hash) of the journal frame that holds one."""
 
@@ -108,6 +141,7 @@ class Reserves(Sidecar):
         self._asked: set[int] = set()  # accounts whose margin the core has not told yet
         self._changed: set[tuple[int, int]] = set()
         self._gross: dict[int, tuple[int, int]] = {}  # asset → held, owed, of clients
+        self._making: Making | None = None
         self._ran_at = 0
         self._wanted_at = 0
         self._load()
@@ -182,13 +216,18 @@ class Reserves(Sidecar):
             self._ran_at = now
             self._run(now)
             work = 1
-        if self._is_wanted(now):
+        if self._making is not None:
+            if self._making.tree.done():
+                self._publish(self._making.page, self._making.tree.result())
+                self._making = None
+                work += 1
+        elif self._is_wanted(now):
             if self._wanted_at == 0:
                 self._wanted_at = now
                 work += self._ask()
             waited = now - self._wanted_at
             if (not self._asked or waited >= ANSWER_WAIT_NS) and self._is_quiet(waited):
-                self.attest(now)
+                self._attest(now)
                 self._wanted_at = 0
                 self._asked.clear()
                 work += 1
@@ -250,29 +289,36 @@ class Reserves(Sidecar):
             "INSERT OR REPLACE INTO running VALUES (?, ?, ?, ?, ?, ?)", rows
         )
 
-    def attest(self, now: int) -> attestation.Attestation:
-        """Make, sign and publish the next attestation, of the books as they are."""
+    def _attest(self, now: int) -> None:
+        """Begin the next attestation, of the books as they are; a small one is done at once."""
         last = self.files.last()
         epoch, previous = (last.epoch + 1, last.hash) if last is not None else (1, GENESIS)
         columns = columns_of(self.reference)
         leaves, house = leaves_of(self.books, self.pools, columns, self._maintenance)
-        tree = Tree(leaves, epoch, self.master)
         cut = Cut(
             now, self.follower.position, self.last_sequence,
             *self._journal_head(self.last_sequence), parameters_hash(self.reference),
         )
+        page = Page(epoch, previous, cut, columns, leaves, house, self.custody.statement(epoch))
+        if len(leaves.accounts) < ASIDE_FROM:
+            self._publish(page, Tree(leaves, epoch, self.master))
+            return
+        future: Future[Tree] = Future()
+        self._making = Making(page, future)
+        Thread(target=_make, args=(future, leaves, epoch, self.master), daemon=True).start()
+
+    def _publish(self, page: Page, tree: Tree) -> None:
+        """Sign and publish what was begun."""
         text = attestation.compose(
-            epoch, previous, cut, (tree.size, tree.root),
-            list(zip(columns, tree.totals, strict=True)),
-            [(*key, amount) for key, amount in house.items()], self.custody.statement(epoch),
+            page.epoch, page.previous, page.cut, (tree.size, tree.root),
+            list(zip(page.columns, tree.totals, strict=True)),
+            [(*key, amount) for key, amount in page.house.items()], page.statement,
         )
-        signed = attestation.sign(epoch, text, self.keys)
-        self.files.keep(epoch, leaves, columns)
-        self.files.publish(signed)
+        self.files.keep(page.epoch, page.leaves, page.columns)
+        self.files.publish(attestation.sign(page.epoch, text, self.keys))
         self.store.connection.execute("DELETE FROM request")
-        self.log.info("attested", epoch=epoch, accounts=len(leaves.accounts), sequence=cut.sequence,
-                      root=tree.root.hex())
-        return signed
+        self.log.info("attested", epoch=page.epoch, accounts=len(page.leaves.accounts),
+                      sequence=page.cut.sequence, root=tree.root.hex())
 
     def before_commit(self) -> None:
         """Write the balances and positions that changed."""

@@ -165,8 +165,8 @@ class Settlement(Sidecar):
         self.log.info("settled", cycle=fields["cycle"], positions=fields["positions"],
                       paid=fields["credits"], owed_to_fund=fields["fundClaim"])
         if fields["waiting"]:
-            self.alarm("the liquidity fund is empty and winners wait", cycle=fields["cycle"],
-                       waiting=fields["waiting"])
+            self.log.warning("the liquidity fund is empty and winners wait",
+                             cycle=fields["cycle"], waiting=fields["waiting"])
         if self.live:
             self._report()
 

@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from core.sidecars.books import DEPOSIT, WITHDRAWAL, WITHDRAWALS
 from core.sidecars.custody import EmbeddedCustody
 from core.sidecars.keys import SigningKey
 from core.sidecars.lending.pool import ONE as INDEX_ONE
-from core.sidecars.reserves import attestation
+from core.sidecars.reserves import agent, attestation, tree
 from core.sidecars.reserves.agent import SECOND, Reserves, master_of, running_ledger
 from core.sidecars.reserves.attestation import Attestation
 from core.sidecars.reserves.files import NoProof
@@ -166,6 +167,35 @@ def test_on_request_and_the_running_ledger(scene: Scene) -> None:
     assert rows[USDC][1] == owed
     assert rows[USDC][2] == 120_007 * M
     assert rows[USDC][0] == rows[USDC][2] + owed - 7 * M  # Fees are the house's.
+
+
+def test_the_running_ledger_goes_on_while_a_large_tree_is_made(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+
+    def slow(*arguments: Any) -> tree.Tree:
+        assert gate.wait(60)
+        return tree.Tree(*arguments)
+
+    monkeypatch.setattr(agent, "ASIDE_FROM", 1)
+    monkeypatch.setattr(agent, "Tree", slow)
+    scene.run(HOUR)
+    for second in range(1, 4):
+        scene.deposit(103, USDC, M)
+        scene.run(1)
+        rows = {row[0]: row for row in running_ledger(scene.reserves.store.connection)}
+        assert rows[USDC][3] == (120_000 + second) * M
+        assert rows[USDC][4] == scene.stage.now
+    assert scene.reserves.files.epochs() == [1]
+    gate.set()
+    while scene.reserves.files.epochs() == [1]:
+        scene.run()
+    assert scene.reserves.files.epochs() == [1, 2]
+    assert verifier.verify_chain(scene.public, set())
+    with pytest.raises(NoProof):
+        scene.proof(103)  # What came after the cut is the next one's.
+    assert scene.check(scene.proof(100))
 
 
 def test_nothing_is_attested_while_a_settlement_is_half_done(scene: Scene) -> None:

@@ -21,6 +21,7 @@ from core.link import COMMAND_HEADER, CommandLink, EventFollower
 from core.memory import HEADER_SIZE, Segment
 from core.producers import SIDECARS, Producer
 from core.records import FIRST_CLIENT
+from core.sidecars.books import LIQUIDITY
 from core.sidecars.custody import EmbeddedCustody
 from core.sidecars.follow import Sidecar
 from core.sidecars.keys import SigningKey
@@ -44,7 +45,11 @@ SPOT, PERPETUAL = 1, 2
 POOL_CEILING = 36
 M = 10**6
 KEYS = {"engine": SigningKey(b"\1" * 32), "attestor": SigningKey(b"\2" * 32)}
-MISHAPS = ("killed", "forgets", "old store", "twice", "clock ahead", "clock back")
+# Each of the first four happens to each sidecar; the clock is that of all.
+MISHAPS = [
+    *((kind, p) for kind in ("killed", "forgets", "old store", "twice") for p in SIDECARS),
+    ("clock ahead", None), ("clock back", None),
+]
 
 
 def limits_for(accounts: int) -> Any:
@@ -94,7 +99,8 @@ class World:
         self.period_ns = period_ns
         self.limits = limits_for(accounts)
         self.engine = Engine(stage, self.limits)
-        self.mishaps: Counter[str] = Counter()
+        self.mishaps: Counter[tuple[str, Producer | None]] = Counter()
+        self._to_come: list[tuple[str, Producer | None]] = []
         self.refused: Counter[int] = Counter()  # withdrawals, by reason
         self.custody = EmbeddedCustody(
             stage.directory / "custody.sqlite", clock=stage.clock, confirm_ns=MINUTE
@@ -122,6 +128,7 @@ class World:
         for account in self.accounts:
             engine.send("Deposit", 0, 1, account=account, asset=USDC, amount=50_000 * M)
             engine.send("Deposit", 0, 1, account=account, asset=BTC, amount=ONE)
+        engine.send("Deposit", 0, 1, account=LIQUIDITY, asset=USDC, amount=2_000 * M)
         engine.listening = False
 
     def start(self, producer: Producer) -> Sidecar:
@@ -153,29 +160,32 @@ class World:
 
     def mishap(self) -> None:
         """Something that must change nothing happens to one of them, or to the clock."""
-        kind, producer = self.chance.choice(MISHAPS), self.chance.choice(SIDECARS)
-        sidecar = self.sidecars[producer]
-        path = sidecar.store.path
-        copy = path.with_suffix(".old")
-        self.mishaps[kind] += 1
-        if kind == "clock ahead":
-            self.stage.now += self.chance.randrange(1, 4) * HOUR
-            return
-        if kind == "clock back":
-            self.stage.now -= self.chance.randrange(1, 30) * MINUTE
-            return
-        if kind == "twice":
+        if not self._to_come:
+            self._to_come = self.chance.sample(MISHAPS, len(MISHAPS))
+        kind, producer = self._to_come.pop()
+        if producer is None:
+            ahead = kind == "clock ahead"
+            self.stage.now += self.chance.randrange(1, 4) * HOUR if ahead else (
+                -self.chance.randrange(1, 30) * MINUTE
+            )
+        elif kind == "twice":
             with pytest.raises(StoreBusy):
                 self.start(producer)
-            return
-        sidecar.store.close()
-        if kind == "forgets":
-            path.unlink()
-        elif kind == "old store" and copy.exists():
-            shutil.copy(copy, path)
         else:
-            shutil.copy(path, copy)  # A backup, which a later mishap puts back.
-        self.sidecars[producer] = self.start(producer)
+            path = self.sidecars[producer].store.path
+            copy = path.with_suffix(".old")
+            if kind == "old store" and not copy.exists():
+                self._to_come.insert(0, (kind, producer))  # There will be a backup by then.
+                kind = "killed"
+            self.sidecars[producer].store.close()
+            if kind == "forgets":
+                path.unlink()
+            elif kind == "old store":
+                shutil.copy(copy, path)
+            else:
+                shutil.copy(path, copy)
+            self.sidecars[producer] = self.start(producer)
+        self.mishaps[kind, producer] += 1
 
     def run_on_the_pool(self) -> None:
         """Everybody wants out with all that they have, until the pool's ceiling is reached."""
@@ -287,7 +297,7 @@ class World:
         assert isinstance(settlement, Settlement)
         assert settlement.differences == 0
         assert [s.alarms for s in self.sidecars.values()] == [0, 0, 0, 0]
-        for account in (*range(1, 7), *self.accounts):
+        for account in (*range(1, 9), *self.accounts):
             for asset in (USDC, BTC):
                 mine = settlement.ledger.balance(account, asset)
                 assert mine == self.engine.balance(account, asset), (account, asset)
