@@ -112,11 +112,11 @@ def day(tmp_path: Path, instance: str) -> Iterator[Day]:
         "question = \"Does", f'{reporters}arbiter = "{public[2]}"\nquestion = "Does'
     ).replace(
         "expires_in_seconds = 86400", "expires_in_seconds = 40\naveraging_seconds = 5"
-    )
+    ).replace("[feed]\nenabled = true", "[feed]\nenabled = false")
     config = tmp_path / "venue.toml"
     config.write_text(
         venue + "\n[settlement]\nperiod_seconds = 1.0\nfunding_seconds = 5.0\n"
-        "[lending]\nperiod_seconds = 1.0\n[feed]\nenabled = false\n"
+        "[lending]\nperiod_seconds = 1.0\n"
     )
     exchange = Exchange(
         ["--config", str(config), "--instance", instance, "--data", str(tmp_path / "data"),

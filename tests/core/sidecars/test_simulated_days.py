@@ -52,7 +52,7 @@ def test_days(stage: Stage, seed: int, capsys: pytest.CaptureFixture[str]) -> No
         _let_pass(world, STEP)
         world.live()
         world.step(0)
-        if world.chance.random() < 0.35:
+        if world.bad_luck.random() < 0.35:
             world.mishap()
         if step % RUN_EVERY == RUN_EVERY // 2:
             world.quote()

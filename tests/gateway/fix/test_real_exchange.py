@@ -190,6 +190,7 @@ def test_withdrawals_go_where_their_owner_lets_them(exchange: Exchange) -> None:
         assert north.until("U6", _21042=name).get(58) is None
     north.send("U5", "21042=W5|21043=4|21044=3000000")
     assert north.until("U6", _21042="W5", _21044=0).get(58) is not None
+    north.leave()
 
 
 def test_the_kill_switch_outlives_the_gateway(exchange: Exchange) -> None:
