@@ -69,7 +69,7 @@ def show(*, units: bool = False, instance: str = "onebook", data: Path | None = 
     units
         Show what each parameter is instead.
     """
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 150)
     if units:
         meanings = Table("parameter", "unit and meaning")
         for name in (*EVERYWHERE, *SCOPED):
