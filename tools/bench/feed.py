@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ import psutil
 
 from core import config
 from core.config import Configuration, Feed
+from core.doorbell import Doorbell
 from core.events import log_archive, log_claim, log_position, log_publish
 from core.jit import compile_lock, jit
 from core.memory import Segment, unlink_all
@@ -62,8 +64,10 @@ def write_events(log: int, status: int, first: int, done: int, due: int, books: 
     log_archive(log, log_position(log))
 
 
-def write_paced(log: int, status: int, first: int, count: int, rate: float) -> float:
-    """Write `count` reports at `rate` a second; the seconds it took.
+def write_paced(
+    log: int, status: int, count: int, rate: float, wake: Callable[[], object]
+) -> float:
+    """Write `count` reports at `rate` a second, `wake` the feed each time; the seconds it took.
 
     It sleeps between its bursts: two processors are for feed and receivers.
     """
@@ -72,8 +76,9 @@ def write_paced(log: int, status: int, first: int, count: int, rate: float) -> f
     while done < count:
         due = min(count, int((time.perf_counter() - start) * rate) + 1)
         if due > done:
-            write_events(log, status, first, done, due, BOOKS)
+            write_events(log, status, BOOKS + 1, done, due, BOOKS)
             done = due
+            wake()
         time.sleep(BURST_SECONDS)
     return time.perf_counter() - start
 
@@ -176,9 +181,16 @@ class _Stage:
                 raise RuntimeError("the feed did not start")
             time.sleep(0.05)
         self.port = int(msgspec.json.decode(ready.read_bytes())["port"])
+        self._bell = Doorbell(directory, "feed")
+        self._row = self.status.row("feed")
+
+    def wake(self) -> None:
+        """Wake the feed if it sleeps, as the core does."""
+        self._bell.ring_if_asleep(self._row)
 
     def close(self) -> None:
         """End the feed process."""
+        self._bell.close()
         self.process.terminate()
         self.process.wait(20)
 
@@ -244,7 +256,7 @@ def _run(rate: int, seconds: float, receivers: int) -> dict[str, Any]:
         both = [psutil.Process(pid) for pid in (stage.process.pid, process.pid) if pid]
         before, ours = [_spent(each) for each in both], time.process_time()
         machine = _busy()
-        took = write_paced(stage.log, address, BOOKS + 1, count, rate)
+        took = write_paced(stage.log, address, count, rate, stage.wake)
         machine, ours = _busy() - machine, time.process_time() - ours
         spent = [_spent(each) - then for each, then in zip(both, before, strict=True)]
         time.sleep(LAG_SECONDS)
