@@ -2,12 +2,14 @@
 
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.agent import run_agent
+from core.config import Limits
 from core.doorbell import Doorbell
 from core.engine.run import bind_events
 from core.errors import SegmentMissing
@@ -15,13 +17,15 @@ from core.events import log_archived, log_published, log_resume, log_transfer
 from core.idle import Adaptive, Idle, Spin
 from core.jit import compile_lock
 from core.journal.archive import EventArchive
+from core.journal.segment import SNAPSHOTS_NAME
 from core.memory import Segment
 from core.process import Process, Refused, run
 from core.producers import PRODUCERS_MAX, Producer, ring_kind
-from core.recovery import make_state, recover
+from core.recovery import layout_of, make_state, recover
 from core.ring import ring_abandon, ring_consumed, ring_readable, ring_seek
 from core.sequencer import event_memory, sequence_commands
 from core.signatures import judge_waiting
+from core.snapshot import archive_needed
 from core.state import state_dtype
 from core.status import State, StatusRow, StatusTable
 from core.warm import compile_core
@@ -164,9 +168,24 @@ def _await_journal(process: Process) -> None:
     raise Refused("stopped while waiting for the journal")
 
 
+def judge_archive(data: Path, limits: Limits) -> None:
+    """Refuse an archive that ends before the newest snapshot: nobody has the events between.
+
+    A snapshot is written when the archive has been made durable up to it, so this is no crash, but
+    somebody who took files away. Without the snapshots the journal makes every event again.
+    """
+    end = EventArchive(data).end()
+    needed = archive_needed(data, layout_of(limits))
+    if end < needed:
+        raise Refused(
+            f"the event archive in {data} ends at {end}, before the newest snapshot ({needed}): "
+            f"put its files back, or take {data / SNAPSHOTS_NAME} away to replay the whole journal")
+
+
 def _recover(process: Process, sequenced: Segment, events: Segment, state: NDArray[Any]) -> None:
     """Bring the state up to date, and the event log with it."""
     _await_journal(process)
+    judge_archive(process.options.data, process.configuration.limits)
     archive = EventArchive(process.options.data)
     if events.created:
         log_resume(events.address, archive.end())

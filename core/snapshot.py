@@ -132,6 +132,15 @@ def durable_events(data: Path, *, disk: Disk | None = None) -> int:
     return 0
 
 
+def archive_needed(data: Path, layout: bytes, *, disk: Disk | None = None) -> int:
+    """Where the event archive has to reach at least, or the newest snapshot is of no use."""
+    for item in reversed(listing(data, disk=disk)):
+        found = load_header(item.path, disk=disk)
+        if found is not None and found.layout == layout.ljust(LAYOUT_SIZE, b"\0"):
+            return found.event_position
+    return 0
+
+
 class Replica(Protocol):
     """A state of its own that a follower replays the journal into (see core/recovery.py)."""
 

@@ -1,16 +1,22 @@
 """Snapshots: whole or passed over, never ahead of what a power cut would leave."""
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 
 from core import snapshot
+from core.__main__ import judge_archive
+from core.config import Limits
 from core.journal.archive import ArchiveWriter
 from core.journal.disk import Buffer
 from core.journal.errors import DiskFull
 from core.journal.frame import commands
+from core.journal.segment import SNAPSHOTS_NAME
 from core.journal.writer import Journal, Policy
+from core.process import Refused
+from core.recovery import layout_of
 from tests.core.journal.commands import batch, event
 from tests.core.journal.fake_disk import FakeDisk
 
@@ -52,6 +58,23 @@ def test_a_damaged_snapshot_is_passed_over_for_the_one_before(tmp_path: Path) ->
 def test_a_snapshot_of_other_limits_is_passed_over(tmp_path: Path) -> None:
     snapshot.write(tmp_path, b"state", 10, 0, b"other limits")
     assert snapshot.newest(tmp_path, LAYOUT) is None
+
+
+def test_an_archive_that_ends_before_the_snapshot_is_refused(tmp_path: Path) -> None:
+    limits = Limits()
+    judge_archive(tmp_path, limits)
+    archive = ArchiveWriter(tmp_path)
+    archive.append(b"".join(event(n) for n in range(10)))
+    snapshot.write(tmp_path, b"state", 10, archive.end(), layout_of(limits))
+    judge_archive(tmp_path, limits)
+    snapshot.write(tmp_path, b"state", 11, 10**6, LAYOUT)  # Of other limits: not the core's.
+    judge_archive(tmp_path, limits)
+    archive.close()
+    shutil.rmtree(archive.directory)
+    with pytest.raises(Refused, match="ends at 0, before the newest snapshot \\(640\\)"):
+        judge_archive(tmp_path, limits)
+    shutil.rmtree(tmp_path / SNAPSHOTS_NAME)
+    judge_archive(tmp_path, limits)
 
 
 def test_a_power_cut_while_one_is_written_leaves_it_whole_or_leaves_the_one_before() -> None:
