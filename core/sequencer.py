@@ -54,6 +54,7 @@ from sbe.raw import copy, fill, load_i32, load_i64, store_i16, store_i32, store_
 COMMAND_EVENTS_MAX = 4 << 20
 _TICK_LENGTH = 64
 _TURN = 64  # Commands of one producer before the next has its turn.
+_ROUNDS = 8  # Of turns, each published, before the process looks after itself again.
 _SEQUENCE_AT = 16
 _TIME_AT = 24
 _HEADER_AT = 32
@@ -65,7 +66,7 @@ def sequence_commands(
     state: NDArray[Any], rings: NDArray[np.int64], sequenced: int, log: int,
     bells: NDArray[np.int64], published: int, signed: NDArray[np.int64],
 ) -> int:
-    """Take what the producers have sent, up to _TURN commands each; how many there were.
+    """Take what the producers have sent, up to _ROUNDS × _TURN commands each; how many there were.
 
     rings: int64[PRODUCERS], addresses of the producers' rings, 0 where there is none.
     signed: int64[PRODUCERS], by producer the position of the last signed command that was looked
@@ -74,6 +75,21 @@ def sequence_commands(
     published: address of the status word for the newest sequence.
     """
     s = state[0]
+    taken = 0
+    for _ in range(_ROUNDS):
+        count = _round(s, rings, sequenced, log, bells, published, signed)
+        taken += count
+        if count == 0:
+            break
+    return taken
+
+
+@jit
+def _round(
+    s: Any, rings: NDArray[np.int64], sequenced: int, log: int, bells: NDArray[np.int64],
+    published: int, signed: NDArray[np.int64],
+) -> int:
+    """A turn of each producer, published at its end; commands taken."""
     first = s.sequence
     s.work.addressed = 0
     for producer in range(1, PRODUCERS):

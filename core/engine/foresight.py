@@ -2,7 +2,7 @@
 
     ring:   … | running | +1 | +2 | +3 | +4 | +5 | +6 | …
                                │         │         └─ glance: what the command itself names
-                               │         └─ look: what the indices name, the level of its price
+                               │         └─ look: the order or position, the level of its price
                                └─ reach: what these lines point at in their turn
 
 An order is found through an index of four megabytes and lies in three tables of more; its level,
@@ -148,7 +148,7 @@ def glance(s: Any, frame: int) -> None:
 
 @linked
 def look(s: Any, frame: int) -> None:
-    """Ask for the order or position that the indices name, and for the level of the price."""
+    """Ask for the order to be cancelled or traded with; for the position, the price's level."""
     template = oe.header_template(frame + _HEADER_AT)
     session = load_i32(frame + _SESSION_AT)
     a = frame + _BODY_AT
@@ -165,7 +165,7 @@ def look(s: Any, frame: int) -> None:
         side, tick = _side_and_tick(book, a)
         _prefetch_price(s, book, side, tick)
         if crosses(book, side, tick):
-            _prefetch_price(s, book, 1 - side, book.best[1 - side] - 1)
+            _prefetch_order(s, first_in_line(s, book, 1 - side))
     old = _coming_slot(s, LOOK)
     if old != 0:
         _prefetch_entry(s, s.details[old].client_order_id, s.details[old].session)
@@ -198,8 +198,7 @@ def reach(s: Any, frame: int) -> None:
     book = s.instruments[instrument]
     side, tick = _side_and_tick(book, a)
     if crosses(book, side, tick):
-        maker = first_in_line(s, book, 1 - side)
-        _prefetch_order(s, maker)
+        _reach_order(s, first_in_line(s, book, 1 - side))
     else:
         page = page_of(s, book.root[side], book.depth, tick)
         last = s.pages[page].level[tick & 63].last
