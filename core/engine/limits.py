@@ -22,7 +22,7 @@ _BILLION = 1_000_000_000
 
 @jit
 def admit_order(s, number, side, tick, lots):
-    """Whether an additional order may be open: 0, or the reason why not; see `margin_admit`."""
+    """Open an additional order if it may be: 0, or the reason why not; see `margin_admit`."""
     position = s.positions[number]
     book = s.instruments[position.instrument]
     state = s.assets[book.base].index_state

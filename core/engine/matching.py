@@ -11,7 +11,7 @@ import sbe.generated.order_entry as oe
 from core.engine.book import crosses, dequeue, enqueue, reduce_visible
 from core.engine.emit import add_report_flag, report, report_trade
 from core.engine.fees import fill_fee
-from core.engine.margin.door import margin_release
+from core.engine.margin.door import margin_fill, margin_release
 from core.engine.orders import cancel_order, close_order
 from core.engine.price_levels import level_of, next_worse
 from core.engine.protection import protection_fill
@@ -98,7 +98,7 @@ def settle_fill(s, slot, tick, lots, value, fee):
     """One side of a trade: margin, account and the order's own sums."""
     order = s.orders[slot]
     detail = s.details[slot]
-    margin_release(s, order.position, order.side, detail.reserved_tick, lots)
+    margin_fill(s, order.position, order.side, detail.reserved_tick, lots)
     account_fill(s, order.position, order.side, tick, lots, fee)
     order.leaves -= lots
     detail.filled += lots

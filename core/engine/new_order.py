@@ -11,7 +11,7 @@ from core.engine.controls.judge import judge_order
 from core.engine.emit import add_report_flag, put_refusal, report
 from core.engine.expiry import add_expiry
 from core.engine.limits import admit_order
-from core.engine.margin.door import margin_release, margin_reserve
+from core.engine.margin.door import margin_release
 from core.engine.matching import FILLS_MAX, fillable, match, reducible, rest
 from core.engine.order_terms import judge_band, judge_terms, read_terms, refuse
 from core.engine.orders import close_order, end_order, give_back_slot, open_order, take_slot
@@ -117,9 +117,9 @@ def admit(s, slot):
     if reason != 0:
         return reason
     if detail.time_in_force == oe.TIME_IN_FORCE_FILL_OR_KILL and not fillable(s, slot):
+        margin_release(s, order.position, order.side, order.tick, order.leaves)
         return refuse(s, oe.REASON_FILL_OR_KILL_NOT_FILLABLE, order.leaves * book.lot_size, 0)
     detail.reserved_tick = order.tick
-    margin_reserve(s, order.position, order.side, order.tick, order.leaves)
     return 0
 
 

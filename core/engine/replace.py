@@ -208,7 +208,7 @@ def _replace_stop(s, slot, client_order_id):
 
 @jit
 def _judge_again(s, slot, tick, leaves):
-    """The rules of the book and the account for the order in its new form."""
+    """The rules of the book and the account for the order in its new form; reserved if all hold."""
     order = s.orders[slot]
     book = s.instruments[order.instrument]
     reason = judge_band(s, book, order.side, tick)
@@ -250,7 +250,6 @@ def change_order(s, slot, tick, lots, display, client_order_id):
     detail.quantity = lots
     detail.display = display if display < lots else 0
     detail.reserved_tick = tick
-    margin_reserve(s, order.position, order.side, tick, leaves)
     look_again(s, order.account)
     if s.work.echo != 0:
         keep_echo(s, slot, s.work.echo)

@@ -1,8 +1,8 @@
 """The only way into the margin room: may this be done, and what is reserved for it.
 
     margin_admit     may an additional open order stand?   E ≥ IM with it, or it reduces risk
-    margin_reserve   an order became open                  margin_release   or is not any more
-    margin_changed   a position was filled, settled or paid out
+    margin_reserve   an order became open without asking   margin_release   or is not any more
+    margin_fill      it is about to be filled              margin_changed   a position changed
     margin_levels    equity, initial and maintenance requirement
     margin_withdrawable   may an amount leave the account?
     margin_borrowable     how much of a loss may the account borrow?
@@ -81,6 +81,16 @@ def margin_release(s, number, side, tick, lots):
 
 
 @jit
+def margin_fill(s, number, side, tick, lots):
+    """The same where they are filled: `account_fill` follows, and brings up the sums."""
+    position = s.positions[number]
+    book = s.instruments[position.instrument]
+    _shift(s, position, side, tick, -lots, -tick * lots * book.value_per_tick_lot)
+    if book.kind == oe.INSTRUMENT_KIND_SPOT:  # What it changes is balances, not the position.
+        _refresh(s, position)
+
+
+@jit
 def margin_changed(s, number):
     """The quantity or the profit of a position changed."""
     _refresh(s, s.positions[number])
@@ -104,7 +114,7 @@ def _bring_up(s, account):
 
 @linked
 def margin_admit(s, number, side, tick, lots):
-    """Whether an additional order may be open: 0, or the reason why not.
+    """Open an additional order if it may be: 0, and it is reserved for; or the reason why not.
 
     Needs: the position's limit; E ≥ IM as if it stood, or risk reduced by it; for what trades cash,
     the balance or the right to borrow; a live index. Sets work.detail to what the rule saw and
@@ -125,9 +135,12 @@ def margin_admit(s, number, side, tick, lots):
     raised = s.accounts[account].initial - s.accounts[account].floor - before
     reason = _judge(s, number, side, lots, value, raised, fee)
     margin_ask(s, 0, 0, 0, 0)
+    if reason == 0:
+        return 0
     _shift(s, position, side, tick, -lots, -value)
     _refresh(s, position)
     if reason == oe.REASON_INSUFFICIENT_MARGIN and reduces_risk(s, number, side, tick, lots):
+        margin_reserve(s, number, side, tick, lots)
         return 0
     return reason
 
