@@ -16,6 +16,7 @@ from sbe.raw import load_i32
 TOLERANCE = 100_000  # 1e-15 USDC; products with rates are exact to a few 1e-20
 THOUSAND = 1000  # λ is so many thousandths, so losses add up exactly in thousandths of money
 MILLION = 1_000_000
+_NARROW = ((1 << 63) - 1) // THOUSAND  # A face that fits a word in thousandths, too.
 _NONE = -1
 _ONE_HIGH, _ONE_LOW = words(RATE_ONE)
 
@@ -72,8 +73,10 @@ def linear_loss(unit, orders, move):
 def link_loss(line, orders, place):
     """What the netted part of a link and of its orders loses where its array says it is worth V."""
     value = load_i32(line.values + 4 * place) * MILLION
-    loss = product(line.face, line.mark - value)
     number = line.first_order
+    if number == NO_ORDER and abs(line.face) <= _NARROW:
+        return product(line.face * line.netted, line.mark - value)
+    loss = product(line.face, line.mark - value)
     while number != NO_ORDER:
         order = orders[number]
         gap = value - order.price if order.sell != 0 else order.price - value

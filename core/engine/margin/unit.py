@@ -54,7 +54,7 @@ def judge_unit(unit, lines, linear_orders, link_orders, nodes, kind, result):
     size = _size(unit, linear_orders, held, kind)
     spot = _spot(unit, held, kind)
     hedge = _hedge(unit, kind)
-    borrow = times(clip(-amount(unit.spot)), rate_of(unit.borrow[kind]))
+    borrow = _part(clip(-amount(unit.spot)), unit.borrow[kind])
     required = worst + stand + size + spot
     result.capped = _has_cap(unit, linear_orders, held)
     if result.capped:
@@ -77,17 +77,25 @@ def judge_unit(unit, lines, linear_orders, link_orders, nodes, kind, result):
 
 
 @jit
+def _part(money, rate):
+    """Money × a rate in 1e-12; most of what may be required for isn't there."""
+    if money == wide(0):
+        return money
+    return times(money, rate_of(rate))
+
+
+@jit
 def _stand(unit, lines, orders):
     """(Σ ML of the strips, Stand)."""
     losses, stand = wide(0), amount(unit.beyond)
     for number in range(unit.lines):
         line = lines[number]
-        alone = rate_of((THOUSAND - line.netted) * (RATE_UNIT // THOUSAND))
+        alone = (THOUSAND - line.netted) * (RATE_UNIT // THOUSAND)
         if opens_strip(lines, number):
             loss = strip_loss(lines, unit.lines, number)
             losses += loss
-            stand += times(clip(loss), alone)
-        stand += times(_most_lost(line, orders), alone)
+            stand += _part(clip(loss), alone)
+        stand += _part(_most_lost(line, orders), alone)
     return losses, stand
 
 
@@ -150,7 +158,7 @@ def _hedge(unit, kind):
     spot, perpetual = amount(unit.spot), amount(unit.perpetual)
     long = clip(spot) + clip(perpetual)
     short = clip(-spot) + clip(-perpetual)
-    return times(lesser(long, short), rate_of(unit.hedge[kind]))
+    return _part(lesser(long, short), unit.hedge[kind])
 
 
 @jit
@@ -184,4 +192,4 @@ def _floor(unit, lines, orders):
             if orders[place].sell == 0:
                 marked += product(orders[place].face, orders[place].price)
             place = orders[place].next
-    return times(clip(marked), rate_of(unit.floor_share))
+    return _part(clip(marked), unit.floor_share)
