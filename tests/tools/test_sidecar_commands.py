@@ -13,7 +13,7 @@ from core.config import load
 from core.market_rules import document_hash
 from core.memory import unlink_all
 from core.producers import Producer
-from core.sidecars.books import DEPOSIT
+from core.sidecars.books import DEPOSIT, LIQUIDITY
 from core.sidecars.custody import EmbeddedCustody, custody_path
 from core.sidecars.keys import SigningKey
 from core.sidecars.lending.agent import Lending
@@ -101,6 +101,12 @@ def test_assets_arrive_once(
     assert custody_command.holdings(data=tmp_path) == 0
     assert "12.500000" in capsys.readouterr().out
     assert custody_command.fail_withdrawal(3, data=tmp_path) == 0
+    assert custody_command.receive("liquidity", "USDC", "5", data=tmp_path) == 0
+    for _ in range(2):
+        stage.now += SECOND
+        run_until_quiet([settlement])
+    deposits = [f for _, name, f in stage.take(settlement.link) if name == "Deposit"]
+    assert [(f["account"], f["amount"]) for f in deposits] == [(LIQUIDITY, 5_000_000)]
 
 
 def test_a_report_is_signed_handed_in_and_shown(

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from core.config import fixed
 from core.errors import CoreError
+from core.sidecars.books import INSURANCE, LIQUIDITY
 from core.sidecars.custody import EmbeddedCustody, custody_path
 from tools.stores import (
     amount_text,
@@ -24,6 +25,8 @@ from tools.stores import (
     read_store,
     reference_of,
 )
+
+FUNDS = {"insurance": INSURANCE, "liquidity": LIQUIDITY}  # of the house, which anybody may fill
 
 custody = App(name="custody", help=(__doc__ or "").partition("\n")[0])
 
@@ -66,7 +69,7 @@ def receive(
     Parameters
     ----------
     account
-        Its name.
+        Its name; also the house's insurance and liquidity, which are filled so.
     asset
         The asset's name.
     amount
@@ -79,11 +82,12 @@ def receive(
         with read_store(instance, data, "settlement") as connection:
             reference = reference_of(connection)
         known, owner = reference.assets_by_name.get(asset), reference.accounts_by_name.get(account)
-        if known is None or owner is None:
-            return fail(f"no account {account}" if owner is None else f"no asset {asset}")
+        number = FUNDS.get(account, 0) if owner is None else owner.number
+        if known is None or number == 0:
+            return fail(f"no account {account}" if number == 0 else f"no asset {asset}")
         units = fixed(amount) // 10 ** (8 - known.decimals)
         transaction = transaction or f"by hand {time.time_ns()}"
-        new = units > 0 and held.receive(transaction, owner.number, known.number, units)
+        new = units > 0 and held.receive(transaction, number, known.number, units)
     except (CoreError, ValueError) as error:
         return fail(error)
     print(f"{'received' if new else 'nothing new'}: {transaction}")
