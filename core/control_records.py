@@ -10,6 +10,7 @@ import numpy as np
 
 GATES_MAX = 256
 KILL_OWNER, KILL_SESSION, KILL_MARKET, KILL_PRODUCT, KILL_VENUE = 1, 2, 3, 4, 5
+SELF_EXCLUSION = 6  # In events beside the levels: an owner's own wish.
 
 CONTROLS = np.dtype(
     [
@@ -20,6 +21,8 @@ CONTROLS = np.dtype(
         ("gating", "i4"),  # 1: without a permission nothing may be traded
         ("limited", "i4"),  # records of order limits that are set
         ("beta", "i4"),  # 1: only the invited trade, within the caps
+        ("protected", "i4"),  # owners who asked to be kept from something
+        ("spare", "i4"),
         ("beta_start", "i8"),  # ns UTC, from which the ramp counts
         ("beta_notional", "i8"),  # USDC units of an owner at the start, 0 no cap
         ("beta_ramp", "i8"),  # USDC units by which that grows a day
@@ -52,6 +55,13 @@ OWNER_CONTROL = np.dtype(
         ("permissions", "i4"),  # a GateDecision less one by InstrumentKind, two bits each
         ("valid_until", "i8"),  # ns UTC: from then on positions may only be closed; 0 for ever
         ("decided", "i8"),  # sequence of the command that decided
+        ("protected", "i8"),  # 1: one of the following is set
+        ("excluded_until", "i8"),  # ns UTC: until then positions may only be closed
+        ("loss_limit", "i8"),  # USDC units of a day; 0 none
+        ("loss_next", "i8"),  # what it will be from `loss_next_at` on, if that isn't 0
+        ("loss_next_at", "i8"),
+        ("day", "i8"),  # when the day began of which the profit at its first order was
+        ("day_profit", "i8"),  # USDC units
     ],
     align=True,
 )
@@ -65,11 +75,15 @@ ORDER_LIMIT = np.dtype(  # Of an account; the record of account 0 is for all wit
         ("interval", "i8"),  # ns between two orders, in the long run
         ("tolerance", "i8"),  # ns by which they may come earlier: the burst
         ("pause", "i8"),  # ns without new orders after a breach
+        ("order_to_trade", "i8"),  # orders for each trade of a day; 0 any
+        ("free_orders", "i8"),  # of a day, without a trade
         # What the account has used.
         ("arrival", "i8"),  # when the next order is due if none came early
         ("paused_until", "i8"),
         ("day", "i8"),  # when it began
         ("day_value", "i8"),
+        ("day_orders", "i8"),
+        ("day_trades", "i8"),
     ],
     align=True,
 )

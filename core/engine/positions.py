@@ -182,6 +182,8 @@ def free_first_holder(s, instrument):
     if position.group != 0 and book.event != 0:
         leave_group(s, position.group, book.outcome)
     _unindex(s, number)
+    if s.controls.protected != 0:  # What it made stays in the owner's day.
+        s.owner_controls[account.owner].day_profit -= position.realized
     _clear(position)
     position.account_next = s.position_free
     s.position_free = number

@@ -16,6 +16,7 @@ import sbe.generated.order_entry as oe
 from core.engine.account_reports import account_request
 from core.engine.auction import auction_tick, still_crosses, uncross
 from core.engine.cancels import cancel_request, mass_cancel, open_orders, order_status
+from core.engine.controls.clients import set_client_protection
 from core.engine.controls.order_limits import set_order_limits
 from core.engine.controls.owners import set_controls, set_gate, set_owner_profile
 from core.engine.controls.switches import set_kill_switch
@@ -298,6 +299,8 @@ def _control_command(s, template, a):
         return set_controls(s, a)
     if template == ct.SET_ORDER_LIMITS_TEMPLATE:
         return set_order_limits(s, a)
+    if template == ct.SET_CLIENT_PROTECTION_TEMPLATE:
+        return set_client_protection(s, a)
     return oe.REASON_INVALID_FIELD
 
 

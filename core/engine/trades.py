@@ -11,6 +11,7 @@ unit; the fee goes to (a rebate comes from) account FEES.
 
 import sbe.generated.order_entry as oe
 from core.engine.accounts import credit
+from core.engine.controls.order_limits import count_trade
 from core.engine.margin.door import margin_changed
 from core.engine.money import multiply_divide
 from core.engine.settling import settle_before_trade
@@ -27,6 +28,8 @@ def account_fill(s, number, side, tick, lots, fee):
     """
     value = tick * lots * s.instruments[s.positions[number].instrument].value_per_tick_lot
     book_fill(s, number, side, lots, value, fee)
+    if s.controls.limited != 0:
+        count_trade(s, s.positions[number].account)
 
 
 @linked

@@ -104,6 +104,11 @@ REJECTS: dict[int, Reject] = {
     oe.REASON_BETA_LIMIT: Reject("{needed} USDC would exceed the beta's cap {free}", _LIMIT),
     oe.REASON_ORDER_VALUE_LIMIT: Reject("order value {needed} exceeds the limit {free}", _LIMIT),
     oe.REASON_VOLUME_LIMIT: Reject("the day's orders {needed} exceed the limit {free}", _LIMIT),
+    oe.REASON_SELF_EXCLUDED: Reject("excluded at the client's own wish: only closing", _CLOSED),
+    oe.REASON_LOSS_LIMIT: Reject(
+        "{needed} USDC lost today, the client's own limit is {free}: only closing", _LIMIT),
+    oe.REASON_ORDER_TO_TRADE_LIMIT: Reject(
+        "orders of the day {count} for {most} that its trades allow: only cancels", _LIMIT),
     oe.REASON_INVALID_FIELD: Reject("a field has a value that isn't allowed", _UNSUPPORTED),
     oe.REASON_PRICE_DEGRADED: Reject("the index has lost sources: no new risk now", _CLOSED),
     oe.REASON_OPEN_INTEREST_LIMIT: Reject(
@@ -136,6 +141,7 @@ CANCELS: dict[int, str] = {
     oe.REASON_DISPLAY_REFILL: "display quantity refilled",
     oe.REASON_CANCEL_TIMER: "cancel timer ran out",
     oe.REASON_KILL_SWITCH: "kill switch",
+    oe.REASON_SELF_EXCLUDED: "excluded at the client's own wish",
     oe.REASON_MARGIN_AT_TRIGGER: "margin not sufficient when triggered",
 }
 

@@ -59,6 +59,7 @@ MESSAGE_NAMES = {
     472: "SetGate",
     473: "SetControls",
     474: "SetOrderLimits",
+    475: "SetClientProtection",
     420: "Deposit",
     421: "WithdrawalStep",
     423: "Transfer",
@@ -376,6 +377,7 @@ KILL_LEVEL_SESSION = 2
 KILL_LEVEL_MARKET = 3
 KILL_LEVEL_PRODUCT = 4
 KILL_LEVEL_VENUE = 5
+KILL_LEVEL_SELF_EXCLUSION = 6
 KILL_LEVEL_NULL = 255
 
 
@@ -506,6 +508,9 @@ REASON_CANCEL_TIMER = 84
 REASON_MARGIN_AT_TRIGGER = 85
 REASON_DESTINATION_NOT_ALLOWED = 86
 REASON_WITHDRAWAL_DELAY = 87
+REASON_SELF_EXCLUDED = 88
+REASON_LOSS_LIMIT = 89
+REASON_ORDER_TO_TRADE_LIMIT = 90
 REASON_NULL = 65535
 
 
@@ -1287,13 +1292,13 @@ set_controls_beta = load("u8", 57)
 set_set_controls_beta = store("u8", 57)
 
 
-# SetOrderLimits: template 474, 44 bytes
+# SetOrderLimits: template 474, 52 bytes
 # What an account may send; 0 is no limit, all of 0 takes its own limits away.
 SET_ORDER_LIMITS_TEMPLATE = 474
-SET_ORDER_LIMITS_BLOCK = 44
-write_set_order_limits_header = image("2c00da0103000100")
+SET_ORDER_LIMITS_BLOCK = 52
+write_set_order_limits_header = image("3400da0103000100")
 SET_ORDER_LIMITS = record(
-    44,
+    52,
     ("key", "<u8", 0),
     ("account", "<u4", 8),
     ("openOrders", "<u4", 12),
@@ -1302,6 +1307,8 @@ SET_ORDER_LIMITS = record(
     ("perSecond", "<u4", 32),
     ("burst", "<u4", 36),
     ("pauseMilliseconds", "<u4", 40),
+    ("orderToTrade", "<u4", 44),
+    ("freeOrders", "<u4", 48),
 )
 SET_ORDER_LIMITS_KEY_OFFSET = 0
 SET_ORDER_LIMITS_KEY_NULL = 18446744073709551615
@@ -1335,6 +1342,44 @@ SET_ORDER_LIMITS_PAUSE_MILLISECONDS_OFFSET = 40
 SET_ORDER_LIMITS_PAUSE_MILLISECONDS_NULL = 4294967295
 set_order_limits_pause_milliseconds = load("u32", 40)
 set_set_order_limits_pause_milliseconds = store("u32", 40)
+SET_ORDER_LIMITS_ORDER_TO_TRADE_OFFSET = 44
+SET_ORDER_LIMITS_ORDER_TO_TRADE_NULL = 4294967295
+set_order_limits_order_to_trade = load("u32", 44)
+set_set_order_limits_order_to_trade = store("u32", 44)
+SET_ORDER_LIMITS_FREE_ORDERS_OFFSET = 48
+SET_ORDER_LIMITS_FREE_ORDERS_NULL = 4294967295
+set_order_limits_free_orders = load("u32", 48)
+set_set_order_limits_free_orders = store("u32", 48)
+
+
+# SetClientProtection: template 475, 28 bytes
+# What an owner asks to be kept from: all trading for a while, losing more than so much a day. Looser only a day later, an exclusion never before its end.
+SET_CLIENT_PROTECTION_TEMPLATE = 475
+SET_CLIENT_PROTECTION_BLOCK = 28
+write_set_client_protection_header = image("1c00db0103000100")
+SET_CLIENT_PROTECTION = record(
+    28,
+    ("key", "<u8", 0),
+    ("owner", "<u4", 8),
+    ("excludedUntil", "<u8", 12),
+    ("dailyLoss", "<i8", 20),
+)
+SET_CLIENT_PROTECTION_KEY_OFFSET = 0
+SET_CLIENT_PROTECTION_KEY_NULL = 18446744073709551615
+set_client_protection_key = load("u64", 0)
+set_set_client_protection_key = store("u64", 0)
+SET_CLIENT_PROTECTION_OWNER_OFFSET = 8
+SET_CLIENT_PROTECTION_OWNER_NULL = 4294967295
+set_client_protection_owner = load("u32", 8)
+set_set_client_protection_owner = store("u32", 8)
+SET_CLIENT_PROTECTION_EXCLUDED_UNTIL_OFFSET = 12
+SET_CLIENT_PROTECTION_EXCLUDED_UNTIL_NULL = 18446744073709551615
+set_client_protection_excluded_until = load("u64", 12)
+set_set_client_protection_excluded_until = store("u64", 12)
+SET_CLIENT_PROTECTION_DAILY_LOSS_OFFSET = 20
+SET_CLIENT_PROTECTION_DAILY_LOSS_NULL = -9223372036854775808
+set_client_protection_daily_loss = load("i64", 20)
+set_set_client_protection_daily_loss = store("i64", 20)
 
 
 # Deposit: template 420, 22 bytes
@@ -4304,7 +4349,7 @@ def set_kill_switch_fault(a: int) -> int:
     if value == 4294967295:
         return 2
     value = load_u8(a + 12)  # level
-    if not (1 <= value <= 5):
+    if not (1 <= value <= 6):
         return 3
     value = load_u8(a + 13)  # active
     if value == 255:
@@ -4435,6 +4480,30 @@ def set_order_limits_fault(a: int) -> int:
     value = load_u32(a + 40)  # pauseMilliseconds
     if value == 4294967295:
         return 8
+    value = load_u32(a + 44)  # orderToTrade
+    if value == 4294967295:
+        return 9
+    value = load_u32(a + 48)  # freeOrders
+    if value == 4294967295:
+        return 10
+    return 0
+
+
+# SetClientProtection: values and ends
+
+
+@compiled
+def set_client_protection_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # owner
+    if value == 4294967295:
+        return 2
+    value = load_i64(a + 20)  # dailyLoss
+    if value == -9223372036854775808:
+        return 4
     return 0
 
 
@@ -4929,7 +4998,7 @@ def session_opened_fault(a: int) -> int:
     if value == 4294967295:
         return 2
     value = load_u16(a + 20)  # reason
-    if not (0 <= value <= 87):
+    if not (0 <= value <= 90):
         return 3
     wide = load_u64(a + 22)  # versionId
     if wide == 18446744073709551615:
@@ -5063,7 +5132,7 @@ def command_result_fault(a: int) -> int:
     if value == 65535:
         return 4
     value = load_u16(a + 28)  # reason
-    if not (0 <= value <= 87):
+    if not (0 <= value <= 90):
         return 5
     value = load_i64(a + 30)  # detail
     if value == -9223372036854775808:
@@ -6079,7 +6148,7 @@ def kill_switch_changed_fault(a: int) -> int:
     if value == 4294967295:
         return 3
     value = load_u8(a + 24)  # level
-    if not (1 <= value <= 5):
+    if not (1 <= value <= 6):
         return 4
     value = load_u8(a + 25)  # active
     if value == 255:
@@ -6321,7 +6390,10 @@ def measure(address: int, length: int) -> int:
         if block < 58:
             return -ERROR_BLOCK_LENGTH
     elif template == 474:  # SetOrderLimits
-        if block < 44:
+        if block < 52:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 475:  # SetClientProtection
+        if block < 28:
             return -ERROR_BLOCK_LENGTH
     elif template == 420:  # Deposit
         if block < 22:

@@ -353,6 +353,7 @@ KILL_LEVEL_SESSION = 2
 KILL_LEVEL_MARKET = 3
 KILL_LEVEL_PRODUCT = 4
 KILL_LEVEL_VENUE = 5
+KILL_LEVEL_SELF_EXCLUSION = 6
 KILL_LEVEL_NULL = 255
 
 
@@ -483,6 +484,9 @@ REASON_CANCEL_TIMER = 84
 REASON_MARGIN_AT_TRIGGER = 85
 REASON_DESTINATION_NOT_ALLOWED = 86
 REASON_WITHDRAWAL_DELAY = 87
+REASON_SELF_EXCLUDED = 88
+REASON_LOSS_LIMIT = 89
+REASON_ORDER_TO_TRADE_LIMIT = 90
 REASON_NULL = 65535
 
 
@@ -4242,7 +4246,7 @@ def execution_report_fault(a: int) -> int:
     if not (48 <= value <= 50 or value == 52 or value == 56 or value == 67):
         return 17
     value = load_u16(a + 94)  # reason
-    if not (0 <= value <= 87):
+    if not (0 <= value <= 90):
         return 18
     value = load_i64(a + 120)  # fee
     if value == -9223372036854775808:
@@ -4316,7 +4320,7 @@ def order_cancel_reject_fault(a: int) -> int:
     if value == 4294967295:
         return 5
     value = load_u16(a + 44)  # reason
-    if not (0 <= value <= 87):
+    if not (0 <= value <= 90):
         return 6
     value = load_u8(a + 46)  # responseTo
     if value == 255:
@@ -4363,7 +4367,7 @@ def order_mass_cancel_report_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 36)  # reason
-    if not (0 <= value <= 87):
+    if not (0 <= value <= 90):
         return 6
     value = load_u8(a + 38)  # scope
     if not (1 <= value <= 5):
@@ -4401,7 +4405,7 @@ def mass_quote_ack_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 87):
+    if not (0 <= value <= 90):
         return 5
     return 0
 
@@ -4413,10 +4417,10 @@ def mass_quote_ack_quotes_fault(e: int) -> int:
     if value == 4294967295:
         return 1
     value = load_u16(e + 4)  # bidReason
-    if not (0 <= value <= 87):
+    if not (0 <= value <= 90):
         return 2
     value = load_u16(e + 6)  # offerReason
-    if not (0 <= value <= 87):
+    if not (0 <= value <= 90):
         return 3
     return 0
 
@@ -4491,7 +4495,7 @@ def order_preview_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 87):
+    if not (0 <= value <= 90):
         return 5
     value = load_i64(a + 34)  # detail
     if value == -9223372036854775808:
@@ -4556,7 +4560,7 @@ def trading_halt_report_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 87):
+    if not (0 <= value <= 90):
         return 5
     value = load_u8(a + 34)  # state
     if not (1 <= value <= 5):
@@ -4591,7 +4595,7 @@ def business_reject_fault(a: int) -> int:
     if value == 65535:
         return 3
     value = load_u16(a + 22)  # reason
-    if not (0 <= value <= 87):
+    if not (0 <= value <= 90):
         return 4
     value = load_i64(a + 24)  # detail
     if value == -9223372036854775808:
@@ -4764,7 +4768,7 @@ def account_report_end_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 87):
+    if not (0 <= value <= 90):
         return 5
     return 0
 
@@ -4922,7 +4926,7 @@ def withdrawal_report_fault(a: int) -> int:
     if not (1 <= value <= 4):
         return 6
     value = load_u16(a + 39)  # reason
-    if not (0 <= value <= 87):
+    if not (0 <= value <= 90):
         return 7
     value = load_i64(a + 41)  # amount
     if value == -9223372036854775808:
@@ -4978,7 +4982,7 @@ def withdrawal_rule_report_fault(a: int) -> int:
     if value == -9223372036854775808:
         return 7
     value = load_u16(a + 56)  # reason
-    if not (0 <= value <= 87):
+    if not (0 <= value <= 90):
         return 8
     value = load_u16(a + 58)  # destinations
     if value == 65535:
@@ -5025,7 +5029,7 @@ def transfer_report_fault(a: int) -> int:
     if value == 65535:
         return 5
     value = load_u16(a + 34)  # reason
-    if not (0 <= value <= 87):
+    if not (0 <= value <= 90):
         return 6
     value = load_i64(a + 36)  # amount
     if value == -9223372036854775808:

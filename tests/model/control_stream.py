@@ -29,7 +29,12 @@ def control(stream: "Stream") -> Command:
         return stream.keyed(
             "SetOrderLimits", account=stream.pick([0, *stream.accounts]), value=value,
             openOrders=stream.pick([0, 6]), dailyValue=value * 40, burst=stream.below(4),
-            perSecond=stream.pick([0, 5]), pauseMilliseconds=stream.pick([0, 700]))
+            perSecond=stream.pick([0, 5]), pauseMilliseconds=stream.pick([0, 700]),
+            orderToTrade=stream.pick([0, 0, 3]), freeOrders=stream.pick([0, 8]))
+    if dice == 7 and stream.chance(0.4):
+        until = stream.time + stream.below(4) * SECOND_NS
+        return stream.keyed("SetClientProtection", owner=stream.pick(OWNERS), dailyLoss=0,
+                            excludedUntil=stream.pick([None, until, until]))
     if dice == 7:
         caps = dict.fromkeys(("betaStart", "notionalCap", "notionalRamp", "equityCap",
                               "lossCap", "interestCap", "beta"), 0)

@@ -1,4 +1,4 @@
-"""The controls of the model: kill switches, product gates, order limits; no beta."""
+"""The controls of the model: switches, gates, order limits, exclusions; no beta, no loss limit."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,8 @@ from tests.model.records import RESTING, STOPPED, Order
 if TYPE_CHECKING:
     from tests.model.exchange import Exchange
 
-OWNER, SESSION, MARKET, PRODUCT, VENUE = 1, 2, 3, 4, 5
+OWNER, SESSION, MARKET, PRODUCT, VENUE, EXCLUSION = 1, 2, 3, 4, 5, 6
+REASONS = {EXCLUSION: oe.REASON_SELF_EXCLUDED}
 DENY, CLOSE_ONLY, ALLOW = 1, 2, 3
 SECOND_NS = 10**9
 DAY_NS = 86_400 * SECOND_NS
@@ -29,6 +30,8 @@ class Limit:
     interval: int = 0
     tolerance: int = 0
     pause: int = 0
+    order_to_trade: int = 0
+    free: int = 0
 
 
 @dataclass
@@ -39,6 +42,13 @@ class Used:
     paused_until: int = 0
     day: int = 0
     day_value: int = 0
+    orders: int = 0
+    trades: int = 0
+
+    def begin_day(self, now: int) -> None:
+        """Nothing is used up at the beginning of a day."""
+        if now - self.day >= DAY_NS:
+            self.day, self.day_value, self.orders, self.trades = now - now % DAY_NS, 0, 0, 0
 
 
 @dataclass
@@ -52,6 +62,14 @@ class Controls:
     permissions: dict[int, int] = field(default_factory=dict)
     limits: dict[int, Limit] = field(default_factory=dict)
     used: dict[int, Used] = field(default_factory=dict)
+    excluded: dict[int, int] = field(default_factory=dict)  # owner: until
+
+    def count_trade(self, account: int, now: int) -> None:
+        """An account has traded; while nobody has limits nobody counts."""
+        if self.limits:
+            used = self.used.setdefault(account, Used())
+            used.begin_day(now)
+            used.trades += 1
 
 
 def judge_entry(x: "Exchange", order: Order, counted: int) -> int:
@@ -88,6 +106,9 @@ def judge(x: "Exchange", order: Order, tick: int, lots: int, counted: int) -> in
         fine = allowed == ALLOW - 1 or (allowed == CLOSE_ONLY - 1 and _closes(x, order, lots))
         if not fine:
             return x.refuse(oe.REASON_PRODUCT_GATE, book.kind, allowed + 1)
+    until = controls.excluded.get(owner, 0)
+    if x.time < until and not _closes(x, order, lots):
+        return x.refuse(oe.REASON_SELF_EXCLUDED, until - x.time, 0)
     if not controls.limits:
         return 0
     limit = controls.limits.get(order.account, controls.limits.get(0, Limit()))
@@ -114,12 +135,14 @@ def _judge_limit(x: "Exchange", order: Order, limit: Limit, value: int, counted:
     stand = len(x.accounts[order.account].orders)
     if limit.open_orders and stand >= limit.open_orders and counted == NEW_ORDER:
         return x.refuse(oe.REASON_OPEN_ORDERS_LIMIT, stand, limit.open_orders)
-    if x.time - used.day >= DAY_NS:
-        used.day, used.day_value = x.time - x.time % DAY_NS, 0
+    used.begin_day(x.time)
     if limit.daily and used.day_value + value > limit.daily:
         return x.refuse(oe.REASON_VOLUME_LIMIT, used.day_value + value, limit.daily)
     if counted == UNCOUNTED:
         return 0
+    allowed = limit.free + used.trades * limit.order_to_trade
+    if limit.order_to_trade and used.orders >= allowed:
+        return x.refuse(oe.REASON_ORDER_TO_TRADE_LIMIT, used.orders + 1, allowed)
     if limit.interval:
         late = x.time < used.paused_until
         if not late and used.arrival - x.time > limit.tolerance:
@@ -130,6 +153,7 @@ def _judge_limit(x: "Exchange", order: Order, limit: Limit, value: int, counted:
             return x.refuse(oe.REASON_THROTTLED, wait, limit.interval)
         used.arrival = max(used.arrival, x.time) + limit.interval
     used.day_value += value
+    used.orders += 1
     return 0
 
 
@@ -142,8 +166,10 @@ def set_order_limits(x: "Exchange", c: dict[str, Any]) -> int:
         return x.refuse(oe.REASON_UNKNOWN_ACCOUNT, c["account"], 0)
     interval = SECOND_NS // c["perSecond"] if c["perSecond"] else 0
     limit = Limit(c["openOrders"], c["value"], c["dailyValue"], interval,
-                  interval * max(0, c["burst"] - 1), c["pauseMilliseconds"] * 10**6)
-    if limit.open_orders or limit.value or limit.daily or limit.interval:
+                  interval * max(0, c["burst"] - 1), c["pauseMilliseconds"] * 10**6,
+                  c["orderToTrade"], c["freeOrders"])
+    given = limit.open_orders or limit.value or limit.daily or limit.interval
+    if given or limit.order_to_trade:
         x.controls.limits[c["account"]] = limit
     else:
         x.controls.limits.pop(c["account"], None)
@@ -209,6 +235,18 @@ def set_kill_switch(x: "Exchange", c: dict[str, Any]) -> int:
     return 0
 
 
+def set_client_protection(x: "Exchange", c: dict[str, Any]) -> int:
+    """SetClientProtection, without a limit of losses."""
+    assert not c["dailyLoss"]
+    before, until = x.controls.excluded.get(c["owner"], 0), c["excludedUntil"] or 0
+    if before > x.time and until < before:
+        return x.refuse(oe.REASON_SELF_EXCLUDED, before - x.time, 0)
+    x.controls.excluded[c["owner"]] = until
+    if until > x.time:
+        x.start("kill", c["owner"], _killing(x, EXCLUSION, c["owner"]))
+    return 0
+
+
 def _killing(x: "Exchange", level: int, subject: int) -> Steps:
     """One account after the other, newest orders first."""
     count = due = 0
@@ -217,7 +255,8 @@ def _killing(x: "Exchange", level: int, subject: int) -> Steps:
             yield due
         due = 0
         account = x.accounts.get(number)
-        if account is None or not account.orders or (level == OWNER and account.owner != subject):
+        theirs = level in (OWNER, EXCLUSION)
+        if account is None or not account.orders or (theirs and account.owner != subject):
             due = int(number % 64 == 0)
             continue
         for order in list(account.orders):
@@ -225,7 +264,7 @@ def _killing(x: "Exchange", level: int, subject: int) -> Steps:
                 if due:
                     yield due
                 if order.state in (RESTING, STOPPED):
-                    cancel(x, order, oe.REASON_KILL_SWITCH)
+                    cancel(x, order, REASONS.get(level, oe.REASON_KILL_SWITCH))
                     count += 1
                     due = 1
     _changed(x, (level, subject), 1, count)
@@ -234,7 +273,7 @@ def _killing(x: "Exchange", level: int, subject: int) -> Steps:
 
 def _in_scope(x: "Exchange", order: Order, level: int, subject: int) -> bool:
     return {
-        OWNER: True, VENUE: True, SESSION: order.session == subject,
+        OWNER: True, EXCLUSION: True, VENUE: True, SESSION: order.session == subject,
         MARKET: order.instrument == subject,
         PRODUCT: x.instruments[order.instrument].kind == subject,
     }[level]

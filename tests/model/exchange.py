@@ -332,6 +332,7 @@ KEYED: dict[str, Handler] = {
     "SetGate": controls.set_gate,
     "SetControls": controls.set_controls,
     "SetOrderLimits": controls.set_order_limits,
+    "SetClientProtection": controls.set_client_protection,
     "SetAccountState": venue.set_account_state,
     "SetTradingState": venue.set_trading_state,
     "SetIndexPrice": venue.set_index_price,

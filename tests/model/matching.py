@@ -116,6 +116,7 @@ def settle_fill(x: "Exchange", order: Order, tick: int, lots: int, charge: int) 
     book = x.instruments[order.instrument]
     release(x, order, lots)
     fill(x, order.account, book, order.side, tick, lots, charge)
+    x.controls.count_trade(order.account, x.time)
     order.leaves -= lots
     order.filled += lots
     order.filled_value += book.value(tick, lots)

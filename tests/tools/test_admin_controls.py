@@ -1,6 +1,7 @@
 """`onebook admin` on a real exchange: what an operator says is in the core, and in its journal."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,13 @@ def test_limits_and_the_record(place: admin.Place, capsys: pytest.CaptureFixture
     assert admin.limits("desk-north", value="50000", per_second=10, burst=5, place=place) == 0
     assert admin.limits("desk-north", open_orders=10_000, place=place) == 1
     assert "refused: InvalidField (value 10000, limit 4096)" in capsys.readouterr().err
+    assert admin.limits("desk-north", order_to_trade=50, free_orders=1000, place=place) == 0
+    until = datetime(2100, 1, 1, tzinfo=UTC)
+    assert admin.protect("desk-south", excluded_until=until, loss="250.5", place=place) == 0
+    told = said(capsys).splitlines()[-1]
+    assert told == "desk-south: excluded until 2100-01-01 00:00 UTC, may lose 250.5 USDC a day"
+    assert admin.protect("desk-south", place=place) == 1
+    assert "refused: SelfExcluded" in capsys.readouterr().err
     where = Place(place.instance, place.data, format="csv")
     assert controls(place=where, only=Narrow()) == 0
     journal = capsys.readouterr().out

@@ -6,7 +6,7 @@
     onebook admin risk reject PROPOSAL --role ROLE
                               [--key FILE]                    whose word it is: an Ed25519 key
     onebook admin risk backstop ACCOUNT INSTRUMENT USDC       a provider's commitment
-    onebook admin kill | owner | gate | enforce | limits | withdraw    tools/operator/
+    onebook admin kill | owner | gate | enforce | limits | withdraw | protect
 
 Values are whole numbers in the unit that `onebook admin risk --units` shows. Every decision is a
 command to the core: journaled, part of its digest, answered by what the core said. What loosens

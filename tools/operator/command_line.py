@@ -190,7 +190,8 @@ def enforce(
 
 def limits(
     account: str = "", *, value: str = "0", daily_value: str = "0", open_orders: int = 0,
-    per_second: int = 0, burst: int = 1, pause_milliseconds: int = 0, place: Where = _HERE,
+    per_second: int = 0, burst: int = 1, pause_milliseconds: int = 0, order_to_trade: int = 0,
+    free_orders: int = 0, place: Where = _HERE,
 ) -> int:
     """Limit what an account sends, or every account without limits of its own; 0 is no limit.
 
@@ -210,6 +211,10 @@ def limits(
         How many may come at once.
     pause_milliseconds
         After a breach only cancels are taken for so long.
+    order_to_trade
+        Orders, replaces and quotes for each trade of a day of UTC; beyond them only cancels.
+    free_orders
+        So many a day need no trade.
     """
 
     def act(desk: Desk) -> str:
@@ -218,7 +223,8 @@ def limits(
             number = number_of(desk.configuration.numbers().accounts, account, "account")
         desk.send("SetOrderLimits", account=number, value=usdc(value), perSecond=per_second,
                   dailyValue=usdc(daily_value), openOrders=open_orders, burst=burst,
-                  pauseMilliseconds=pause_milliseconds)  # fmt: skip
+                  pauseMilliseconds=pause_milliseconds, orderToTrade=order_to_trade,
+                  freeOrders=free_orders)  # fmt: skip
         return f"limits of {account or 'every other account'} are set"
 
     return at_the_desk(place, act)
@@ -258,5 +264,35 @@ def withdraw(
     return at_the_desk(place, act)
 
 
+def protect(
+    owner: str, *, excluded_until: datetime | None = None, loss: str = "0", place: Where = _HERE
+) -> int:
+    """Keep an owner from what he asks to be kept from; what isn't given is taken away.
+
+    Tighter at once, looser a day later; an exclusion can't end before it was to end.
+
+    Parameters
+    ----------
+    owner
+        Name or number.
+    excluded_until
+        Until then (UTC) all orders are cancelled and positions may only be closed.
+    loss
+        USDC of a day of UTC after which positions may only be closed.
+    """
+    until = None
+    if excluded_until is not None:
+        until = int(excluded_until.replace(tzinfo=UTC).timestamp()) * 10**9
+
+    def act(desk: Desk) -> str:
+        number = number_of(desk.configuration.numbers().owners, owner, "owner")
+        desk.send("SetClientProtection", owner=number, excludedUntil=until, dailyLoss=usdc(loss))
+        said = [f"excluded until {excluded_until:%Y-%m-%d %H:%M} UTC"] if excluded_until else []
+        said += [f"may lose {loss} USDC a day"] if usdc(loss) else []
+        return f"{owner}: " + (", ".join(said) or "nothing of his own")
+
+    return at_the_desk(place, act)
+
+
 #: What `onebook admin` mounts.
-COMMANDS = (kill, owner, gate, enforce, limits, withdraw)
+COMMANDS = (kill, owner, gate, enforce, limits, withdraw, protect)

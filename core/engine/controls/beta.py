@@ -36,7 +36,7 @@ def judge_beta(s, position, tick, lots, closes):
         if total > cap:
             return refuse(s, oe.REASON_BETA_LIMIT, total, cap)
     if controls.beta_loss != 0:
-        lost = -_over_accounts(s, owner, 1)
+        lost = -owner_profit(s, owner)
         if lost > controls.beta_loss:
             return refuse(s, oe.REASON_BETA_LIMIT, lost, controls.beta_loss)
     if controls.beta_equity != 0:
@@ -48,6 +48,12 @@ def judge_beta(s, position, tick, lots, closes):
         if total > controls.beta_interest:
             return refuse(s, oe.REASON_BETA_LIMIT, total, controls.beta_interest)
     return 0
+
+
+@jit
+def owner_profit(s, owner):
+    """What an owner's positions have made, realised and at the marks; USDC units."""
+    return _over_accounts(s, owner, 1)
 
 
 @jit

@@ -1,10 +1,11 @@
-"""Whether the controls let an order in: kill switches, gates, the beta's caps, order limits.
+"""Whether the controls let an order in: switches, gates, clients' wishes, the beta, order limits.
 
     controls.active == 0 ─► nothing is looked at
-                    else ─► killed? ─► product allowed? ─► within the beta? ─► within the limits?
+                    else ─► killed? ─► product allowed? ─► excluded, or lost too much?
+                            ─► within the beta? ─► within the limits?
 
 What only brings a position nearer to zero is asked neither for its product's gate, if that is open
-for closing, nor for the beta. Cancels are never asked.
+for closing, nor for the client's own wishes, nor for the beta. Cancels are never asked.
 """
 
 import sbe.generated.order_entry as oe
@@ -16,6 +17,7 @@ from core.control_records import (
     KILL_VENUE,
 )
 from core.engine.controls.beta import judge_beta
+from core.engine.controls.clients import judge_client
 from core.engine.controls.order_limits import judge_limits
 from core.engine.order_terms import refuse
 from core.jit import jit
@@ -52,6 +54,8 @@ def judge_controls(s, number, side, tick, lots, session, counted):
         closes = _only_closes(s.instruments[position.instrument], position, side, lots)
         if s.controls.gating != 0:
             reason = _gated(s, position, closes)
+        if reason == 0 and s.controls.protected != 0:
+            reason = judge_client(s, position, closes)
         if reason == 0 and s.controls.beta != 0:
             reason = judge_beta(s, position, tick, lots, closes)
     if reason == 0 and s.controls.limited != 0:

@@ -2,7 +2,8 @@
 
 The rate is a virtual schedule (GCRA): an order is due one interval behind the one before, and may
 come earlier by the burst's tolerance. Who comes earlier still is refused, and, where a pause is
-set, may only cancel for so long.
+set, may only cancel for so long. Who sends more orders than his trades of the day allow may only
+cancel until what stands has traded, or the day is over.
 """
 
 import numpy as np
@@ -44,7 +45,11 @@ def set_order_limits(s, a):
     limit.tolerance = limit.interval * max(0, control.set_order_limits_burst(a) - 1)
     limit.pause = np.int64(control.set_order_limits_pause_milliseconds(a)) * MILLISECOND_NS
     before = limit.given
-    limit.given = value != 0 or daily != 0 or rate != 0 or limit.open_orders != 0
+    limit.order_to_trade = control.set_order_limits_order_to_trade(a)
+    limit.free_orders = control.set_order_limits_free_orders(a)
+    limit.given = (
+        value != 0 or daily != 0 or rate != 0 or limit.open_orders != 0 or limit.order_to_trade != 0
+    )
     s.controls.limited += limit.given - before
     refresh_active(s)
     return 0
@@ -64,17 +69,38 @@ def judge_limits(s, position, tick, lots, counted):
     if limit.open_orders != 0 and stand >= limit.open_orders and counted == 1:
         return refuse(s, oe.REASON_OPEN_ORDERS_LIMIT, stand, limit.open_orders)
     now = s.work.time
-    if now - used.day >= DAY_NS:
-        used.day = now - now % DAY_NS
-        used.day_value = 0
+    _begin_day(used, now)
     if limit.daily_value != 0 and used.day_value + value > limit.daily_value:
         return refuse(s, oe.REASON_VOLUME_LIMIT, used.day_value + value, limit.daily_value)
     if counted != 0:
+        if limit.order_to_trade != 0:
+            allowed = limit.free_orders + used.day_trades * limit.order_to_trade
+            if used.day_orders >= allowed:
+                return refuse(s, oe.REASON_ORDER_TO_TRADE_LIMIT, used.day_orders + 1, allowed)
         if not _in_time(limit, used, now):
             return refuse(s, oe.REASON_THROTTLED, max(used.paused_until, used.arrival) - now,
                           limit.interval)
         used.day_value += value
+        used.day_orders += 1
     return 0
+
+
+@linked
+def count_trade(s, account):
+    """An account has traded: so many more orders may it send today."""
+    used = s.order_limits[account]
+    _begin_day(used, s.work.time)
+    used.day_trades += 1
+
+
+@jit
+def _begin_day(used, now):
+    """Nothing is used up at the beginning of a day of UTC."""
+    if now - used.day >= DAY_NS:
+        used.day = now - now % DAY_NS
+        used.day_value = 0
+        used.day_orders = 0
+        used.day_trades = 0
 
 
 @jit

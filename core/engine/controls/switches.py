@@ -4,7 +4,8 @@
           the commands that follow ─► KillSwitchChanged with how many there were
     off ─► KillSwitchChanged
 
-Cancels are always taken, whatever is switched off. A switch that is on already cancels again.
+An owner's own exclusion (clients.py) cancels the same way. Cancels are always taken, whatever is
+switched off. A switch that is on already cancels again.
 """
 
 import sbe.generated.control as control
@@ -15,6 +16,7 @@ from core.control_records import (
     KILL_PRODUCT,
     KILL_SESSION,
     KILL_VENUE,
+    SELF_EXCLUSION,
 )
 from core.engine.emit import event_begin
 from core.engine.job_queue import JOB_KILL, queue_full, start_job
@@ -32,15 +34,17 @@ def refresh_active(s):
     """Whether any control is in force."""
     controls = s.controls
     total = controls.venue_killed + controls.kinds_killed + controls.kills
-    controls.active = total + controls.gating + controls.limited + controls.beta != 0
+    others = controls.gating + controls.limited + controls.beta + controls.protected
+    controls.active = total + others != 0
 
 
 @jit
 def controls_agree(s):
     """Whether the counts of the controls, and the word above them, are what is set."""
-    kills, limited = 0, 0
+    kills, limited, protected = 0, 0, 0
     for owner in range(len(s.owners)):
         kills += s.owner_controls[owner].killed
+        protected += s.owner_controls[owner].protected
     for session in range(len(s.sessions)):
         kills += s.sessions_killed[session]
     for instrument in range(len(s.instruments)):
@@ -50,7 +54,8 @@ def controls_agree(s):
     controls = s.controls
     others = controls.venue_killed + controls.kinds_killed + controls.gating + controls.beta
     same = kills == controls.kills and limited == controls.limited
-    return same and controls.active == (kills + limited + others != 0)
+    same = same and protected == controls.protected
+    return same and controls.active == (kills + limited + protected + others != 0)
 
 
 @linked
@@ -120,7 +125,8 @@ def kill_slice(s, job, budget):
         if budget <= 0:
             return -1
         holder = s.accounts[job.cursor]
-        mine = holder.open_orders > 0 and (level != KILL_OWNER or holder.owner == subject)
+        one_owner = level in (KILL_OWNER, SELF_EXCLUSION)
+        mine = holder.open_orders > 0 and (not one_owner or holder.owner == subject)
         if mine:
             budget = _cancel_account(s, job, level, subject, budget)
             if budget < 0:
@@ -141,7 +147,10 @@ def _cancel_account(s, job, level, subject, budget):
         if _in_scope(s, slot, level, subject):
             if budget <= 0:
                 return -1
-            cancel_order(s, slot, oe.REASON_KILL_SWITCH)
+            reason = oe.REASON_KILL_SWITCH
+            if level == SELF_EXCLUSION:
+                reason = oe.REASON_SELF_EXCLUDED
+            cancel_order(s, slot, reason)
             job.count += 1
             budget -= 1
         slot = following

@@ -86,6 +86,24 @@ def test_after_a_breach_only_cancels(house: Exchange) -> None:
     assert bid(house) == 0
 
 
+def test_orders_without_trades_end_in_cancels_only(house: Exchange) -> None:
+    """Two orders a trade, and three to begin with; the other side's trades are its own."""
+    assert limits(house, ANN, orderToTrade=2, freeOrders=3) == 0
+    first = house.order(ANN, PERP, "buy", 0.01, 90_000)
+    assert [bid(house), bid(house)] == [0, 0]
+    refused = house.order(ANN, PERP, "buy", 0.01, 90_000)
+    assert (refused["reason"], refused["detail"], refused["limit"]) == (
+        oe.REASON_ORDER_TO_TRADE_LIMIT, 4, 3)
+    house.cancel(first)
+    assert house.named("ExecutionReport")[0]["execType"] == ord("4")
+    assert bid(house) == oe.REASON_ORDER_TO_TRADE_LIMIT  # Cancelling earns nothing.
+    house.order(BOB, PERP, "sell", 0.01, 90_000)
+    assert [bid(house) for _ in range(3)] == [0, 0, oe.REASON_ORDER_TO_TRADE_LIMIT]
+    assert [bid(house, account=BOB, price=80_000) for _ in range(5)] == [0] * 5
+    house.time += DAY
+    assert [bid(house) for _ in range(4)] == [0, 0, 0, oe.REASON_ORDER_TO_TRADE_LIMIT]
+
+
 def test_a_preview_and_a_stop_that_triggers_use_nothing_up(house: Exchange) -> None:
     assert limits(house, ANN, perSecond=1, burst=1) == 0
     for _ in range(3):
