@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from core.sidecars.oracle.rules import kept
 from core.sidecars.oracle.series import Series
 from core.sidecars.oracle.sources import ONE, SECOND
 from tests.core.sidecars.stage import Stage
@@ -48,6 +50,13 @@ def test_one_after_the_other_each_at_the_price_that_settled_the_last(stage: Stag
         assert outcome["payout"] == (ONE if above else 0)
     assert [f["instrument"] for f in of(taken, "DelistInstrument")] == [255, 254, 253]
     assert {f["payout"] for f in resolved} == {0, ONE}
+    # What a market is listed under says all that decides it.
+    for market in listed:
+        rules = json.loads(kept(scene.oracle.store.connection, market["rulesHash"]) or "{}")
+        assert rules["market"] == market["symbol"]
+        assert round(float(rules["low"]) * ONE) == market["lowerStrike"]
+        assert (rules["averaging_seconds"], rules["underlying"]) == (30, "BTC")
+        assert datetime.fromisoformat(rules["expires"]).timestamp() * SECOND == market["expiry"]
 
 
 def test_a_number_is_used_again_and_nothing_of_the_old_market_is_left(stage: Stage) -> None:

@@ -13,6 +13,7 @@ from sbe.naming import snake
 from tests.tools.audit.recorded import HOUR, YES, Day
 from tools.audit.record import AuditError, Record
 from tools.audit.tables import tables
+from tools.bench.venue import new_order
 from tools.commands import audit as command
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -27,6 +28,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for n in (YES, YES + 1)
     ])  # fmt: skip
     day.order(106, YES, "buy", 0, 5)  # Refused: no price.
+    day.stream.add("RegisterSession", session=1, owner=107, account=107, kind=2, name="desk")
+    new_order(day.stream, sender=1, account=107, clOrdId=10**9, instrument=YES, side=1,
+              price=10 * 10**6, orderQty=10**8, tag=5)
     day.trade_honestly(3, until=HOUR / 6)
     day.write(directory)
     return directory
@@ -83,6 +87,42 @@ def test_groups_are_tables_of_their_own(data: Path) -> None:
             "SELECT q.place, q.instrument, q.bid_px::VARCHAR, q.offer_px FROM mass_quote_quotes q "
             "JOIN mass_quote m USING (sequence) ORDER BY place").fetchall()
         assert rows == [(0, YES, "0.20000000", None), (1, YES + 1, "0.20000000", None)]
+
+
+# What a venue must keep of each order event (RTS 24, annex), and the column that has it.
+DUTY = {
+    "client": "client", "account": "account", "decision maker": "decision_maker",
+    "algorithm": "algorithm", "receipt time": "received", "time of the event": "time",
+    "priority time": "priority_time", "priority by sequence": "priority_sequence",
+    "sequence": "sequence", "event": "event", "status": "status", "validity": "validity",
+    "instrument": "instrument", "order type": "type", "side": "side", "limit price": "price",
+    "quantity": "quantity", "remaining": "leaves", "executed": "filled", "displayed": "visible",
+    "order": "order_id", "client's order": "client_order_id", "cause": "cause",
+    "self-trade prevention": "self_trade_prevention", "passive or quote": "quote",
+}  # fmt: skip
+# These are there where the order has them: stops, good-till-date, trades, refusals.
+SOMETIMES = {
+    "restrictions", "stop_price", "expires", "display", "last_price", "last_quantity", "trade_id",
+    "liquidity", "fee", "reason", "trigger", "original_client_order_id", "cause_session",
+}
+
+
+def test_the_order_record_has_every_field_of_the_duty(data: Path) -> None:
+    with Record(data) as record:
+        record.update()
+        found = record.connection.execute(
+            "FROM order_record WHERE decision_maker = 'desk'")
+        names = [column[0] for column in found.description or ()]
+        (row,) = found.fetchall()
+        first = dict(zip(names, row, strict=True))
+        assert {what for what, name in DUTY.items() if first.get(name) is None} == set()
+        assert set(names) >= SOMETIMES
+        traded = record.connection.execute(
+            "SELECT count(*), count(last_price), count(last_quantity), count(trade_id), "
+            "count(liquidity), count(fee) FROM order_record WHERE event = 'Trade'").fetchone()
+        assert traded is not None
+        assert traded[0] > 50
+        assert len(set(traded)) == 1
 
 
 def test_an_orders_life(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
