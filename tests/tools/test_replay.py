@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.recordings import RECORDINGS, needs
-from tools.commands.replay import replay
+from tools.commands.replay import most_open, replay
 from tools.replay.rows import ReplayError, read_rows
 
 RECORDING = RECORDINGS / "mbo_arl_20250717"
@@ -150,6 +150,11 @@ def test_prices_and_quantities_of_any_fineness_and_size(tmp_path: Path) -> None:
         ("b", 1e-12, 5000000.5), ("a", 27123.123456789, 1e-8)]
     assert book[1]["ask_price_0"] == "0.000000000001"
     assert book[-1]["bid_count_0"] == book[-1]["ask_count_0"] == "0"
+
+
+def test_the_most_open_orders_count_what_is_deleted(tmp_path: Path) -> None:
+    rows = ["1,add,a,B,9,5", "2,add,b,B,9,5", "3,delete,a,,,", "4,add,c,B,9,5", "5,market,m,S,,1"]
+    assert most_open(list(read_rows(small(tmp_path, *rows)))) == 2
 
 
 def test_a_replace_that_crosses_names_the_side_that_took(tmp_path: Path) -> None:

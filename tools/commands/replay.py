@@ -54,6 +54,15 @@ def replay(
     return 0
 
 
+def most_open(rows: list[Row]) -> int:
+    """At most so many orders are on the book at once, if nothing trades or is cancelled away."""
+    count = most = 0
+    for row in rows:
+        count += (row.action == "add") - (row.action == "delete")
+        most = max(most, count)
+    return most
+
+
 class _Live:
     """An order of the recording: its number in the core, side, open lots, filled lots."""
 
@@ -78,7 +87,8 @@ class _Run:
         self._prices = Prices(row.price for row in rows)
         self._quantities = Quantities(row.quantity for row in rows)
         # Few sizes, the usual one first: each is a layout of its own, compiled once.
-        orders_max = next(size for size in ORDERS_MAX if size > len(rows) or size == ORDERS_MAX[-1])
+        most = most_open(rows)
+        orders_max = next(size for size in ORDERS_MAX if size > most or size == ORDERS_MAX[-1])
         self._book = ReplayBook(self._prices.count, orders_max)
         self._levels = np.zeros((levels, 2, 3), np.int64)
         self._written = b""
