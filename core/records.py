@@ -116,7 +116,7 @@ BALANCE = np.dtype(
         ("balance", "i8"),  # below zero is borrowed
         ("reserved", "i8"),  # by open orders on spot pairs and to buy predictions
         ("index", "i8"),  # of interest at the last touch, 1e-12
-        ("spare", "i8"),
+        ("earned", "i8"),  # interest received for lending, all of it
     ],
     align=True,
 )

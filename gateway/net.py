@@ -6,7 +6,10 @@ when nothing waits before it, and through the transport otherwise.
 """
 
 import asyncio
+import fcntl
 import os
+import sys
+import termios
 from abc import ABC, abstractmethod
 from typing import Any, cast
 
@@ -57,6 +60,16 @@ class Connection(asyncio.BufferedProtocol, ABC):
     def waiting(self) -> int:
         """Bytes written that the socket has not taken yet."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    @property
+    def unacknowledged(self) -> int:
+        """Bytes written that the peer's machine has not acknowledged yet."""
+        transport = self._transport
+        if transport is None:
+            return 0
+        count = bytearray(4)
+        fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, count)
+        return self.waiting + int.from_bytes(count, sys.byteorder)
 
     def bytes_at(self, offset: int, length: int) -> bytes:
         """A copy of received bytes."""

@@ -46,9 +46,13 @@ def put_balance(s, a, account, asset, reason, change, counter, request):
     oe.set_balance_update_asset(a, asset)
     oe.set_balance_update_reason(a, reason)
     oe.set_balance_update_change(a, change)
-    oe.set_balance_update_balance(a, s.accounts[account].assets[asset].balance)
+    holder = s.accounts[account]
+    balance = holder.assets[asset].balance
+    oe.set_balance_update_balance(a, balance)
     oe.set_balance_update_instrument(a, oe.BALANCE_UPDATE_INSTRUMENT_NULL)
     oe.set_balance_update_counter_account(a, counter)
+    oe.set_balance_update_lent(a, max(0, balance) if holder.auto_lend != 0 else 0)
+    oe.set_balance_update_earned(a, holder.assets[asset].earned)
 
 
 @linked
@@ -70,6 +74,7 @@ def touch(s, account, asset):
         interest = multiply_divide(balance, index - before, before)
         reason = oe.BALANCE_REASON_LEND_INTEREST
         pool.lent += interest
+        entry.earned += interest
     else:
         interest = -multiply_divide_up(-balance, index - before, before)
         reason = oe.BALANCE_REASON_BORROW_INTEREST

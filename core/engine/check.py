@@ -87,6 +87,8 @@ def _check_asset(s, number):
         total += balance
         if account >= FIRST_CLIENT:
             borrowed += max(0, -balance)
+            if holder.assets[number].earned < 0:
+                return 6
             lent += max(0, balance) if holder.auto_lend != 0 else 0
     if total != asset.deposited - asset.withdrawn:
         return 1

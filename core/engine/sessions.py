@@ -84,6 +84,8 @@ def session_close(s, a):
     control.set_session_closed_next_inbound(e, session.next_inbound)
     control.set_session_closed_next_outbound(e, session.next_outbound)
     control.set_session_closed_connection(e, connection)
+    control.set_session_closed_logout(e, control.session_close_logout(a))
+    control.set_session_closed_acknowledged(e, control.session_close_acknowledged(a))
 
 
 @linked

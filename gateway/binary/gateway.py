@@ -136,7 +136,8 @@ class BinaryGateway:
         for number, place in self._places.items():
             token = int(self._g["sessions"][place]["connection"])
             if token:
-                self._command("SessionClose", {"connection": token, "logout": 0}, number)
+                gone = {"connection": token, "logout": 0, "acknowledged": 0}
+                self._command("SessionClose", gone, number)
 
     def poll(self) -> int:
         """Do what there is to do, without waiting; how much that was."""
@@ -272,7 +273,7 @@ class BinaryGateway:
         if connection is None:
             if self._live and fields["reason"] == oe.REASON_NONE:
                 # Asked for by a gateway that died, or for a client that has gone meanwhile.
-                closed = {"connection": fields["connection"], "logout": 0}
+                closed = {"connection": fields["connection"], "logout": 0, "acknowledged": 0}
                 self._command("SessionClose", closed, fields["session"])
             return
         answer = Opened(
@@ -297,7 +298,8 @@ class BinaryGateway:
                 case Open():
                     self._open(connection, effect)
                 case Close(session, logout):
-                    fields = {"connection": connection.token, "logout": int(logout)}
+                    fields = {
+                        "connection": connection.token, "logout": int(logout), "acknowledged": 0}
                     self._command("SessionClose", fields, session)
                 case Bind():
                     self._bind(connection, effect)

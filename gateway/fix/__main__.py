@@ -62,6 +62,13 @@ class Server(FixGateway):
         self.turn()
         self._sleep()
 
+    def turn(self) -> int:
+        """Deal with events; where it stands is known to the gateway that comes after this one."""
+        used = super().turn()
+        if used:
+            self.row.position = self.position
+        return used
+
     def _sleep(self) -> None:
         """Ask to be woken; events that came meanwhile are dealt with first."""
         if self.always:
@@ -169,7 +176,7 @@ def main(process: Process) -> None:
     with compile_lock():
         warm(process.configuration.limits)
         server = build(process)
-        server.catch_up()
+        server.catch_up(server.row.position)
     uvloop.run(serve(process, server))
 
 

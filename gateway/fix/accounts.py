@@ -140,7 +140,9 @@ class AccountRenderer:
             (1, self._name(f["account"])), (60, time_text(time, 9)),
             (901, amount_text(f["change"], asset.decimals) if f["change"] else None),
             (21032, f["reason"]),
-            (21034, amount_text(borrowed, asset.decimals) if borrowed else None),
+            (21034, amount_text(borrowed, asset.decimals)),
+            (21048, amount_text(f["lent"], asset.decimals)),
+            (21049, amount_text(f["earned"], asset.decimals)),
             (1703, 1), (1704, amount_text(f["balance"], asset.decimals)), (1705, asset.name),
         ]
         return "BA", fields

@@ -65,7 +65,13 @@ class Client(Connection):
         gateway.after_input(words[C_ORDERS >> 3] != orders)
 
     def eof_received(self) -> bool:
-        """The client will say nothing more; what it said was dealt with."""
+        """The client will say nothing more; what it said was dealt with.
+
+        A socket that is closed with bytes unread is reset instead, and what its machine didn't
+        acknowledge is still counted here: so an orderly end says that everything was read.
+        """
+        if self.unacknowledged == 0:
+            self.session.receipts.ended(self.session.last_sent)
         return False
 
     def too_slow(self) -> None:

@@ -5,45 +5,58 @@ copy is as recoverable as an original: any gateway finds the event behind the nu
 same message again.
 
     drop copy     each report of the owner's orders, to the owner's drop-copy sessions
-    again         97=Y: reports that fell between a disconnect and a Logon that set numbers back,
-                  and the answer to an order marked PossResend that is known already
+    again         97=Y: reports from before a Logon that set numbers back, which the client may
+                  not have; and the answer to an order marked PossResend that is known already
     capture       each trade of an account, to the sessions that subscribed by AD
     balance       money that came or went, to the sessions that subscribed by BB
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from core.errors import EventsLost
 from core.jit import jit
 from core.messages import decode_body
+from gateway.fix.backlog import Backlog
 from gateway.fix.message import Message, parse
 from gateway.fix.replay import AGAIN, CAPTURE, COPY
 from gateway.fix.report import POSSIBLE_RESEND
 from gateway.fix.resend import copy_reference, locate
+from gateway.fix.search import Search
 from gateway.fix.trades import trade_fields
 from sbe.generated import order_entry as oe
-from sbe.raw import load_i32, load_i64, store_i64
+from sbe.raw import load_i32, load_i64, load_u32, store_i64
 
 if TYPE_CHECKING:
     from gateway.fix.gateway import FixGateway
+    from gateway.fix.logon import Entry
     from gateway.fix.session import Session
 
 READ_BYTES = 1 << 20
-FOUND_MAX = 1024
+FOUND_MAX = 4096
 EVENT_HEADER = 24
 _CLIENT_ID = oe.EXECUTION_REPORT_CL_ORD_ID_OFFSET
 
 
+class Lost(NamedTuple):
+    """Reports that a client may not have: by position, and those numbered above one."""
+
+    positions: list[int]
+    start: int
+    end: int
+    above: int
+
+
 @jit
 def find_reports(
-    a: int, length: int, position: int, session: int, order: int, out: int, room: int
+    a: int, length: int, position: int, session: int, order: int, above: int, out: int, room: int
 ) -> int:
     """Positions of a session's reports (of one ClOrdID if `order` isn't 0), the newest last.
 
-    out: room for that many words after one that holds their count; the oldest give way. Answers
-    how many bytes are whole frames.
+    above: only those with a higher number. out: room for that many words after one that holds
+    their count; the oldest give way. Answers how many bytes are whole frames.
     """
     at = 0
     while at + 32 <= length:
@@ -53,6 +66,7 @@ def find_reports(
         frame = a + at
         wanted = load_i32(frame + 4) == session
         wanted &= oe.header_template(frame + 16) == oe.EXECUTION_REPORT_TEMPLATE
+        wanted &= load_u32(frame + EVENT_HEADER + 8) > above
         if wanted and (order == 0 or load_i64(frame + EVENT_HEADER + _CLIENT_ID) == order):
             count = load_i64(out)
             store_i64(out + 8 + 8 * (count % room), position + at)
@@ -66,16 +80,29 @@ class Copies:
 
     def __init__(self, gateway: "FixGateway") -> None:
         self._gateway = gateway
-        self._closed: dict[int, int] = {}  # session: position of its last SessionClosed
+        # By session: where its numbers began, and which of them the client has; where it was last
+        # left; what it may not have; what came again since, and the last number of that.
+        self._begun: dict[int, int] = {}
+        self._proved: dict[int, int] = {}
+        self._closed: dict[int, int] = {}
+        self._lost: dict[int, Lost] = {}
+        self._repeated: dict[int, list[int]] = {}
+        self._last_repeat: dict[int, int] = {}
         self._listeners: dict[int, list[int]] = {}  # owner: drop-copy sessions
+        self._listening: set[int] = set()  # of these those that have all there was before
+        self._behind: dict[int, Backlog] = {}
 
     def refresh(self) -> None:
         """Sessions came or went: who wants copies?"""
         listeners: dict[int, list[int]] = {}
         gateway = self._gateway
-        for number, entry in gateway.profiles.by_number.items():
+        for number in gateway.profiles.by_number:
             known = gateway.reference.sessions.get(number)
-            if entry.drop_copy and known is not None and gateway.client_of(number) is not None:
+            if gateway.client_of(number) is None:
+                self._listening.discard(number)
+                if number in self._behind:
+                    self._behind.pop(number).stopped = True
+            elif number in self._listening and known is not None:
                 listeners.setdefault(known.owner, []).append(number)
         self._listeners = listeners
         gateway.watch()
@@ -110,18 +137,70 @@ class Copies:
         fields = {"count": 1, "reference": copy_reference(kind, position), "text": ""}
         self._gateway.command("SessionNumbers", fields, session)
 
+    def session_opened(
+        self, fields: dict[str, Any], position: int, entry: "Entry | None", reset_from: int
+    ) -> None:
+        """A session was opened, or its numbers were set: if they begin, what was lost comes again.
+
+        entry: the Logon that asked for it if its connection is ours. reset_from: where it asked
+        within a session; the connection stood, so nothing before is lost.
+        """
+        session = fields["session"]
+        if entry is not None and entry.session.drop_copy and session not in self._listening:
+            self._catch_up(session, fields["nextOutbound"] - 1, position)
+        if fields["nextOutbound"] != 1:
+            self._lost.pop(session, None)
+            return
+        self._begun[session], self._proved[session] = position, 0
+        if entry is None or fields["nextInbound"] != 1:
+            return
+        lost = self._lost.pop(session, None)
+        start = reset_from or self._closed.get(session)
+        if start is None:
+            return
+        positions: list[int] = []
+        if lost is not None and entry.misses_what_was_lost:
+            positions = lost.positions + self._find(session, 0, lost.start, lost.end, lost.above)
+        positions = sorted({*positions, *self._find(session, 0, start, position)})
+        self._last_repeat.pop(session, None)
+        self._repeated[session] = positions
+        self.again(session, positions)
+
+    def _catch_up(self, session: int, last: int, position: int) -> None:
+        """A drop-copy session logged on: what it missed is copied first, if its numbers go on.
+
+        last: its last number.
+        """
+
+        def listen() -> None:
+            self._behind.pop(session, None)
+            self._listening.add(session)
+            self.refresh()
+
+        gateway = self._gateway
+        begin = locate(gateway.context, session, last, gateway.begin) if last else None
+        known = gateway.reference.sessions.get(session)
+        if begin is None or known is None:
+            listen()
+            return
+        self._behind[session] = Backlog(
+            gateway, session, known.owner, begin, position,
+            lambda at: self._take_number(session, COPY, at), listen)
+        self._behind[session].go_on()
+
     def session_closed(self, fields: dict[str, Any], position: int) -> None:
         """A session was left: what comes for it from here on is not delivered."""
-        self._closed[fields["session"]] = position
-
-    def redeliver(self, session: int, position: int, start: int | None = None) -> None:
-        """A Logon set the numbers back: reports nobody received come again.
-
-        Those are the ones since the session was left, or since `start`.
-        """
-        start = self._closed.get(session) if start is None else start
-        if start is not None:
-            self.again(session, self._find(session, 0, start, position))
+        session, begun = fields["session"], self._begun.get(fields["session"], 0)
+        last = fields["nextOutbound"] - 1
+        told = last if fields["logout"] else fields["acknowledged"]
+        proved = self._proved[session] = max(told, self._proved.get(session, 0))
+        found = locate(self._gateway.context, session, proved + 1, self._gateway.begin)
+        start = found if found is not None and begun <= found <= position else begun
+        repeated = self._repeated.get(session, [])
+        if proved >= self._last_repeat.get(session, last):
+            repeated = self._repeated[session] = []
+        self._closed[session] = position
+        self._lost[session] = Lost(repeated, start, position, proved)
 
     def find_report(self, session: int, order: int) -> int | None:
         """Position of the newest report of an order of the session, by its 64-bit id."""
@@ -133,13 +212,26 @@ class Copies:
         found = self._find(session, signed, start, gateway.position)
         return found[-1] if found else None
 
-    def reports(self, session: "Session", position: int) -> list[Message]:
-        """The session's newest reports from a position on, oldest first, as it was sent them."""
-        found = self._find(session.id, 0, position, self._gateway.position)
-        texts = (self.message(session, COPY, at, 0, 0) for at in found)
-        return [parse(text) for text in texts if text is not None]
+    def reports(self, session: "Session", start: int, end: int) -> list[Message]:
+        """The session's newest reports between two positions, oldest first, as it was told them."""
+        found = (self.report_at(session, at) for at in self._find(session.id, 0, start, end))
+        return [report for report in found if report is not None]
 
-    def _find(self, session: int, order: int, start: int, end: int) -> list[int]:
+    def report_at(self, session: "Session", position: int) -> Message | None:
+        """The report at a position as the session was told it; None at 0 or if it is gone."""
+        text = self.message(session, COPY, position, 0, 0) if position else None
+        return None if text is None else parse(text)
+
+    def look_for(
+        self, session: "Session", begin: int, orders: list[int],
+        found: Callable[[list[int]], None],
+    ) -> None:
+        """Find the newest reports of orders of the session (64-bit ids) behind a position."""
+        Search(self._gateway, session.id, max(begin, self._gateway.begin), orders, found).go_on()
+
+    def _find(
+        self, session: int, order: int, start: int, end: int, above: int = 0
+    ) -> list[int]:
         out = np.zeros(FOUND_MAX + 1, np.int64)
         position = start
         while position < end:
@@ -150,7 +242,7 @@ class Copies:
             array = np.frombuffer(data, np.uint8)
             used = int(find_reports(
                 int(array.ctypes.data) if len(data) else 0, len(data), position, session, order,
-                int(out.ctypes.data), FOUND_MAX))
+                above, int(out.ctypes.data), FOUND_MAX))
             if used == 0:
                 break
             position += used
@@ -176,6 +268,8 @@ class Copies:
             fields = decode_body(oe.BALANCE_UPDATE_TEMPLATE, frame[EVENT_HEADER:])
             told = self._gateway.accounts.balance(session.id, fields)
             return None if told is None else session.spell(told, number, _time(frame), again)
+        if kind == AGAIN:
+            self._last_repeat[session.id] = max(number, self._last_repeat.get(session.id, 0))
         mark = again or (POSSIBLE_RESEND if kind == AGAIN else 0)
         return self._gateway.report(session.connection, frame, number, mark)
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from core.reference import Instrument, ReferenceData
 from gateway.fix.actions import Command
+from gateway.fix.copies import Copies
 from gateway.fix.lists import Lists
 from gateway.fix.message import Message
 from gateway.fix.orders import ECHO_BYTES_MAX, ID_BYTES_MAX
@@ -22,7 +23,7 @@ from gateway.fix.values import decimal_of, instruction_bits
 from sbe.generated import order_entry as oe
 
 NOT_AVAILABLE, THROTTLED = 4, 8
-ORDERS = ("D", "F", "G", "i", "q", "Z", "E", "U1", "U3", "U5", "AY", "DH")
+ORDERS = ("D", "F", "G", "i", "q", "Z", "E", "K", "U1", "U3", "U5", "AY", "DH")
 Fields = dict[str, Any]
 
 
@@ -30,6 +31,7 @@ class Venue(Protocol):
     """What the dialect asks of the gateway around it."""
 
     reference: ReferenceData
+    copies: Copies
 
     def core_ready(self) -> bool:
         """Whether the core takes commands."""
@@ -39,12 +41,6 @@ class Venue(Protocol):
 
     def accounts_of(self, session: int) -> dict[str, int]:
         """The accounts a session may name."""
-
-    def earlier_report(self, session: Session, order_id: int) -> int | None:
-        """Position of the newest report of an order of this session, by its 64-bit ClOrdID."""
-
-    def copy_report(self, session: Session, position: int) -> None:
-        """Send the report at a position once more, as the status of its order."""
 
     def now(self) -> int:
         """ns UTC."""
@@ -56,9 +52,6 @@ class Venue(Protocol):
     def watch_balances(self, session: Session, account: int, how: str) -> None:
         """Begin (1) or cease (2) to tell the session of money that comes and goes."""
 
-    def reports_since(self, session: Session, position: int) -> list[Message]:
-        """The session's ExecutionReports from a position of the stream on."""
-
 
 class Dialect:
     """Judges and translates; one for all sessions."""
@@ -67,15 +60,16 @@ class Dialect:
         self._venue = venue
         self._queries = queries
         self.quoting = Quoting(venue)
-        self._lists = Lists(venue, self)
+        self.lists = Lists(venue, self)
         self._requests = Requests(venue, self)
         self._handlers: dict[str, Callable[[Session, Message, int], bool]] = {
             "D": self._new, "F": self._cancel, "G": self._replace, "H": self._status,
             "AF": self._mass_status, "q": self._mass_cancel, "i": self.quoting.mass_quote,
             "Z": self.quoting.quote_cancel, "AN": self._positions, "BB": self._collateral,
-            "E": self._lists.enter, "M": self._lists.status, "U1": self._requests.preview,
-            "AY": self._requests.assignment, "DH": self._requests.halt,
-            "U3": self._requests.timer, "U5": self._requests.withdrawal_rule,
+            "E": self.lists.enter, "M": self.lists.status, "K": self.lists.cancel,
+            "U1": self._requests.preview, "AY": self._requests.assignment,
+            "DH": self._requests.halt, "U3": self._requests.timer,
+            "U5": self._requests.withdrawal_rule,
         }
 
     def handle(self, session: Session, message: Message, number: int) -> bool:
@@ -178,11 +172,11 @@ class Dialect:
     def _known_already(self, session: Session, message: Message) -> bool:
         """PossResend: an order seen before is answered with its report, never entered again."""
         identity = unsigned(hash_of(message.get(11) or b""))
-        position = self._venue.earlier_report(session, identity)
+        position = self._venue.copies.find_report(session.id, identity)
         if position is None:
             return False
         if session.entry is None or session.entry.possible_resend == "report":
-            self._venue.copy_report(session, position)
+            self._venue.copies.again(session.id, [position])
         return True
 
     def _cancel(self, session: Session, message: Message, number: int) -> bool:

@@ -33,9 +33,10 @@ from gateway.fix.bulletin import Bulletin
 from gateway.fix.client import Client
 from gateway.fix.copies import Copies
 from gateway.fix.dialect import Dialect
+from gateway.fix.lists import is_recipe, recipe_of
 from gateway.fix.logon import Admission
 from gateway.fix.market_data import MarketData
-from gateway.fix.message import Message, body
+from gateway.fix.message import body
 from gateway.fix.outbound import Renderer
 from gateway.fix.outbox import kept_message
 from gateway.fix.profile import Profiles
@@ -94,9 +95,9 @@ class FixGateway:
         self.bulletin, self.trades, self.balances = Bulletin(self), Trades(self), Balances()
         self._queries = Queries(self.reference, self.market_data, {
             "g": self.bulletin.request, "AD": self.trades.request})
+        self.copies = Copies(self)
         self._dialect = Dialect(self, self._queries)
         self._renderer = Renderer(self.reference, self._dialect.quoting)
-        self._copies = Copies(self)
         self._resends = Resends(self)
         self._session_events = {
             template("SessionOpened"): self._session_opened,
@@ -121,7 +122,7 @@ class FixGateway:
 
     def watch(self) -> None:
         """Somebody began or ceased to want events of others: let the walk know which."""
-        reports = self._copies.listening or self.trades.listening
+        reports = self.copies.listening or self.trades.listening
         self.context.fields["copies"] = int(reports) | 2 * int(self.balances.listening)
 
     def client_of(self, session: int) -> Client | None:
@@ -139,22 +140,10 @@ class FixGateway:
             self.carry_out(client)
         return self._link.send(command.name, command.fields, session)
 
-    def earlier_report(self, session: Session, order_id: int) -> int | None:
-        """Position of the newest report with this 64-bit ClOrdID to this session."""
-        return self._copies.find_report(session.id, order_id)
-
-    def copy_report(self, session: Session, position: int) -> None:
-        """Send the report at a position under a new number, marked as possibly sent before."""
-        self._copies.again(session.id, [position])
-
     def watch_balances(self, session: Session, account: int, how: str) -> None:
         """Begin (1) or cease (2) to tell the session of money that comes and goes."""
         self.balances.ask(session, account, how)
         self.watch()
-
-    def reports_since(self, session: Session, position: int) -> list[Message]:
-        """The session's newest reports from a position of the stream on, oldest first."""
-        return self._copies.reports(session, position)
 
     def read(self, position: int, limit: int = READ_BYTES) -> bytes:
         """Bytes of the event stream."""
@@ -218,7 +207,7 @@ class FixGateway:
             del self._by_session[session.id]
             self.context.attach(session.id, None)
             self._logger.info("disconnected", session=session.id, reason=session.reason)
-            self._copies.refresh()
+            self.copies.refresh()
 
     def carry_out(self, client: Client) -> None:
         """Do what a session asks for."""
@@ -246,7 +235,7 @@ class FixGateway:
         self._by_session[number] = client
         self.context.attach(number, client.record)
         self._logger.info("logon", session=number, peer=client.peer)
-        self._copies.refresh()
+        self.copies.refresh()
 
     def _command(self, action: Command, session: int) -> None:
         if self._unsent or not self._link.send(action.name, action.fields, session):
@@ -258,8 +247,13 @@ class FixGateway:
 
     # ---- words --------------------------------------------------------------------------------
 
-    def word(self, client: Client, frame: bytes, number: int, again: int) -> bytes | None:
-        """The message for an event as bytes, or None where FIX has none. again: 0 or the time."""
+    def word(
+        self, client: Client, frame: bytes, number: int, again: int, at: int
+    ) -> bytes | None:
+        """The message for an event as bytes, or None where FIX has none.
+
+        again: 0 or the time of a resend. at: the event's position in the stream.
+        """
         template_id = int.from_bytes(frame[18:20], "little")
         fields = decode_body(template_id, frame[EVENT_HEADER:])
         if template_id == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE:
@@ -268,8 +262,11 @@ class FixGateway:
                 if not fields["text"]:
                     return None
                 kept, when = kept_message(fields["text"]), fields["header"]["transactTime"]
+                if is_recipe(kept):
+                    kept.body = body(self._dialect.lists.words(
+                        client.session, recipe_of(kept.body), at, when))
                 return client.session.wire(kept, number, when, again)
-            return self._copies.message(client.session, kind, position, number, again)
+            return self.copies.message(client.session, kind, position, number, again)
         if template_id == oe.EXECUTION_REPORT_TEMPLATE and fields["orderId"]:
             extra = body(self._renderer.reject_fields(fields))
             return self.report(client.record, frame, number, again, extra)
@@ -292,21 +289,23 @@ class FixGateway:
 
     # ---- events --------------------------------------------------------------------------------
 
-    def catch_up(self) -> None:
-        """Walk the stream from its begin; nobody is connected yet."""
-        while True:
-            data = self._stream.read(self.position, READ_BYTES)
-            if not data:
-                break
-            array = np.frombuffer(data, np.uint8)
-            if self._walk(int(array.ctypes.data), len(data)) == 0:
-                break
+    def catch_up(self, told_until: int = 0) -> None:
+        """Walk the stream from its begin; until there the gateway before had told its clients."""
+        self._walk_until(told_until)
+        told = self.context.numbers.copy()
+        self._walk_until(1 << 62)
         self._refresh()
         for session, connection in self._open.items():
             # It died with the last gateway; cancel-on-disconnect hangs on the core knowing.
             if session in self.profiles.by_number:
-                self.command("SessionClose", {"connection": connection, "logout": 0}, session)
+                gone = {"connection": connection, "logout": 0, "acknowledged": int(told[session])}
+                self.command("SessionClose", gone, session)
         self.ring_core()
+
+    def _walk_until(self, end: int) -> None:
+        while data := self._stream.read(self.position, min(READ_BYTES, end - self.position)):
+            if self._walk(int(np.frombuffer(data, np.uint8).ctypes.data), len(data)) == 0:
+                break
 
     def turn(self) -> int:
         """Deal with the events released since the last time; how many bytes of them."""
@@ -379,11 +378,11 @@ class FixGateway:
             if reference_kind(fields["reference"])[0] == PLAIN:
                 client.session.numbered(
                     fields["reference"], number, fields["count"],
-                    fields["header"]["transactTime"], time.time_ns())
+                    fields["header"]["transactTime"], time.time_ns(), position)
                 self.carry_out(client)
                 return
         if client.session.live:
-            data = self.word(client, frame, number, 0)
+            data = self.word(client, frame, number, 0, position)
             if data is None:
                 time_stamp = int.from_bytes(frame[24:32], "little")
                 data = gap_message(client.record, number, time_stamp)
@@ -394,10 +393,14 @@ class FixGateway:
         """An event for nobody in particular."""
         template_id = int.from_bytes(frame[18:20], "little")
         if template_id == oe.EXECUTION_REPORT_TEMPLATE:
-            self._copies.report(frame, position)
+            self.copies.report(frame, position)
             return
         if template_id == oe.BALANCE_UPDATE_TEMPLATE:
-            self._copies.balance(frame, position)
+            self.copies.balance(frame, position)
+            return
+        if template_id == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE:
+            told = decode_body(template_id, frame[EVENT_HEADER:])
+            self._dialect.lists.learn(told["session"], told["text"])
             return
         special = self._session_events.get(template_id)
         if special is not None:
@@ -412,27 +415,24 @@ class FixGateway:
 
     def _session_opened(self, fields: dict[str, Any], position: int) -> None:
         self._open[fields["session"]] = fields["connection"]
-        self._began[fields["session"]] = fields["header"]["transactTime"]
-        client = self.clients.get(fields["connection"])
-        if client is not None and client.session.id == fields["session"]:
-            entry = client.session.entry
-            fresh = fields["nextOutbound"] == 1 and fields["nextInbound"] == 1
-            client.session.opened(fields["nextInbound"], fields["nextOutbound"], time.time_ns())
-            self.carry_out(client)
-            if fresh and entry is not None:
-                self._copies.redeliver(fields["session"], position)
+        self._numbers_set(fields, position, fields["connection"])
 
     def _session_closed(self, fields: dict[str, Any], position: int) -> None:
         self._open.pop(fields["session"], None)
-        self._copies.session_closed(fields, position)
+        self.copies.session_closed(fields, position)
 
     def _session_reset(self, fields: dict[str, Any], position: int) -> None:
+        self._numbers_set(fields, position, fields["reference"])
+
+    def _numbers_set(self, fields: dict[str, Any], position: int, connection: int) -> None:
+        """A session was opened, or had its numbers set within it; for our client it goes on."""
         self._began[fields["session"]] = fields["header"]["transactTime"]
-        client = self.clients.get(fields["reference"])
+        client, entry, start = self.clients.get(connection), None, 0
         if client is not None and client.session.id == fields["session"]:
+            entry, start = client.session.logon, client.reset_from
             client.session.opened(fields["nextInbound"], fields["nextOutbound"], time.time_ns())
             self.carry_out(client)
-            self._copies.redeliver(fields["session"], position, client.reset_from)
+        self.copies.session_opened(fields, position, entry, start)
 
     def _carry_out_all(self) -> None:
         for client in list(self._by_session.values()):

@@ -34,6 +34,14 @@ class Entry:
     cancel_on_disconnect: int
     possible_duplicate: bool
 
+    @property
+    def misses_what_was_lost(self) -> bool:
+        """Whether reports that it may not have come again once its numbers began again.
+
+        A session that is configured to begin anew at every connection has said that it does not.
+        """
+        return not (self.session.reset_on_logon or self.session.reset_on_disconnect)
+
 
 class Admission:
     """The door. `is_taken` says whether a session is logged on, `next_number_of` what comes next,

@@ -22,7 +22,7 @@ Field = tuple[int, object]
 
 # Told again word for word: their text goes into the journal with their number. The rest of what we
 # make ourselves is gap-filled in a resend: it is an answer of its moment, or can be asked again.
-KEPT = frozenset(("j", "8", "9", "r", "b", "AZ", "DI", "U4"))
+KEPT = frozenset(("j", "8", "9", "r", "b", "AZ", "DI", "U4", "N"))
 KEPT_BYTES_MAX = 4096
 
 # What a client may call its message, for BusinessRejectRefID (379).
@@ -38,11 +38,15 @@ class Pending:
     body: bytes
     last: bool = False  # the connection ends behind it
     sent: Callable[[int], None] | None = None
-    late: Callable[[], bytes] | None = None  # the body, made when the number is known
+    # The body, made when the number is known, of its position in the stream and its time.
+    late: Callable[[int, int], bytes] | None = None
+    keep: str = ""  # what the journal keeps of that
 
     @property
     def text(self) -> str:
         """What the journal keeps of it: type, header fields and body; empty if nothing."""
+        if self.keep:
+            return self.keep
         if self.kind not in KEPT or len(self.head) + len(self.body) > KEPT_BYTES_MAX:
             return ""
         return f"{self.kind}\x01{(self.head + self.body).decode('latin-1')}"
@@ -71,6 +75,11 @@ class Outbox(ABC):
         self._reference = 0
         self._beat_due = 0
         self._opened = False  # the core knows of the connection
+
+    @property
+    def last_sent(self) -> int:
+        """Number of the last message that went out, whoever wrote it."""
+        return max(self.last_number, int(self._fields["send_seq"]))
 
     @abstractmethod
     def _end(self, reason: str) -> None:
@@ -104,17 +113,28 @@ class Outbox(ABC):
     def emit(
         self, kind: str, fields: Iterable[Field], *, head: Iterable[Field] = (),
         last: bool = False, sent: Callable[[int], None] | None = None,
-        late: Callable[[], Iterable[Field]] | None = None,
+        late: Callable[[int, int], Iterable[Field]] | None = None, keep: str = "",
     ) -> None:
         """Send a message of our own, as soon as the core has numbered it.
 
-        late: further fields, made when it is sent: behind all that the core said before.
+        late: further fields, made of the position in the stream where it got its number, and of
+        the time: behind all that the core said before. keep: what the journal keeps of them.
         """
-        made = None if late is None else lambda: body(late())
-        self._pending.append(Pending(kind, body(head), body(fields), last, sent, made))
+        made = None if late is None else lambda position, time: body(late(position, time))
+        self._pending.append(Pending(kind, body(head), body(fields), last, sent, made, keep))
 
-    def numbered(self, reference: int, first: int, count: int, time: int, now: int) -> None:
-        """The core numbered our oldest waiting messages. Stale answers are left alone."""
+    @property
+    def newest(self) -> Pending | None:
+        """The last message that waits for its number."""
+        return self._pending[-1] if self._pending else None
+
+    def numbered(
+        self, reference: int, first: int, count: int, time: int, now: int, position: int
+    ) -> None:
+        """The core numbered our oldest waiting messages. Stale answers are left alone.
+
+        position: of that event in the stream.
+        """
         if reference >> 32 != self.number:
             return
         for number in range(first, first + count):
@@ -122,12 +142,12 @@ class Outbox(ABC):
                 return
             message = self._pending.popleft()
             self._asked -= 1
+            if message.late is not None:
+                message.body += message.late(position, time)
             self._write(message, number, time, now)
 
     def _write(self, message: Pending, number: int, time: int, now: int) -> None:
         self.last_number = number
-        if message.late is not None:
-            message.body += message.late()
         self.actions.append(Send(self.wire(message, number, time)))
         self._beat_due = now + self.heartbeat
         if message.sent is not None:

@@ -56,13 +56,14 @@ def locate(context: Context, session: int, number: int, begin: int) -> int | Non
 class Resend:
     """One request being answered; `step` until it gives True.
 
-    render: makes the message of an event Python must put into words, None for a gap.
+    render: makes the message of an event Python must put into words, given its bytes, its number,
+    the time and its position; None for a gap.
     """
 
     def __init__(
         self, stream: Stream, record: Connection, context: Context, position: int | None,
         limit: int, session: int, begin: int, end: int,
-        render: Callable[[bytes, int, int], bytes | None],
+        render: Callable[[bytes, int, int, int], bytes | None],
     ) -> None:
         self._stream, self._record, self._context = stream, record, context
         self._position, self._limit = position, limit
@@ -139,16 +140,19 @@ class Resend:
         if template == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE:
             fields = decode_body(template, frame[EVENT_HEADER:])
             last += fields["count"] - 1
+        position = (self._position or 0) + at
         for one in range(max(number, int(self._state[1])), min(last, int(self._state[2])) + 1):
-            self._one(frame, one, time, now, pieces)
+            again = self._render(frame, one, now, position)
+            self._one(again, one, time, now, pieces)
             self._state[1] = one + 1
         if last >= int(self._state[2]):
             finish_replay(self._address, self._record.address, int(self._out.ctypes.data), now)
             self._take(pieces)
         return size
 
-    def _one(self, frame: bytes, number: int, time: int, now: int, pieces: list[bytes]) -> None:
-        again = self._render(frame, number, now)
+    def _one(
+        self, again: bytes | None, number: int, time: int, now: int, pieces: list[bytes]
+    ) -> None:
         if again is None:
             open_gap(self._address, time)
             return
@@ -189,7 +193,8 @@ class Resends:
         client.resends.append(Resend(
             gateway, client.record, gateway.context, position, gateway.position, session.id,
             action.begin, action.end,
-            lambda frame, number, now: gateway.word(client, frame, number, now)))
+            lambda frame, number, now, at: gateway.word(client, frame, number, now, at)))
+        session.receipts.resending = True
         if not client.resending:
             self._go_on(client)
 
@@ -206,6 +211,7 @@ class Resends:
                 client.session.wrote(now)
             if client.resends[0].done:
                 client.resends.pop(0)
+                client.session.receipts.resending = bool(client.resends)
         if client.resends:
             client.resending = True
             asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._go_on, client)

@@ -6,10 +6,6 @@ It owns no socket, no clock and no thread: `receive`, `tick` and the three answe
     WAITING ──Logon──> OPENING ──SessionOpened──> ACTIVE ──Logout──> LEAVING ──> CLOSED
        │ anything else     │ what follows the Logon  │ 141=Y: OPENING again
        └──> CLOSED         └ is held until then      └ silence, faults: Logout, LEAVING
-
-The core numbers everything that leaves: a message made here waits in `pending` until the core's
-SessionNumbersAssigned says which number it has, and is sent with the time that event bears. So the
-order on the wire is the order of the event log, and any gateway could have written it.
 """
 
 from collections.abc import Callable
@@ -31,6 +27,7 @@ from gateway.fix.dictionary.validate import (
 from gateway.fix.logon import Admission, Entry, refusal_of
 from gateway.fix.message import Garbled, Message, body, frame, parse
 from gateway.fix.outbox import Field, Outbox
+from gateway.fix.receipts import TEST, Receipts
 from gateway.fix.records import FLAG_LIVE, FLAG_READY
 from gateway.fix.tables import Connection
 from gateway.fix.times import time_of, time_text
@@ -67,7 +64,7 @@ class Session(Outbox):
         self.application: Callable[[Session, Message, int], bool] = unsupported
         self._admission = admission
         self._deadline = now + int(admission.logon_seconds * SECOND)
-        self._logon: Entry | None = None
+        self.logon: Entry | None = None
         self._held: list[bytes] = []
         self._queue: dict[int, Message] = {}
         self._queue_bytes = 0
@@ -76,6 +73,7 @@ class Session(Outbox):
         self._disturbed = 0  # ns of the last garbage since all was in order
         self._served: set[int] = set()
         self._test_sent = False
+        self.receipts = Receipts()
         self.throttled = 0  # orders refused by the throttle
 
     # ---- what others look at -------------------------------------------------------------------
@@ -152,6 +150,7 @@ class Session(Outbox):
             self._logon_again(message, number, now)
             return
         fault = self._identity(message, now)
+        self.receipts.heard(message, self.last_sent)
         if fault is not None:
             self._count(number)
             self._reject(message, number, fault)
@@ -296,7 +295,7 @@ class Session(Outbox):
 
     def _resend(self, message: Message, number: int) -> None:
         begin, end = message.number(7), message.number(16)
-        last = max(self.last_number, int(self._fields["send_seq"]))
+        last = self.last_sent
         if begin is None or not 0 < begin <= last or (end and begin > end):
             self._reject(message, number, Fault(BAD_VALUE, 7))
         else:
@@ -333,7 +332,7 @@ class Session(Outbox):
         session, record = entry.session, self.connection
         self.entry, self.version = session, entry.version
         self.heartbeat = entry.heartbeat * SECOND
-        self._logon = entry
+        self.logon = entry
         record.text("begin", b"8=" + entry.version.encode() + b"\x019=")
         record.text("sender", session.sender_comp_id.encode())
         record.text("target", session.target_comp_id.encode())
@@ -352,11 +351,12 @@ class Session(Outbox):
 
     def opened(self, next_inbound: int, next_outbound: int, now: int) -> None:
         """The core opened the session (or, in mid-session, set its numbers back)."""
-        entry = self._logon
+        entry = self.logon
         if self.state != State.OPENING or entry is None:
             return
         self._fields["expected"] = next_inbound
-        self.last_number = next_outbound - 1
+        self.last_number = self._fields["send_seq"] = next_outbound - 1
+        self.receipts = Receipts(max(0, entry.next_expected - 1))
         refused = refusal_of(entry, next_inbound, next_outbound)
         if refused:
             self.state = State.ACTIVE
@@ -378,7 +378,7 @@ class Session(Outbox):
 
     def _logged_on(self, now: int, number: int) -> None:
         """The Logon has been answered: reports flow, and what the client sent since is read."""
-        entry, held = self._logon, self._held
+        entry, held = self.logon, self._held
         assert entry is not None
         self.state = State.ACTIVE
         self._held = []
@@ -400,7 +400,7 @@ class Session(Outbox):
             return
         judged = self._admission.judge_again(message, now)
         if isinstance(judged, Entry):
-            self._logon = judged
+            self.logon = judged
             self.heartbeat = judged.heartbeat * SECOND
             self.state = State.OPENING
             self._deadline = now + int(self._admission.logon_seconds * SECOND)
@@ -428,13 +428,15 @@ class Session(Outbox):
             self._watch(now)
 
     def _watch(self, now: int) -> None:
-        silent = now - int(self._fields["last_heard"])
+        heard = int(self._fields["last_heard"])
+        silent = now - heard
+        self.receipts.passed(now, heard, self.last_sent, self.heartbeat)
         if silent > 2.4 * self.heartbeat:
             self._leave("nothing heard for 2.4 heartbeat intervals", at_once=True)
             return
         if silent > 1.2 * self.heartbeat and not self._test_sent:
             self._test_sent = True
-            self.emit("1", [(112, "TEST")])
+            self.emit("1", [(112, TEST)], sent=self.receipts.tested)
         elif now >= self._beat_due and not self._test_sent:
             self._beat_due += self.heartbeat
             self.emit("0", [])
@@ -477,7 +479,9 @@ class Session(Outbox):
         if self._opened and self.entry is not None:
             self._opened = False
             out = self.reason.startswith(("client logged out", "logged out"))
-            self._command("SessionClose", connection=self.number, logout=int(out))
+            self._command(
+                "SessionClose", connection=self.number, logout=int(out),
+                acknowledged=self.receipts.number)
             if (out and self.entry.reset_on_logout) or self.entry.reset_on_disconnect:
                 self._command("SessionReset", nextInbound=1, nextOutbound=1, reference=0)
 

@@ -38,9 +38,10 @@ from gateway.fix.refusal import refusal_of
 from gateway.fix.report import EVENT_HEADER, REPORT_BYTES_MAX, put_report
 from sbe.generated import control
 from sbe.generated import order_entry as oe
-from sbe.raw import load_i32, load_i64, load_u32, store_i64
+from sbe.raw import load_i32, load_i64, load_u8, load_u32, store_i64
 
 _REJECTED = ZERO + 8
+LIST_STATUS = ord("N")
 EVERYONE = -1  # the session of a row that is of public interest
 FIRST_CONTROL = 400  # template ids from here on are the control schema's
 
@@ -88,6 +89,17 @@ def is_plain_report(t: int, template: int, frame: int) -> bool:
 
 
 @jit
+def is_list_status(template: int, frame: int) -> bool:
+    """Whether the event numbers a ListStatus (N): the gateway remembers the list, whoever asked."""
+    if template != control.SESSION_NUMBERS_ASSIGNED_TEMPLATE:
+        return False
+    text = frame + EVENT_HEADER + control.SESSION_NUMBERS_ASSIGNED_BLOCK
+    if control.session_numbers_assigned_text_length(text) < 2:
+        return False
+    return load_u8(control.session_numbers_assigned_text_address(text)) == LIST_STATUS
+
+
+@jit
 def note_session(t: int, template: int, frame: int, position: int) -> bool:
     """Keep track of where a session's numbers begin again; False if the index has no room."""
     a = frame + EVENT_HEADER
@@ -115,6 +127,8 @@ def to_session(t: int, session: int, template: int, frame: int, position: int) -
     number = load_u32(frame + EVENT_HEADER + 8)
     if number and not remember(t, session, number, position, load_i64(frame + EVENT_HEADER)):
         return False
+    if is_list_status(template, frame) and not add_row(t, position, EVERYONE):
+        return False
     c = load_i64(load_i64(t + T_SESSIONS) + 8 * session)
     if c != 0:
         direct = load_i64(c + C_FLAGS) & FLAG_LIVE and load_i64(c + C_BLOCKED) == 0
@@ -141,7 +155,9 @@ def is_copied(wanted: int, template: int, session: int, frame: int) -> bool:
     if wanted & 2 == 0 or template != oe.BALANCE_UPDATE_TEMPLATE or session != 0:
         return False
     reason = oe.balance_update_reason(frame + EVENT_HEADER)
-    return oe.BALANCE_REASON_DEPOSIT <= reason <= oe.BALANCE_REASON_TRANSFER_OUT
+    moved = oe.BALANCE_REASON_DEPOSIT <= reason <= oe.BALANCE_REASON_TRANSFER_OUT
+    interest = oe.BALANCE_REASON_BORROW_INTEREST, oe.BALANCE_REASON_LEND_INTEREST
+    return moved or reason in interest
 
 
 @jit

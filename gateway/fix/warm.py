@@ -13,6 +13,7 @@ from core.config import Limits
 from gateway.feed.book import copy_levels, new_books
 from gateway.feed.book_layout import DEPTH
 from gateway.fix import (
+    backlog,
     copies,
     names,
     numbers,
@@ -20,6 +21,7 @@ from gateway.fix import (
     replay,
     report,
     scan,
+    search,
     tape,
     trades,
     wait,
@@ -36,6 +38,8 @@ KERNELS = (
     ("their ends", replay.close_gap),
     ("their last", replay.finish_replay),
     ("finding FIX reports", copies.find_reports),
+    ("their newest", search.find_newest),
+    ("reports for drop copies", backlog.find_missed),
     ("finding FIX trades", trades.find_trades),
     ("client order ids", names.id_hash),
     ("FIX times", numbers.parse_time),

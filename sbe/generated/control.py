@@ -554,15 +554,16 @@ session_open_connection = load("u64", 18)
 set_session_open_connection = store("u64", 18)
 
 
-# SessionClose: template 401, 9 bytes
+# SessionClose: template 401, 13 bytes
 # A client is gone, with or without a logout.
 SESSION_CLOSE_TEMPLATE = 401
-SESSION_CLOSE_BLOCK = 9
-write_session_close_header = image("0900910103000100")
+SESSION_CLOSE_BLOCK = 13
+write_session_close_header = image("0d00910103000100")
 SESSION_CLOSE = record(
-    9,
+    13,
     ("connection", "<u8", 0),
     ("logout", "u1", 8),
+    ("acknowledged", "<u4", 9),
 )
 SESSION_CLOSE_CONNECTION_OFFSET = 0
 SESSION_CLOSE_CONNECTION_NULL = 18446744073709551615
@@ -572,6 +573,10 @@ SESSION_CLOSE_LOGOUT_OFFSET = 8
 SESSION_CLOSE_LOGOUT_NULL = 255
 session_close_logout = load("u8", 8)
 set_session_close_logout = store("u8", 8)
+SESSION_CLOSE_ACKNOWLEDGED_OFFSET = 9
+SESSION_CLOSE_ACKNOWLEDGED_NULL = 4294967295
+session_close_acknowledged = load("u32", 9)
+set_session_close_acknowledged = store("u32", 9)
 
 
 # SessionNumbers: template 402, 12 bytes
@@ -2124,18 +2129,20 @@ session_opened_connection = load("u64", 38)
 set_session_opened_connection = store("u64", 38)
 
 
-# SessionClosed: template 501, 36 bytes
+# SessionClosed: template 501, 41 bytes
 # Where its numbers stopped.
 SESSION_CLOSED_TEMPLATE = 501
-SESSION_CLOSED_BLOCK = 36
-write_session_closed_header = image("2400f50103000100")
+SESSION_CLOSED_BLOCK = 41
+write_session_closed_header = image("2900f50103000100")
 SESSION_CLOSED = record(
-    36,
+    41,
     ("header", OUTBOUND_HEADER, 0),
     ("session", "<u4", 16),
     ("nextInbound", "<u4", 20),
     ("nextOutbound", "<u4", 24),
     ("connection", "<u8", 28),
+    ("logout", "u1", 36),
+    ("acknowledged", "<u4", 37),
 )
 SESSION_CLOSED_HEADER_TRANSACT_TIME_OFFSET = 0
 SESSION_CLOSED_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
@@ -2165,6 +2172,14 @@ SESSION_CLOSED_CONNECTION_OFFSET = 28
 SESSION_CLOSED_CONNECTION_NULL = 18446744073709551615
 session_closed_connection = load("u64", 28)
 set_session_closed_connection = store("u64", 28)
+SESSION_CLOSED_LOGOUT_OFFSET = 36
+SESSION_CLOSED_LOGOUT_NULL = 255
+session_closed_logout = load("u8", 36)
+set_session_closed_logout = store("u8", 36)
+SESSION_CLOSED_ACKNOWLEDGED_OFFSET = 37
+SESSION_CLOSED_ACKNOWLEDGED_NULL = 4294967295
+session_closed_acknowledged = load("u32", 37)
+set_session_closed_acknowledged = store("u32", 37)
 
 
 # SessionNumbersAssigned: template 502, 32 bytes
@@ -3997,6 +4012,9 @@ def session_close_fault(a: int) -> int:
     value = load_u8(a + 8)  # logout
     if value == 255:
         return 2
+    value = load_u32(a + 9)  # acknowledged
+    if value == 4294967295:
+        return 3
     return 0
 
 
@@ -5042,6 +5060,12 @@ def session_closed_fault(a: int) -> int:
     wide = load_u64(a + 28)  # connection
     if wide == 18446744073709551615:
         return 5
+    value = load_u8(a + 36)  # logout
+    if value == 255:
+        return 6
+    value = load_u32(a + 37)  # acknowledged
+    if value == 4294967295:
+        return 7
     return 0
 
 
@@ -6327,7 +6351,7 @@ def measure(address: int, length: int) -> int:
         if block < 26:
             return -ERROR_BLOCK_LENGTH
     elif template == 401:  # SessionClose
-        if block < 9:
+        if block < 13:
             return -ERROR_BLOCK_LENGTH
     elif template == 402:  # SessionNumbers
         if block < 12:
@@ -6461,7 +6485,7 @@ def measure(address: int, length: int) -> int:
         if block < 46:
             return -ERROR_BLOCK_LENGTH
     elif template == 501:  # SessionClosed
-        if block < 36:
+        if block < 41:
             return -ERROR_BLOCK_LENGTH
     elif template == 502:  # SessionNumbersAssigned
         if block < 32:

@@ -2673,13 +2673,13 @@ position_report_echo_address = place(1)
 write_position_report_echo_length = image_with("00", "u8", 0)
 
 
-# BalanceUpdate: template 301, 55 bytes
+# BalanceUpdate: template 301, 71 bytes
 # A balance after a change; also the answer to AccountRequest.
 BALANCE_UPDATE_TEMPLATE = 301
-BALANCE_UPDATE_BLOCK = 55
-write_balance_update_header = image("37002d0101000100")
+BALANCE_UPDATE_BLOCK = 71
+write_balance_update_header = image("47002d0101000100")
 BALANCE_UPDATE = record(
-    55,
+    71,
     ("header", OUTBOUND_HEADER, 0),
     ("requestId", "<u8", 16),
     ("account", "<u4", 24),
@@ -2689,6 +2689,8 @@ BALANCE_UPDATE = record(
     ("balance", "<i8", 39),
     ("instrument", "<u4", 47),
     ("counterAccount", "<u4", 51),
+    ("lent", "<i8", 55),
+    ("earned", "<i8", 63),
 )
 BALANCE_UPDATE_HEADER_TRANSACT_TIME_OFFSET = 0
 BALANCE_UPDATE_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
@@ -2734,6 +2736,14 @@ BALANCE_UPDATE_COUNTER_ACCOUNT_OFFSET = 51
 BALANCE_UPDATE_COUNTER_ACCOUNT_NULL = 4294967295
 balance_update_counter_account = load("u32", 51)
 set_balance_update_counter_account = store("u32", 51)
+BALANCE_UPDATE_LENT_OFFSET = 55
+BALANCE_UPDATE_LENT_NULL = -9223372036854775808
+balance_update_lent = load("i64", 55)
+set_balance_update_lent = store("i64", 55)
+BALANCE_UPDATE_EARNED_OFFSET = 63
+BALANCE_UPDATE_EARNED_NULL = -9223372036854775808
+balance_update_earned = load("i64", 63)
+set_balance_update_earned = store("i64", 63)
 
 
 # BalanceUpdate.echo: data
@@ -4694,6 +4704,12 @@ def balance_update_fault(a: int) -> int:
     value = load_u32(a + 51)  # counterAccount
     if value == 4294967295:
         return 9
+    value = load_i64(a + 55)  # lent
+    if value == -9223372036854775808:
+        return 11
+    value = load_i64(a + 63)  # earned
+    if value == -9223372036854775808:
+        return 12
     return 0
 
 
@@ -5329,7 +5345,7 @@ def measure(address: int, length: int) -> int:
         if position < 0:
             return position
     elif template == 301:  # BalanceUpdate
-        if block < 55:
+        if block < 71:
             return -ERROR_BLOCK_LENGTH
         position = _walk_echo(position, end, version)
         if position < 0:

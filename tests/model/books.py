@@ -72,8 +72,9 @@ def balance_update(
     x: "Exchange", account: int, asset: int, reason: int, change: int, counter: int, request: int
 ) -> None:
     """Tell who keeps books."""
+    balance = x.balance(account, asset)
     x.emit(
         0, "BalanceUpdate", requestId=request, account=account, asset=asset, reason=reason,
-        change=change, balance=x.balance(account, asset), instrument=None,
-        counterAccount=counter, echo=b"",
+        change=change, balance=balance, instrument=None, counterAccount=counter,
+        lent=max(0, balance) if x.accounts[account].auto_lend else 0, earned=0, echo=b"",
     )

@@ -446,7 +446,7 @@ class Stream:
         number = 1 + self.below(len(PREVENTION))
         connection = self.x.sessions[number].connection
         if connection:
-            fields: dict[str, Any] = {"connection": connection, "logout": 0}
+            fields: dict[str, Any] = {"connection": connection, "logout": 0, "acknowledged": 0}
             return Command("SessionClose", fields, number, 8, self.time)
         fields = {"versionId": 0, "nextInbound": 0, "reset": 0,
                   "cancelOnDisconnect": self.below(3), "cancelWindow": self.below(4) * 500,

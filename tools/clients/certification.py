@@ -113,8 +113,8 @@ SCENARIOS: dict[str, tuple[str, str]] = {
         < 8 11={{id}}|150=8|39=8|103=1
         > D 11={{+id}}|55={{symbol}}|54=1|38=0|40=2|44={{price}}|60={{time}}
         < 8 11={{id}}|150=8|39=8|103=13|21020=21
-        > K 66=LIST
-        < j 372=K|380=3
+        > R 131=QUOTE
+        < j 372=R|380=3
         {_OFF}"""),
     "possible-duplicate": (
         "An order sent again under its old number is not entered again",

@@ -363,6 +363,8 @@ _TABLE = """
 21045 ListHolds BOOLEAN
 21046 DestinationsListed INT
 21047 EffectiveFrom UTCTIMESTAMP
+21048 Lent AMT
+21049 Earned AMT
 """
 
 

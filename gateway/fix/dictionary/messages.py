@@ -69,6 +69,8 @@ G OrderCancelReplaceRequest in
   ClOrdID! OrigClOrdID OrderID {_ORDER}
 E NewOrderList in
   ListID! BidType! ListExecInstType TotNoOrders! TransactTime Text NoOrders!({_LISTED})
+K ListCancelRequest in
+  ListID! TransactTime! Text
 M ListStatusRequest in
   ListID! Text
 N ListStatus out
@@ -138,7 +140,8 @@ BB CollateralInquiry in
 BA CollateralReport out
   CollRptID! CollInquiryID CollStatus! TotNumReports LastRptRequested Account TransactTime
   TotalNetValue MarginExcess CashOutstanding Equity InitialMargin MaintenanceMargin MarginLevel
-  BalanceReason Borrowed NoCollateralAmounts(CurrentCollateralAmount, CollateralCurrency) Text
+  BalanceReason Borrowed Lent Earned
+  NoCollateralAmounts(CurrentCollateralAmount, CollateralCurrency) Text
 AY CollateralAssignment in
   CollAsgnID! CollAsgnReason! CollAsgnTransType! TransactTime! Account ToAccount Destination
   NoCollateralAmounts!(CurrentCollateralAmount!, CollateralCurrency!) Text

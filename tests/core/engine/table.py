@@ -248,7 +248,8 @@ class Table:
         return Command("SessionOpen", fields, account - 99, 2, self.time)
 
     def _closes(self, account: int, words: list[str]) -> Command:
-        return Command("SessionClose", {"connection": 1, "logout": 0}, account - 99, 2, self.time)
+        gone = {"connection": 1, "logout": 0, "acknowledged": 0}
+        return Command("SessionClose", gone, account - 99, 2, self.time)
 
     def _operator(self, words: list[str]) -> list[Said]:
         if words[0] == "mark":

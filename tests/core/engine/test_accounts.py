@@ -160,7 +160,11 @@ def test_borrowers_pay_lenders_and_the_reserve(house: Exchange) -> None:
     update = house.named("BalanceUpdate")[0]
     assert (update["reason"], update["change"], update["counterAccount"]) == (
         oe.BALANCE_REASON_BORROW_INTEREST, -1 * MICRO, POOL)
+    assert (update["lent"], update["earned"]) == (0, 0), "who pays has earned nothing"
     house.margin(BOB)
+    told = house.named("BalanceUpdate")[0]
+    assert (told["reason"], told["lent"], told["earned"]) == (
+        oe.BALANCE_REASON_LEND_INTEREST, 1_001 * MICRO, 1 * MICRO)
     house.margin(DAN)
     assert house.balance(BOB) == 1_001 * MICRO
     assert house.balance(DAN) == 100_100_000
@@ -180,7 +184,7 @@ def test_who_does_not_lend_earns_nothing() -> None:
     assert house.send("RegisterAccount", account=130, owner=ANN, name="x", autoLend=0,
                       autoBorrow=0) == 0
     house.deposit(130, 100)
-    assert house.s["assets"][USDC]["lent"] == 0
+    assert house.named("BalanceUpdate")[0]["lent"] == house.s["assets"][USDC]["lent"] == 0
     house.send("AccrueInterest", 0, 5, asset=USDC, borrowIndex=ONE, lendIndex=2 * ONE)
     house.margin(130)
     assert house.balance(130) == 100 * MICRO

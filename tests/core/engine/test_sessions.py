@@ -117,8 +117,9 @@ def test_orders_go_after_the_window(house: Exchange, scope: int, left: int) -> N
     opened(house, BINARY, 1)
     order(house, FIX)
     order(house, BINARY)
-    house.send("SessionClose", FIX, 2, connection=7, logout=0)
-    assert house.named("SessionClosed")[0]["connection"] == 7
+    house.send("SessionClose", FIX, 2, connection=7, logout=0, acknowledged=3)
+    closed = house.named("SessionClosed")[0]
+    assert (closed["connection"], closed["logout"], closed["acknowledged"]) == (7, 0, 3)
     house.time += SECOND
     house.tick()
     assert house.s["orders_open"] == 2
@@ -132,10 +133,11 @@ def test_orders_go_after_the_window(house: Exchange, scope: int, left: int) -> N
 def test_who_comes_back_in_time_keeps_the_orders(house: Exchange) -> None:
     opened(house, FIX, cancelOnDisconnect=1, cancelWindow=2_000)
     order(house, FIX)
-    house.send("SessionClose", FIX, 2, connection=7, logout=0)
+    house.send("SessionClose", FIX, 2, connection=7, logout=0, acknowledged=3)
     opened(house, FIX, cancelOnDisconnect=1, cancelWindow=2_000, connection=8)
     house.time += 10 * SECOND
     house.tick()
     assert house.s["orders_open"] == 1
-    house.send("SessionClose", FIX, 2, connection=7, logout=0)  # The old one's, late.
+    # The old one's, late.
+    house.send("SessionClose", FIX, 2, connection=7, logout=0, acknowledged=3)
     assert not house.events

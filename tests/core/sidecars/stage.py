@@ -197,4 +197,4 @@ class Stage:
         """A BalanceUpdate."""
         self.emit("BalanceUpdate", requestId=request, account=account, asset=asset, reason=reason,
                   change=change, balance=balance, instrument=None, counterAccount=counter,
-                  echo=b"")
+                  lent=0, earned=0, echo=b"")

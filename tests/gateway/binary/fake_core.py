@@ -77,7 +77,8 @@ class FakeCore:
             record.closes.append(fields)
             if record.connection == fields["connection"]:
                 record.connection = 0
-                self.emit(0, "SessionClosed", self.numbers(session, record, fields))
+                self.emit(0, "SessionClosed", self.numbers(session, record, fields) | {
+                    "logout": fields["logout"], "acknowledged": fields["acknowledged"]})
         elif name == "NewOrderSingle":
             record.next_inbound = fields["header"]["msgSeqNum"] + 1
             self.orders.append((session, fields))

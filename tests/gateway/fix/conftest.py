@@ -34,10 +34,18 @@ def stage_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture
 def stage(stage_once: Stage) -> Iterator[Stage]:
-    """The gateway, nobody logged on, all numbers at 1."""
+    """The gateway, open, nobody logged on, all numbers at 1."""
+    # A test that closed the exchange leaves the phase closed: in earnest that is the end.
+    stage_once.call(lambda: stage_once.server.bulletin.core_changed(ready=True))
     yield stage_once
     stage_once.aid.paused = False
     stage_once.status.core_ready = 1
+    stage_once.forget()
+    for sender in ("CLIENT", "SLOW"):  # What a test left unread would come again in the next one.
+        client = stage_once.connect(sender=sender)
+        client.logon("141=Y")
+        client.send("5", number=2)
+        client.expect_within(5, "5")
     stage_once.forget()
 
 

@@ -40,18 +40,16 @@ class Recorder:
     def accounts_of(self, session: int) -> dict[str, int]:
         return {"acme.main": 100, "acme.sub": 101}
 
-    def earlier_report(self, session: Session, order_id: int) -> int | None:
-        return None
+    @property
+    def copies(self) -> Any:
+        return self
 
-    def copy_report(self, session: Session, position: int) -> None:
-        raise AssertionError("there is nothing to copy")
+    def find_report(self, session: int, order: int) -> int | None:
+        return None
 
     @property
     def position(self) -> int:
         return 0
-
-    def reports_since(self, session: Session, position: int) -> list[Message]:
-        return []
 
     def watch_balances(self, session: Session, account: int, how: str) -> None:
         self.watched = account, how

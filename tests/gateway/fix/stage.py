@@ -11,6 +11,7 @@ import ctypes
 import itertools
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -125,7 +126,8 @@ class Aid:
     def _SessionClose(self, session: int, f: dict[str, Any]) -> None:
         self.emit("SessionClosed", 0, {
             "session": session, "nextInbound": self.inbound[session],
-            "nextOutbound": self.outbound[session], "connection": f["connection"]})
+            "nextOutbound": self.outbound[session], "connection": f["connection"],
+            "logout": f["logout"], "acknowledged": f["acknowledged"]})
 
     def _SessionNumbers(self, session: int, f: dict[str, Any]) -> None:
         first = self.outbound.setdefault(session, 1)
@@ -449,6 +451,17 @@ class Desk:
     def leave(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+    def drop(self) -> None:
+        """Lose the connection: the other side is reset, whatever was said."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+
+    def reports(self, stage: "Stage") -> int:
+        """How many reports the gateway has sent to this session's connection."""
+        return sum(
+            int(client.record.fields["reports"]) for client in stage.server.clients.values()
+            if bytes(client.record.fields["sender"]).startswith(self.sender.encode()))
 
     def half_close(self) -> None:
         """Say that nothing more comes."""

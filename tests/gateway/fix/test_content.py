@@ -42,8 +42,8 @@ def test_32_header_fields_behind_the_body(desk: Desk) -> None:
 def test_33_types_unknown_and_not_offered(desk: Desk) -> None:
     desk.send("*")
     desk.expect("3", _45=2, _372="*", _373=11)
-    desk.send("K", "66=x", head="115=ACME|116=BOB|144=")
-    desk.expect("j", _45=3, _372="K", _380=3, _128="ACME", _129="BOB")
+    desk.send("R", "131=x", head="115=ACME|116=BOB|144=")
+    desk.expect("j", _45=3, _372="R", _380=3, _128="ACME", _129="BOB")
     desk.send("0", "55=x", head="128=ACME|129=BOB|145=HERE")
     answer = desk.expect("3", _115="ACME", _116="BOB", _144="HERE", _373=2)
     assert answer.get(128) is None
@@ -181,6 +181,28 @@ def test_a_drop_copy_sees_the_reports_of_its_owner(desk: Desk, stage: Stage) -> 
     copy.expect("j", _380=6)
     copy.send("2", "7=2|16=2")
     copy.expect("8", _34=2, _43="Y", _17=original.text(17))
+
+
+def test_a_drop_copy_that_comes_back_gets_what_it_missed(desk: Desk, stage: Stage) -> None:
+    copy = stage.connect(sender="COPY")
+    copy.logon("141=Y")
+    desk.order("V1")
+    desk.expect("8", _11="V1")
+    copy.expect("8", _34=2, _11="V1")
+    copy.drop()
+    while len(stage.server.clients) > 1:
+        time.sleep(0.005)
+    for n in (2, 3, 4):
+        desk.order(f"V{n}")
+        desk.expect("8", _11=f"V{n}")
+    again = stage.connect(sender="COPY")
+    again.logon(number=2)
+    for n in (2, 3, 4):
+        again.expect("8", _34=n + 2, _11=f"V{n}")
+    desk.order("V5")
+    desk.flush()
+    again.expect("8", _34=7, _11="V5")
+    again.quiet()
 
 
 def test_lists_positions_and_collateral(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 
@@ -18,6 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 LOW = "1000"  # far below any price: such an order rests
 SYMBOL = "BTC-USDC"
+INDEX_ONE = 10**12
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +92,11 @@ def test_a_list_is_entered_and_summed_up(north: Trader) -> None:
     north.send("F", f"11=C1|41=L1|55={SYMBOL}|54=1|60={now()}")
     north.expect("8", _150=4)
     north.send("M", "66=basket")
-    told = [north.next() for _ in range(5)]
-    assert [m.kind for m in told] == ["8"] * 4 + ["N"]
+    told = north.expect("N", _66="basket", _429=2, _83=2, _431=3)
+    members = (11, 14, 39, 151, 84, 6, 103, 58)
+    states = [(e[11], e[39]) for e in told.group(73, members)]
+    assert states == [(b"L1", b"4"), (b"L2", b"8"), (b"L3", b"8"), (b"L4", b"0")]
+    assert told.group(73, members)[1][58] == b"there is no instrument NONE-USDC (tag 55)"
     north.send("E", f"66=basket|394=3|68=1|60={now()}|73=1{entries.partition('|11=L2')[0]}")
     assert north.expect("N", _431=7).text(444) == "ListID (tag 66) was used before"
 
@@ -167,6 +172,19 @@ def test_money_is_moved_and_its_way_is_told(exchange: Exchange, north: Trader) -
         "key": time.time_ns(), "account": 100, "asset": 0, "amount": 7_000_000})
     deposit = north.until("BA", _901=7, _21032=1, _1705="USDC")
     assert deposit.text(1) == "desk-north"
+    before = Decimal(deposit.text(21048))
+    assert before == Decimal(deposit.text(1704)) > 0, "all of it is lent"
+    assert link.send("AccrueInterest", {
+        "key": time.time_ns(), "asset": 0, "borrowIndex": INDEX_ONE + INDEX_ONE // 500,
+        "lendIndex": INDEX_ONE + INDEX_ONE // 1000})
+    time.sleep(0.3)  # It comes to the core on another way than the next question.
+    north.send("BB", "909=W1")
+    told = north.until("BA", _909="W1", _1705="USDC")
+    interest = north.until("BA", _21032=10, _1705="USDC")
+    assert abs(Decimal(interest.text(901)) - before / 1000) <= Decimal("0.000001")
+    assert interest.text(21049) == interest.text(901)
+    assert Decimal(interest.text(21048)) == before + Decimal(interest.text(901))
+    assert (told.text(21049), told.text(21034)) == (interest.text(901), "0")
 
 
 def test_withdrawals_go_where_their_owner_lets_them(exchange: Exchange) -> None:
@@ -225,22 +243,62 @@ def reconnected(exchange: Exchange, seconds: float = 30) -> Trader:
             time.sleep(0.2)
 
 
+def gone_on(exchange: Exchange, sender: str, number: int) -> Trader:
+    """A desk whose session goes on with a number of its own; 1 more comes next."""
+    desk = Trader.__new__(Trader)
+    super(Trader, desk).__init__(exchange.address("fix")[1], sender=sender)
+    desk.logon(number=number)
+    desk.number = number + 1
+    return desk
+
+
 def test_what_the_gateway_refused_is_told_again_by_the_next_one(exchange: Exchange) -> None:
     desk = Trader(exchange, "SOUTH")
     desk.place("N1", 1, "1", "1", symbol="NOTHING")
     refused = desk.expect("8", _34=2, _11="N1", _150=8, _103=1)
-    desk.send("K", "66=x")
+    desk.send("R", "131=x")
     unsupported = desk.expect("j", _34=3, _380=3)
     exchange.kill("fix")
     desk.leave()
     reconnected(exchange).leave()
-    desk = Trader.__new__(Trader)
-    super(Trader, desk).__init__(exchange.address("fix")[1], sender="SOUTH")
-    desk.logon(number=4)
-    desk.send("2", "7=2|16=3", number=5)
+    desk = gone_on(exchange, "SOUTH", 4)
+    desk.send("2", "7=2|16=3")
     for first in (refused, unsupported):
         again = desk.expect(first.kind, _43="Y", _34=first.text(34), _122=first.text(52))
         assert again.text(58) == first.text(58)
+    desk.leave()
+    time.sleep(0.1)
+
+
+def test_a_list_is_cancelled_and_told_again_by_the_next_gateway(exchange: Exchange) -> None:
+    desk = Trader(exchange, "SOUTH")
+    entries = "".join(
+        f"|11=K{n}|67={n}|55={SYMBOL}|54=1|38=0.01|40=2|44={LOW}" for n in (1, 2, 3))
+    desk.send("E", f"66=gone|394=3|68=3|60={now()}|73=3{entries}")
+    first = desk.until("N", _66="gone", _83=1, _431=3, _68=3)
+    desk.send("G", f"11=K4|41=K2|55={SYMBOL}|54=1|38=0.02|40=2|44={LOW}|60={now()}")
+    desk.expect("8", _11="K4", _150=5)
+    desk.send("F", f"11=C3|41=K3|55={SYMBOL}|54=1|60={now()}")
+    desk.expect("8", _150=4, _41="K3")
+    exchange.kill("fix")
+    desk.leave()
+    reconnected(exchange).leave()
+    desk = gone_on(exchange, "SOUTH", desk.number)
+    desk.send("K", f"66=gone|60={now()}")
+    cancelled = {desk.expect("8", _150=4, _39=4, _66="gone").text(11) for _ in range(2)}
+    assert cancelled == {"K1", "K2"}
+    second = desk.expect("N", _66="gone", _429=2, _83=2, _431=6)
+    assert [e[39] for e in second.group(73, (11, 14, 39, 151, 84, 6))] == [b"4"] * 3
+    for told in (first, second):
+        desk.send("2", f"7={told.text(34)}|16={told.text(34)}")
+        again = desk.expect("N", _34=told.text(34), _43="Y", _122=told.text(52))
+        changing = (9, 10, 43, 52, 122)
+        assert [f for f in again if f[0] not in changing] == [
+            f for f in told if f[0] not in changing]
+    desk.send("K", f"66=nothing|60={now()}")
+    unknown = desk.expect("N", _66="nothing", _431=7)
+    desk.send("2", f"7={unknown.text(34)}|16=0")
+    assert desk.expect("N", _431=7, _43="Y").text(444) == unknown.text(444)
     desk.leave()
     time.sleep(0.1)
 

@@ -251,8 +251,12 @@ def test_30_a_client_that_does_not_read_loses_only_itself(stage: Stage) -> None:
     time.sleep(0.1)
     again = stage.connect()
     again.logon("141=Y")
+    for n in range(400):  # It never said that it has them, and went without reading on.
+        again.expect("8", _11=f"S{n}", _97="Y")
     again.order("after")
     again.expect("8", _11="after")
+    again.send("5")
+    again.expect("5")
 
 
 def test_31_numbers_come_from_the_core(desk: Desk, stage: Stage) -> None:
