@@ -14,6 +14,8 @@ only if all held.
 import argparse
 import asyncio
 import contextlib
+import socket
+import struct
 import sys
 import tempfile
 import threading
@@ -35,13 +37,20 @@ SYMBOL, PRICE, QUANTITY = "BTC-USDC", "1000", "0.001"
 
 
 class Cutter:
-    """A proxy on a thread of its own: cuts each connection after so many bytes, while it may."""
+    """A proxy on a thread of its own: cuts each connection after so many bytes, while it may.
 
-    def __init__(self, target: tuple[str, int], random: Random) -> None:
+    lost: always by a reset. An orderly end would tell the exchange that all it sent was read.
+    """
+
+    def __init__(
+        self, target: tuple[str, int], random: Random, mean_bytes: int = MEAN_BYTES,
+        lost: bool = False,
+    ) -> None:
+        self._lost = lost
         self.cuts = 0
         self.cutting = True
         self.port = 0
-        self._target, self._random = target, random
+        self._target, self._random, self._mean_bytes = target, random, mean_bytes
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),))
@@ -74,7 +83,7 @@ class Cutter:
             writer.transport.abort()
             return
         first = self._random.random() < 0.5
-        budget = int(self._random.expovariate(1 / MEAN_BYTES))
+        budget = int(self._random.expovariate(1 / self._mean_bytes))
         budgets = (budget, 1 << 60) if first else (1 << 60, budget)
         both = [asyncio.ensure_future(self._pass(reader, far_writer, budgets[0])),
                 asyncio.ensure_future(self._pass(far_reader, writer, budgets[1]))]
@@ -84,7 +93,10 @@ class Cutter:
         for task in both:
             task.cancel()
         for end in (writer, far_writer):
-            if hard:
+            if self._lost:
+                end.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if hard or self._lost:
                 end.transport.abort()
             else:
                 end.close()
