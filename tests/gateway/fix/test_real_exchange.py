@@ -176,7 +176,7 @@ def test_money_is_moved_and_its_way_is_told(exchange: Exchange, north: Trader) -
     assert before == Decimal(deposit.text(1704)) > 0, "all of it is lent"
     assert link.send("AccrueInterest", {
         "key": time.time_ns(), "asset": 0, "borrowIndex": INDEX_ONE + INDEX_ONE // 500,
-        "lendIndex": INDEX_ONE + INDEX_ONE // 1000})
+        "lendIndex": INDEX_ONE + INDEX_ONE // 1000, "utilisationBound": 0})
     time.sleep(0.3)  # It comes to the core on another way than the next question.
     north.send("BB", "909=W1")
     told = north.until("BA", _909="W1", _1705="USDC")
@@ -224,7 +224,7 @@ def test_the_kill_switch_outlives_the_gateway(exchange: Exchange) -> None:
     north.leave()
     again = reconnected(exchange)
     again.place("K3", 1, "0.01", LOW)
-    assert again.expect("8", _150=8).text(21020) == "4"
+    assert again.until("8", _11="K3", _150=8).text(21020) == "4"
     again.send("DH", "2328=K|2329=2|1=desk-north")
     again.expect("DI", _2329=2, _2332=1, _21040=1)
     again.place("K4", 1, "0.01", LOW)
