@@ -26,11 +26,11 @@ from structlog.typing import FilteringBoundLogger
 
 from core.process import EXIT_CONFIGURATION, EXIT_REFUSED, SUPERVISOR_VARIABLE, Options
 from tools.supervisor.processes import Spec
+from tools.supervisor.turns import be_patient, be_prompt
 
 BACK_OFF_SECONDS_MIN = 0.1
 BACK_OFF_SECONDS_MAX = 5.0
 SETTLED_SECONDS = 30.0
-NICENESS = 10  # A tenth of the weight of a process that answers clients.
 
 
 class State(StrEnum):
@@ -109,9 +109,9 @@ class Child:
             start_new_session=True,
         )
         if self.spec.patient:
-            # The kernel then interrupts this process for others, and never others for it.
-            os.sched_setscheduler(self._popen.pid, os.SCHED_BATCH, os.sched_param(0))
-            os.setpriority(os.PRIO_PROCESS, self._popen.pid, NICENESS)
+            be_patient(self._popen.pid)
+        else:
+            be_prompt(self._popen.pid)
         self._descriptor = os.pidfd_open(self._popen.pid)
         self._since = time.monotonic()
         self.details = {}

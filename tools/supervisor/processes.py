@@ -26,7 +26,7 @@ class Spec:
     ready_seconds: float = 60.0  # longer than this to become ready counts as a failure
     stop_seconds: float = 10.0  # longer than this to stop: killed
     behind: bool = False  # started when everything is ready
-    patient: bool = False  # nobody waits for it: it never interrupts who answers clients
+    patient: bool = False  # nobody waits for it: see tools/supervisor/turns.py
 
 
 PROCESSES = (
