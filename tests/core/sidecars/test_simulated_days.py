@@ -76,7 +76,7 @@ def test_days(stage: Stage, seed: int, capsys: pytest.CaptureFixture[str]) -> No
     connection = world.sidecars[Producer.SETTLEMENT].store.connection
     (cycles,) = connection.execute("SELECT count(*) FROM cycle").fetchone()
     (postings,) = connection.execute("SELECT count(*) FROM posting").fetchone()
-    resolved = world.resolved()
+    resolved = len(world.resolved)
     assert resolved >= STEPS * STEP // SERIES // 2  # Jumps of the clock leave periods out.
     with capsys.disabled():
         sys.stdout.write(

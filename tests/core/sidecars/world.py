@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from core import words
 from core.link import COMMAND_HEADER, CommandLink, EventFollower
 from core.memory import HEADER_SIZE, Segment
+from core.messages import decode
 from core.producers import SIDECARS, Producer
 from core.records import FIRST_CLIENT
 from core.sidecars.books import LIQUIDITY
@@ -34,6 +35,7 @@ from core.sidecars.oracle.sources import ONE, SECOND, SimulatedSource
 from core.sidecars.reserves.agent import Reserves
 from core.sidecars.settlement.agent import Settlement
 from core.sidecars.store import StoreBusy
+from sbe.generated import control
 from tests.core.engine.exchange import EVENT_BYTES, LIMITS, Exchange
 from tests.core.sidecars.stage import Stage
 
@@ -103,6 +105,8 @@ class World:
         self.mishaps: Counter[tuple[str, Producer | None]] = Counter()
         self._to_come: list[tuple[str, Producer | None]] = []
         self.refused: Counter[int] = Counter()  # withdrawals, by reason
+        # Numbers of markets are used again; what a sidecar says twice has the same price.
+        self.resolved: set[tuple[int, int]] = set()
         self.custody = EmbeddedCustody(
             stage.directory / "custody.sqlite", clock=stage.clock, confirm_ns=MINUTE
         )
@@ -249,7 +253,11 @@ class World:
         ):
             address = link.ring + HEADER_SIZE + (at & (link.capacity - 1))
             length, producer, _, session, _ = COMMAND_HEADER.unpack(ctypes.string_at(address, 32))
-            self.engine.apply(ctypes.string_at(address + 32, length - 32), session, producer)
+            message = ctypes.string_at(address + 32, length - 32)
+            self.engine.apply(message, session, producer)
+            if int.from_bytes(message[2:4], "little") == control.RESOLVE_INSTRUMENT_TEMPLATE:
+                _, fields = decode(message)
+                self.resolved.add((fields["instrument"], fields["settlementPrice"]))
             words.store_word(link.ring + words.CONSUMED, at + length)
             taken += 1
         return taken
@@ -303,10 +311,3 @@ class World:
                 mine = settlement.ledger.balance(account, asset)
                 assert mine == self.engine.balance(account, asset), (account, asset)
 
-    def resolved(self) -> int:
-        """How many price links the oracle has ever decided, in this store."""
-        connection = self.sidecars[Producer.ORACLE].store.connection
-        (count,) = connection.execute(
-            "SELECT count(DISTINCT subject) FROM record WHERE kind = 'price'"
-        ).fetchone()
-        return int(count)
