@@ -29,6 +29,7 @@ from core.sidecars.oracle import history
 from core.sidecars.oracle.history import Sample
 from core.sidecars.oracle.index import LIVE
 from core.sidecars.oracle.outcomes import comes_true
+from core.sidecars.oracle.rules import DOCUMENTS
 from core.sidecars.oracle.series import Series
 
 SECOND, MINUTE = 1_000_000_000, 60
@@ -111,7 +112,7 @@ def rehearse(folder: Path, window_seconds: int = 30, period_seconds: int = 300) 
     bars, recorded = read_bars(folder), read_markets(folder)
     series = Series("BTC", period_seconds * SECOND, window_seconds * SECOND, ONE // 100, ONE, 64)
     connection = sqlite3.connect(":memory:")
-    connection.executescript(history.MIGRATION)
+    connection.executescript(history.MIGRATION + DOCUMENTS)
     _record(connection, bars)
     result = Rehearsal()
     for begin, price in sorted(recorded.items()):

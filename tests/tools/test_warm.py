@@ -56,6 +56,7 @@ def test_a_failure_is_a_refusal_and_tried_again(options: Options) -> None:
 
 def test_an_interrupt_ends_the_compilers_too(options: Options) -> None:
     (options.data / "endless").touch()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Ignored in a shell's background.
     threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
     begin = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
@@ -69,7 +70,6 @@ def test_the_stamp_knows_where_compiled_code_is(
 ) -> None:
     from core import jit
 
-    monkeypatch.delenv("ONEBOOK_CACHE", raising=False)
-    assert warming.cache_root() == jit.ROOT or "ONEBOOK_CACHE" in str(jit.ROOT)
+    assert warming.cache_root() == jit.ROOT
     monkeypatch.setenv("ONEBOOK_CACHE", str(tmp_path))
     assert warming.cache_root() == tmp_path

@@ -1,7 +1,7 @@
 """The venue of the demo: the default one, with a market that expires while it runs.
 
-Ports are free ones. Recorded prices (`--prices`) become files that the oracle follows, to which the
-demo appends a line at a time.
+Ports are free ones, and nobody listens to the feed. Recorded prices (`--prices`) become files that
+the oracle follows, to which the demo appends a line at a time.
 """
 
 import re
@@ -10,9 +10,6 @@ from pathlib import Path
 DEFAULTS = Path(__file__).parents[1] / "defaults.toml"
 
 EXTRA = """
-[feed]
-enabled = false
-
 [settlement]
 period_seconds = 10.0
 
@@ -49,6 +46,7 @@ def venue(directory: Path, expires: int, recorded: dict[str, Path]) -> Path:
     text = DEFAULTS.read_text()
     for port in (7001, 7002):
         text = text.replace(f"port = {port}", "port = 0")
+    text = text.replace("[feed]\nenabled = true", "[feed]\nenabled = false")
     if recorded:
         for asset in recorded:
             text = _without_sources(text, asset)

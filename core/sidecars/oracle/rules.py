@@ -15,8 +15,8 @@ from core.market_rules import VOID, Event, PriceRules, canonical, document_hash,
 from core.venue import Instrument
 
 SECOND = 1_000_000_000
-MIGRATION = """
-    CREATE TABLE document (hash BLOB PRIMARY KEY, body TEXT NOT NULL) STRICT;
+DOCUMENTS = "CREATE TABLE document (hash BLOB PRIMARY KEY, body TEXT NOT NULL) STRICT;"
+MIGRATION = DOCUMENTS + """
     ALTER TABLE report ADD COLUMN rule TEXT NOT NULL DEFAULT '';
     ALTER TABLE market ADD COLUMN rule TEXT NOT NULL DEFAULT '';
 """
