@@ -72,7 +72,8 @@ def main(process: Process) -> None:
     """Publish until asked to stop."""
     gateway, bell, row, port = build(process)
     spin = process.configuration.exchange.idle == "spin"
-    idle = Spin() if spin else Adaptive(bell, row)
+    # A subscriber doesn't wait for this process as the sender of an order does for its door.
+    idle = Spin() if spin else Adaptive(bell, row, spins=0, linger_ns_max=0)
     process.on_stop(bell.ring)
     row.state = State.RUNNING
     process.ready(port=port)

@@ -26,14 +26,16 @@ def _slice_ns(pid: int) -> int:
         return next((int(value) for name, _, value in lines if name.strip() == "se.slice"), 0)
 
 
-def test_a_prompt_process_has_short_turns(sleeper: int) -> None:
+def test_a_process_has_turns_of_the_length_asked_for(sleeper: int) -> None:
     if not os.path.exists(f"/proc/{sleeper}/sched"):
         pytest.skip("this kernel tells nothing about turns (CONFIG_SCHED_DEBUG)")
     before = _slice_ns(sleeper)
     if not before or tuple(map(int, os.uname().release.split(".")[:2])) < (6, 12):
         pytest.skip("this kernel has turns of one length (before Linux 6.12)")
-    assert turns.be_prompt(sleeper)
-    assert _slice_ns(sleeper) == turns.PROMPT_TURN_NS < before
+    for asked in (turns.SHORT_TURN_NS, turns.LONG_TURN_NS):
+        assert asked != before
+        assert turns.take_turns(sleeper, asked)
+        assert _slice_ns(sleeper) == asked
     assert os.sched_getscheduler(sleeper) == os.SCHED_OTHER
 
 

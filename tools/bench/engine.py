@@ -36,7 +36,7 @@ from core.status import StatusTable
 from core.words import CAPACITY
 from sbe.generated import order_entry as oe
 from sbe.raw import copy, load_i64
-from tools.bench.matching import CANCEL, measure_matching, workload
+from tools.bench.matching import CANCEL, MIDDLE, measure_matching, workload
 from tools.bench.ring import summary
 from tools.bench.venue import ONE, CommandStream, found_venue
 
@@ -179,7 +179,7 @@ class BenchedCore:
     def prepare(self, books: int) -> None:
         """List the instruments and fund the accounts."""
         stream = CommandStream()
-        found_venue(stream, instruments=books, accounts=ACCOUNTS)
+        found_venue(stream, instruments=books, accounts=ACCOUNTS, mark=MIDDLE)
         venue = stream.take()
         position = 0
         while position < len(venue):

@@ -97,11 +97,13 @@ def new_order(stream: CommandStream, *, sender: int = 0, **fields: Any) -> int:
 
 
 def found_venue(
-    stream: CommandStream, *, instruments: int, accounts: int, kind: str = "Perpetual"
+    stream: CommandStream, *, instruments: int, accounts: int, kind: str = "Perpetual",
+    mark: int = 2048,
 ) -> None:
     """Assets USDC and BTC, `instruments` books, `accounts` rich accounts of an owner each.
 
-    Instruments are 1 … , owners and accounts 100 … . Ticks and lots are 0.01, marks 20.48.
+    Instruments are 1 … , owners and accounts 100 … . Ticks and lots are 0.01. mark: and index, in
+    ticks.
     """
     asset: dict[str, Any] = {
         "lendable": 1, "borrowable": 1, "haircutInitial": 0, "haircutMaintenance": 0,
@@ -110,7 +112,7 @@ def found_venue(
     }
     stream.add("RegisterAsset", name="USDC", asset=0, decimals=6, **asset)
     stream.add("RegisterAsset", name="BTC", asset=1, decimals=8, **asset)
-    stream.add("SetIndexPrice", asset=1, state=0, sources=3, price=2048 * ONE // 100)
+    stream.add("SetIndexPrice", asset=1, state=0, sources=3, price=mark * ONE // 100)
     for owner in range(100, 100 + accounts):
         stream.add("RegisterOwner", owner=owner, name=f"owner {owner}", feeTier=0,
                    selfTradePrevention=0)
@@ -119,8 +121,8 @@ def found_venue(
         stream.add("Deposit", account=owner, asset=0, amount=10**15)
     for number in range(1, 1 + instruments):
         list_instrument(stream, number, kind)
-        stream.add("SetMarkPrice", instrument=number, rule=0, price=2048 * ONE // 100,
-                   index=2048 * ONE // 100, premium=0)
+        stream.add("SetMarkPrice", instrument=number, rule=0, price=mark * ONE // 100,
+                   index=mark * ONE // 100, premium=0)
 
 
 def list_instrument(stream: CommandStream, number: int, kind: str, **fields: Any) -> None:

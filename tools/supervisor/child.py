@@ -26,7 +26,7 @@ from structlog.typing import FilteringBoundLogger
 
 from core.process import EXIT_CONFIGURATION, EXIT_REFUSED, SUPERVISOR_VARIABLE, Options
 from tools.supervisor.processes import Spec
-from tools.supervisor.turns import be_patient, be_prompt
+from tools.supervisor.turns import be_patient, take_turns
 
 BACK_OFF_SECONDS_MIN = 0.1
 BACK_OFF_SECONDS_MAX = 5.0
@@ -110,8 +110,8 @@ class Child:
         )
         if self.spec.patient:
             be_patient(self._popen.pid)
-        else:
-            be_prompt(self._popen.pid)
+        elif self.spec.turn_ns:
+            take_turns(self._popen.pid, self.spec.turn_ns)
         self._descriptor = os.pidfd_open(self._popen.pid)
         self._since = time.monotonic()
         self.details = {}

@@ -13,6 +13,7 @@ has stored what the core did.
 from dataclasses import dataclass, replace
 
 from core.config import Configuration
+from tools.supervisor.turns import LONG_TURN_NS, SHORT_TURN_NS
 
 
 @dataclass(frozen=True)
@@ -26,22 +27,25 @@ class Spec:
     ready_seconds: float = 60.0  # longer than this to become ready counts as a failure
     stop_seconds: float = 10.0  # longer than this to stop: killed
     behind: bool = False  # started when everything is ready
-    patient: bool = False  # nobody waits for it: see tools/supervisor/turns.py
+    # See tools/supervisor/turns.py.
+    patient: bool = False  # nobody waits for it
+    turn_ns: int = 0  # 0: as the kernel likes
 
 
 PROCESSES = (
     # A recovery replays the journal before the core is ready, however long that takes.
     Spec("journal", "core.journal", start=0, stop=3, ready_seconds=600.0, stop_seconds=30.0),
-    Spec("core", "core", start=0, stop=2, ready_seconds=3600.0, stop_seconds=30.0),
+    Spec("core", "core", start=0, stop=2, ready_seconds=3600.0, stop_seconds=30.0,
+         turn_ns=LONG_TURN_NS),
     Spec("settlement", "core.sidecars.settlement", start=1, stop=1, patient=True),
     Spec("lending", "core.sidecars.lending", start=1, stop=1, patient=True),
     Spec("oracle", "core.sidecars.oracle", start=1, stop=1, patient=True),
     Spec("reserves", "core.sidecars.reserves", start=1, stop=1, patient=True),
     Spec("follower", "core.follower", start=3, stop=0, ready_seconds=3600.0, behind=True,
          patient=True),
-    Spec("fix", "gateway.fix", start=2, stop=0),
-    Spec("binary", "gateway.binary", start=2, stop=0),
-    Spec("feed", "gateway.feed", start=2, stop=0),
+    Spec("fix", "gateway.fix", start=2, stop=0, turn_ns=SHORT_TURN_NS),
+    Spec("binary", "gateway.binary", start=2, stop=0, turn_ns=SHORT_TURN_NS),
+    Spec("feed", "gateway.feed", start=2, stop=0, patient=True),
     Spec("web", "gateway.web", start=2, stop=0, patient=True),
 )
 

@@ -1,6 +1,8 @@
 """How the kernel shares a processor among our processes where there are fewer than of us.
 
-    prompt   the core, the doors: short turns, so a wake-up interrupts whoever is running
+    doors    short turns, so that a wake-up interrupts whoever is running
+    core     long turns: it offers the processor each time it found nothing to do, and an offer goes
+             as far as the turn is long
     patient  the sidecars: a tenth of the weight, and a wake-up of theirs interrupts nobody
 
 Since Linux 6.12 a process may ask for the length of its turns (`sched_runtime` of an ordinary
@@ -16,7 +18,8 @@ import os
 import platform
 from pathlib import Path
 
-PROMPT_TURN_NS = 100_000  # the shortest the kernel grants
+SHORT_TURN_NS = 100_000  # the shortest the kernel grants
+LONG_TURN_NS = 5_000_000
 NICENESS = 10  # A tenth of the weight of a process that answers clients.
 
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}.get(platform.machine())
@@ -32,13 +35,13 @@ class _Attributes(ctypes.Structure):
     )
 
 
-def be_prompt(pid: int) -> bool:
-    """Ask for short turns for a process that clients wait for; whether the kernel took it."""
+def take_turns(pid: int, nanoseconds: int) -> bool:
+    """Ask for turns of a length for an ordinary process; whether the kernel took it."""
     if _SCHED_SETATTR is None:
         return False
     asked = _Attributes(
         size=ctypes.sizeof(_Attributes), policy=os.SCHED_OTHER,
-        nice=os.getpriority(os.PRIO_PROCESS, pid), runtime=PROMPT_TURN_NS)
+        nice=os.getpriority(os.PRIO_PROCESS, pid), runtime=nanoseconds)
     answer: int = ctypes.CDLL(None).syscall(_SCHED_SETATTR, pid, ctypes.byref(asked), 0)
     return answer == 0
 
