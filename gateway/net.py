@@ -106,6 +106,16 @@ class Connection(asyncio.BufferedProtocol, ABC):
         transport.write(bytes(data))
         return True
 
+    def pause(self) -> None:
+        """Read nothing more for now; the peer's machine keeps what it sends."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def finish(self) -> None:
         """Close once everything written is sent; what the peer still says is dropped.
 

@@ -2,6 +2,7 @@
 
     Command    into the ring, for the core
     Send       bytes for the client, now
+    Look       find the newest reports of orders in the archive, then tell the session
     Replay     send again what the client missed, from the event archive
     Close      end the connection once everything is sent
 """
@@ -34,10 +35,17 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """Orders that may have been entered before, by their 64-bit ids."""
+
+    orders: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """The end of the connection, and why."""
 
     reason: str
 
 
-Action = Command | Send | Replay | Close
+Action = Command | Send | Look | Replay | Close

@@ -42,7 +42,7 @@ class Client(Connection):
         orders = words[C_ORDERS >> 3]
         words[C_CONSUMED >> 3] = 0
         garbled = words[C_GARBLED >> 3]
-        while session.state != State.CLOSED:
+        while session.state != State.CLOSED and not session.crowded:
             answer = scan(
                 self.record.address, gateway.context.address, self.address, self.filled, now)
             if answer == records.NEED_MORE:
@@ -62,7 +62,16 @@ class Client(Connection):
         if words[C_GARBLED >> 3] != garbled:
             session.garbled(now)
         self.consume(words[C_CONSUMED >> 3] if session.state != State.CLOSED else self.filled)
+        if session.crowded:
+            self.pause()
         gateway.after_input(words[C_ORDERS >> 3] != orders)
+
+    def go_on(self) -> None:
+        """What the session waited for is there: deal with what came meanwhile."""
+        if self.is_open and not self.session.crowded:
+            self.received()
+            self.resume()
+        self._gateway.after_input(True)
 
     def eof_received(self) -> bool:
         """The client will say nothing more; what it said was dealt with.

@@ -24,20 +24,25 @@ from gateway.fix.message import Message, parse
 from gateway.fix.replay import AGAIN, CAPTURE, COPY
 from gateway.fix.report import POSSIBLE_RESEND
 from gateway.fix.resend import copy_reference, locate
-from gateway.fix.search import Search
+from gateway.fix.search import (
+    FRAME_BYTES_MAX,
+    Backward,
+    Forward,
+    Searches,
+    stretches,
+)
 from gateway.fix.trades import trade_fields
 from sbe.generated import order_entry as oe
 from sbe.raw import load_i32, load_i64, load_u32, store_i64
 
 if TYPE_CHECKING:
+    from gateway.fix.client import Client
     from gateway.fix.gateway import FixGateway
     from gateway.fix.logon import Entry
     from gateway.fix.session import Session
 
-READ_BYTES = 1 << 20
 FOUND_MAX = 4096
 EVENT_HEADER = 24
-_CLIENT_ID = oe.EXECUTION_REPORT_CL_ORD_ID_OFFSET
 
 
 class Lost(NamedTuple):
@@ -51,15 +56,15 @@ class Lost(NamedTuple):
 
 @jit
 def find_reports(
-    a: int, length: int, position: int, session: int, order: int, above: int, out: int, room: int
+    a: int, length: int, stop: int, position: int, session: int, above: int, out: int, room: int
 ) -> int:
-    """Positions of a session's reports (of one ClOrdID if `order` isn't 0), the newest last.
+    """Positions of a session's reports in frames that begin before `stop`, the newest last.
 
     above: only those with a higher number. out: room for that many words after one that holds
-    their count; the oldest give way. Answers how many bytes are whole frames.
+    their count; the oldest give way. Answers how many bytes were dealt with.
     """
     at = 0
-    while at + 32 <= length:
+    while at < stop and at + 32 <= length:
         size = load_i32(a + at)
         if size < 32 or at + size > length:
             break
@@ -67,7 +72,7 @@ def find_reports(
         wanted = load_i32(frame + 4) == session
         wanted &= oe.header_template(frame + 16) == oe.EXECUTION_REPORT_TEMPLATE
         wanted &= load_u32(frame + EVENT_HEADER + 8) > above
-        if wanted and (order == 0 or load_i64(frame + EVENT_HEADER + _CLIENT_ID) == order):
+        if wanted:
             count = load_i64(out)
             store_i64(out + 8 + 8 * (count % room), position + at)
             store_i64(out, count + 1)
@@ -91,6 +96,7 @@ class Copies:
         self._listeners: dict[int, list[int]] = {}  # owner: drop-copy sessions
         self._listening: set[int] = set()  # of these those that have all there was before
         self._behind: dict[int, Backlog] = {}
+        self._searches = Searches()
 
     def refresh(self) -> None:
         """Sessions came or went: who wants copies?"""
@@ -160,8 +166,8 @@ class Copies:
             return
         positions: list[int] = []
         if lost is not None and entry.misses_what_was_lost:
-            positions = lost.positions + self._find(session, 0, lost.start, lost.end, lost.above)
-        positions = sorted({*positions, *self._find(session, 0, start, position)})
+            positions = lost.positions + self._find(session, lost.start, lost.end, lost.above)
+        positions = sorted({*positions, *self._find(session, start, position)})
         self._last_repeat.pop(session, None)
         self._repeated[session] = positions
         self.again(session, positions)
@@ -202,19 +208,9 @@ class Copies:
         self._closed[session] = position
         self._lost[session] = Lost(repeated, start, position, proved)
 
-    def find_report(self, session: int, order: int) -> int | None:
-        """Position of the newest report of an order of the session, by its 64-bit id."""
-        gateway = self._gateway
-        start = locate(gateway.context, session, 1, gateway.begin)
-        if start is None:
-            return None
-        signed = order - (1 << 64) if order >= 1 << 63 else order
-        found = self._find(session, signed, start, gateway.position)
-        return found[-1] if found else None
-
     def reports(self, session: "Session", start: int, end: int) -> list[Message]:
         """The session's newest reports between two positions, oldest first, as it was told them."""
-        found = (self.report_at(session, at) for at in self._find(session.id, 0, start, end))
+        found = (self.report_at(session, at) for at in self._find(session.id, start, end))
         return [report for report in found if report is not None]
 
     def report_at(self, session: "Session", position: int) -> Message | None:
@@ -227,27 +223,38 @@ class Copies:
         found: Callable[[list[int]], None],
     ) -> None:
         """Find the newest reports of orders of the session (64-bit ids) behind a position."""
-        Search(self._gateway, session.id, max(begin, self._gateway.begin), orders, found).go_on()
+        self._searches.begin(Forward(
+            self._gateway, session.id, max(begin, self._gateway.begin), orders, found))
 
-    def _find(
-        self, session: int, order: int, start: int, end: int, above: int = 0
-    ) -> list[int]:
+    def look(self, client: "Client", orders: tuple[int, ...]) -> None:
+        """Find the newest reports of orders that may have been entered at any time."""
+        gateway = self._gateway
+
+        def found(known: dict[int, int]) -> None:
+            client.session.looked(known, gateway.now())
+            gateway.carry_out(client)
+            client.go_on()
+
+        self._searches.begin(Backward(gateway, client, orders, found))
+
+    def _find(self, session: int, start: int, end: int, above: int = 0) -> list[int]:
+        """Positions of a session's newest reports between two, the oldest first."""
+        found: list[int] = []
         out = np.zeros(FOUND_MAX + 1, np.int64)
-        position = start
-        while position < end:
+        for begin, stop in stretches(self._gateway.context, session, start, end):
             try:
-                data = self._gateway.read(position, min(READ_BYTES, end - position))
+                data = self._gateway.read(begin, stop - begin + FRAME_BYTES_MAX)
             except EventsLost:
                 break
+            out[0] = 0
             array = np.frombuffer(data, np.uint8)
-            used = int(find_reports(
-                int(array.ctypes.data) if len(data) else 0, len(data), position, session, order,
-                above, int(out.ctypes.data), FOUND_MAX))
-            if used == 0:
+            find_reports(
+                int(array.ctypes.data) if len(data) else 0, len(data), stop - begin, begin,
+                session, above, int(out.ctypes.data), FOUND_MAX)
+            found += out[1 : 1 + min(int(out[0]), FOUND_MAX)].tolist()
+            if len(found) >= FOUND_MAX:
                 break
-            position += used
-        count = int(out[0])
-        return sorted(out[1 : 1 + min(count, FOUND_MAX)].tolist())
+        return sorted(found)[-FOUND_MAX:]
 
     def message(
         self, session: "Session", kind: int, position: int, number: int, again: int

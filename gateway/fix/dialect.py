@@ -104,7 +104,7 @@ class Dialect:
 
     def enter(self, session: Session, message: Message, number: int) -> bool:
         """An order that the throttle has let through; number 0: of a list, not its last."""
-        if message.get(97) == b"Y" and self._known_already(session, message):
+        if session.known and self._known_already(session, message):
             return False
         fields = self.order_fields(session, message, number)
         return fields is not None and self.send(
@@ -172,9 +172,10 @@ class Dialect:
     def _known_already(self, session: Session, message: Message) -> bool:
         """PossResend: an order seen before is answered with its report, never entered again."""
         identity = unsigned(hash_of(message.get(11) or b""))
-        position = self._venue.copies.find_report(session.id, identity)
-        if position is None:
+        position = session.known.pop(identity, 0)  # What is entered now isn't there yet.
+        if not position or message.get(97) != b"Y":
             return False
+        session.known[identity] = position
         if session.entry is None or session.entry.possible_resend == "report":
             self._venue.copies.again(session.id, [position])
         return True

@@ -27,7 +27,7 @@ from core.stream import EventStream
 from core.wake import ring_bell
 from core.words import load_word
 from gateway.fix.accounts import AccountRenderer
-from gateway.fix.actions import Close, Command, Replay, Send
+from gateway.fix.actions import Close, Command, Look, Replay, Send
 from gateway.fix.balances import Balances
 from gateway.fix.bulletin import Bulletin
 from gateway.fix.client import Client
@@ -73,15 +73,13 @@ class FixGateway:
         self._log, self._stream, self._begin, self._gate = log, stream, begin, gate
         self._status, self._logger = status, logger
         self._core_bell, self._core_asleep = core_bell, status.row("core").asleep_address
-        self._number = first_number
+        self._number, self._version = first_number, -1
         self._by_session: dict[int, Client] = {}
         self._grants: dict[int, dict[str, int]] = {}
-        self._version = -1
         self._open: dict[int, int] = {}  # session: the connection the core believes in
         self._began: dict[int, int] = {}  # session: ns when its numbers were last taken up
         self._unsent: deque[tuple[Command, int]] = deque()
-        self._ready = False
-        self._ticked = 0
+        self._ready, self._ticked = False, 0
         self._scratch = np.zeros(REPORT_BYTES_MAX + 4096, np.uint8)
         fields = self.context.fields
         fields["ring"], fields["producer"] = link.ring, link.producer
@@ -223,6 +221,8 @@ class FixGateway:
                 self._command(action, session.id)
             elif isinstance(action, Replay):
                 self._resends.start(client, action)
+            elif isinstance(action, Look):
+                self.copies.look(client, action.orders)
             elif isinstance(action, Close):
                 client.finish()
                 self.farewell(client)

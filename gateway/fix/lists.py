@@ -127,6 +127,8 @@ class Lists:
     def enter(self, session: Session, message: Message, number: int) -> bool:
         """NewOrderList (E); True if a command carries the message's number."""
         name = message.get(66) or b""
+        if message.get(97) == b"Y" and (session.id, name) in self._known:
+            return self.status(session, message, number)
         entries = message.group(73, _ORDER_TAGS)
         wrong = self._wrong(session, message, name, entries)
         if wrong:
@@ -138,11 +140,13 @@ class Lists:
         for place, entry in enumerate(entries):
             last = place == len(entries) - 1
             single = Message(message.raw, [
-                *((tag, message.get(tag) or b"") for tag in (34, 49, 52, 56)), (35, b"D"),
+                *((tag, message.get(tag) or b"") for tag in (34, 49, 52, 56, 97)), (35, b"D"),
                 (66, name), (60, entry.get(60) or message.get(60) or message.get(52) or b""),
                 *((tag, value) for tag, value in entry.items() if tag != 60)])
             part, before = Part(entry[11], entry.get(1)), session.newest
             entered = self._dialect.enter(session, single, number if last else 0)
+            if session.known:
+                part.report = session.known.get(unsigned(hash_of(part.identity)), 0)
             if not entered and session.newest is not before and session.newest is not None:
                 said = parse(session.newest.body)
                 part.code, part.text = said.get(103), said.get(58)

@@ -12,29 +12,22 @@ from collections.abc import Callable
 from enum import IntEnum
 
 from core.venue import FixSession
-from gateway.fix.actions import Close, Command, Replay, Send
+from gateway.fix.actions import Close, Command, Look, Replay, Send
+from gateway.fix.ahead import Ahead
 from gateway.fix.dictionary.messages import INBOUND, is_message_type
-from gateway.fix.dictionary.validate import (
-    BAD_FORMAT,
-    BAD_VALUE,
-    COMP_ID,
-    MISSING,
-    MSG_TYPE,
-    SENDING_TIME,
-    Fault,
-    check,
-)
+from gateway.fix.dictionary.validate import BAD_FORMAT, BAD_VALUE, MISSING, MSG_TYPE, Fault, check
+from gateway.fix.identity import identity_fault
 from gateway.fix.logon import Admission, Entry, refusal_of
 from gateway.fix.message import Garbled, Message, body, frame, parse
 from gateway.fix.outbox import Field, Outbox
 from gateway.fix.receipts import TEST, Receipts
 from gateway.fix.records import FLAG_LIVE, FLAG_READY
+from gateway.fix.search import possible_resends
 from gateway.fix.tables import Connection
-from gateway.fix.times import time_of, time_text
+from gateway.fix.times import time_text
 
 SECOND = 1_000_000_000
-QUEUE_MAX = 4096
-QUEUE_BYTES_MAX = 4 << 20
+HELD_BYTES_MAX = 4 << 20
 LEAVE_SECONDS = 2  # how long we wait for the answer to our Logout
 GARBLED_GRACE = SECOND // 2
 GARBLED_SECONDS = 2  # how long a connection that began with garbage may go on without a Logon
@@ -66,13 +59,13 @@ class Session(Outbox):
         self._deadline = now + int(admission.logon_seconds * SECOND)
         self.logon: Entry | None = None
         self._held: list[bytes] = []
-        self._queue: dict[int, Message] = {}
-        self._queue_bytes = 0
+        self._ahead = Ahead()
         self._gap_asked = 0  # ns of our ResendRequest, 0: nothing missing
         self._gap_due = 0  # when to ask for what is missing after garbage, 0: not so
         self._disturbed = 0  # ns of the last garbage since all was in order
-        self._served: set[int] = set()
         self._test_sent = False
+        self._looking = False  # orders marked PossResend are being looked for
+        self.known: dict[int, int] = {}  # what was found of them: 64-bit id, position or 0
         self.receipts = Receipts()
         self.throttled = 0  # orders refused by the throttle
 
@@ -134,7 +127,7 @@ class Session(Outbox):
 
     def _hold(self, raw: bytes) -> None:
         self._held.append(raw)
-        if sum(map(len, self._held)) > QUEUE_BYTES_MAX:
+        if sum(map(len, self._held)) > HELD_BYTES_MAX:
             self._end("too much before the Logon was answered")
 
     def _judge(self, message: Message, now: int) -> None:
@@ -149,7 +142,7 @@ class Session(Outbox):
         if message.kind == "A":
             self._logon_again(message, number, now)
             return
-        fault = self._identity(message, now)
+        fault = identity_fault(self._fields, message, now)
         self.receipts.heard(message, self.last_sent)
         if fault is not None:
             self._count(number)
@@ -161,25 +154,11 @@ class Session(Outbox):
             self._too_high(message, number, now)
         elif number < self.expected:
             self._too_low(message, number)
+        elif self._must_wait(message):
+            self._ahead.add(number, message)
         else:
             self._in_order(message, number, now)
             self._drain(now)
-
-    def _identity(self, message: Message, now: int) -> Fault | None:
-        """Whether sender, target and time are as they must be, as far as they are there."""
-        for tag, own in ((49, "sender"), (56, "target")):
-            value = message.get(tag)
-            length = int(self._fields[f"{own}_length"])
-            if value and value != bytes(self._fields[own][:length]):
-                return Fault(COMP_ID, None)
-        time = time_of(message.get(52))
-        if time is not None and abs(now - time) > int(self._fields["window_ns"]):
-            return Fault(SENDING_TIME, None)
-        original = time_of(message.get(122))
-        again = message.get(43) == b"Y"
-        if again and original is not None and time is not None and original > time:
-            return Fault(SENDING_TIME, None)
-        return None
 
     def _count(self, number: int) -> None:
         if number == self.expected:
@@ -206,15 +185,18 @@ class Session(Outbox):
         if message.kind == "5":
             self._logout(message)
             return
-        if message.kind == "2" and number not in self._queue and check(message) is None:
-            self._served.add(number)
+        if message.kind == "2" and number not in self._ahead and check(message) is None:
+            self._ahead.served.add(number)
             self._resend(message, number)
-        if number not in self._queue:
-            self._queue[number] = message
-            self._queue_bytes += len(message.raw)
-        if len(self._queue) > QUEUE_MAX or self._queue_bytes > QUEUE_BYTES_MAX:
+        self._ahead.add(number, message)
+        if self._ahead.is_full:
             self._leave("too many messages above a gap", at_once=True)
-        elif self._disturbed:
+        elif not self._looking:
+            self._miss(now)
+
+    def _miss(self, now: int) -> None:
+        """There is a gap before what waits."""
+        if self._disturbed:
             self._gap_due = self._gap_due or self._disturbed + GARBLED_GRACE
         elif not self._gap_asked:
             self._ask_again(now)
@@ -226,17 +208,37 @@ class Session(Outbox):
 
     def _drain(self, now: int) -> None:
         """Deal with queued messages that are in order now."""
-        for number in [n for n in self._queue if n < self.expected]:
-            self._queue_bytes -= len(self._queue.pop(number).raw)
-        while self.state == State.ACTIVE and self.expected in self._queue:
-            message = self._queue.pop(self.expected)
-            self._queue_bytes -= len(message.raw)
-            self._in_order(message, self.expected, now)
-            for number in [n for n in self._queue if n < self.expected]:
-                self._queue_bytes -= len(self._queue.pop(number).raw)
-        if not self._queue:
+        self._ahead.forget(self.expected)
+        while self.state == State.ACTIVE and self.expected in self._ahead:
+            if self._must_wait(self._ahead[self.expected]):
+                return
+            self._in_order(self._ahead.pop(self.expected), self.expected, now)
+            self._ahead.forget(self.expected)
+        self.known = {}
+        if not self._ahead:
             self._gap_asked = self._gap_due = self._disturbed = 0
-            self._served.clear()
+
+    def _must_wait(self, message: Message) -> bool:
+        """Whether it may be an order that is known already; then those that may are looked for."""
+        if not self._looking and not possible_resends(message) <= self.known.keys():
+            self._looking = True
+            wanted = [message, *self._ahead.messages]
+            self.actions.append(Look(tuple(sorted(set().union(*map(possible_resends, wanted))))))
+        return self._looking
+
+    @property
+    def crowded(self) -> bool:
+        """Whether no more should be read until what is looked for was found."""
+        return self._looking and self._ahead.is_half_full
+
+    def looked(self, known: dict[int, int], now: int) -> None:
+        """Orders were looked for: their newest report's position by their 64-bit id, or 0."""
+        self._looking, self.known = False, known
+        if self.state == State.ACTIVE:
+            self._drain(now)
+            if self._ahead and not self._looking:
+                self._miss(now)
+        self._set_ready()
 
     def _in_order(self, message: Message, number: int, now: int) -> None:
         """The message whose turn it is."""
@@ -247,7 +249,7 @@ class Session(Outbox):
     def _content(self, message: Message, number: int) -> bool:
         """Act on it; True if a command of the core carries its number."""
         kind = message.kind
-        if number in self._served:
+        if number in self._ahead.served:
             return False
         if message.get(43) == b"Y" and not message.get(122) and kind != "4":
             self._reject(message, number, Fault(MISSING, 122))
@@ -304,11 +306,8 @@ class Session(Outbox):
     def _logout(self, message: Message) -> None:
         text = message.text(58)
         self.reason = f"client logged out{': ' if text else ''}{text}"
-        self.emit("5", self._logout_fields(""), last=True)
+        self.emit("5", [], last=True)
         self._stop()
-
-    def _logout_fields(self, text: str) -> list[Field]:
-        return [(58, text)] if text else []
 
     # ---- logon ---------------------------------------------------------------------------------
 
@@ -404,9 +403,7 @@ class Session(Outbox):
             self.heartbeat = judged.heartbeat * SECOND
             self.state = State.OPENING
             self._deadline = now + int(self._admission.logon_seconds * SECOND)
-            self._queue.clear()
-            self._queue_bytes = self._gap_asked = 0
-            self._served.clear()
+            self._ahead, self._gap_asked = Ahead(), 0
             self._fields["flags"] = 0
             self._command("SessionReset", nextInbound=1, nextOutbound=1, reference=self.number)
         else:
@@ -428,6 +425,8 @@ class Session(Outbox):
             self._watch(now)
 
     def _watch(self, now: int) -> None:
+        if self.crowded:
+            self._fields["last_heard"] = now  # It isn't being listened to.
         heard = int(self._fields["last_heard"])
         silent = now - heard
         self.receipts.passed(now, heard, self.last_sent, self.heartbeat)
@@ -457,7 +456,7 @@ class Session(Outbox):
         if not self._opened:
             self._end(text)
             return
-        self.emit("5", self._logout_fields(text), last=at_once)
+        self.emit("5", [(58, text or None)], last=at_once)
         self._stop()
 
     def _stop(self) -> None:
@@ -489,7 +488,7 @@ class Session(Outbox):
         """Whether compiled code may take the next order by itself."""
         flags = int(self._fields["flags"]) & ~FLAG_READY
         entry = self.entry
-        if self.state == State.ACTIVE and not self._queue and not self._gap_asked and entry:
+        if self.state == State.ACTIVE and not self._ahead and not self._gap_asked and entry:
             flags |= 0 if entry.drop_copy else FLAG_READY
         self._fields["flags"] = flags
 

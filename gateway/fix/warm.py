@@ -39,6 +39,7 @@ KERNELS = (
     ("their last", replay.finish_replay),
     ("finding FIX reports", copies.find_reports),
     ("their newest", search.find_newest),
+    ("orders that came before", search.find_latest),
     ("reports for drop copies", backlog.find_missed),
     ("finding FIX trades", trades.find_trades),
     ("client order ids", names.id_hash),

@@ -44,9 +44,6 @@ class Recorder:
     def copies(self) -> Any:
         return self
 
-    def find_report(self, session: int, order: int) -> int | None:
-        return None
-
     @property
     def position(self) -> int:
         return 0

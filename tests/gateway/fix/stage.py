@@ -29,7 +29,7 @@ from core.link import CommandLink
 from core.memory import Segment, unlink_all
 from core.messages import decode, decode_body, encode
 from core.producers import Producer, ring_kind
-from core.ring import Ring, ring_address
+from core.ring import Ring, ring_address, ring_release
 from core.status import StatusTable
 from core.stream import EventStream
 from core.venue import FixSession
@@ -73,6 +73,7 @@ class Aid:
             data = ctypes.string_at(address, length)
             self._position += length
             self._take(data)
+            ring_release(self._ring.address, self._position)
             done += 1
         return done
 

@@ -59,6 +59,46 @@ def test_34_a_possible_resend_makes_no_second_order(desk: Desk, stage: Stage) ->
     assert len(stage.aid.orders) == before
 
 
+def test_34_also_right_behind_the_order_itself(desk: Desk, stage: Stage) -> None:
+    """The exchange has not answered the first one when the second one comes."""
+    stage.aid.paused = True
+    desk.order("P2")
+    desk.order("P2", head="97=Y")
+    desk.order("P3", head="97=Y")
+    desk.order("P3", head="97=Y")
+    desk.send("1", "112=behind")
+    desk.flush()
+    time.sleep(0.1)
+    stage.aid.paused = False
+    first = desk.expect("8", _11="P2", _150=0)
+    assert desk.expect("8", _97="Y", _11="P2").text(37) == first.text(37)
+    second = desk.expect("8", _11="P3", _150=0)
+    assert desk.expect("8", _97="Y", _11="P3").text(37) == second.text(37)
+    desk.expect("0", _112="behind")
+
+
+def test_34_also_when_the_numbers_were_set_back_since(desk: Desk, stage: Stage) -> None:
+    desk.order("P4")
+    first = desk.expect("8", _11="P4", _150=0)
+    before = len(stage.aid.orders)
+    desk.leave()
+    again = stage.connect()
+    again.logon("141=Y")
+    again.order("P4", head="97=Y")
+    told = again.expect("8", _97="Y", _11="P4")
+    assert told.text(37) == first.text(37)
+    assert len(stage.aid.orders) == before
+
+
+def test_34_messages_behind_it_wait_and_a_gap_above_is_asked_for(desk: Desk) -> None:
+    desk.order("P5", head="97=Y")
+    desk.send("1", "112=first")
+    desk.send("1", "112=late", number=desk.number + 1)
+    desk.expect("8", _11="P5", _150=0)
+    desk.expect("0", _112="first")
+    desk.expect("2", _7=desk.number)
+
+
 def test_34_or_is_ignored_where_the_session_says_so(stage: Stage) -> None:
     client = stage.connect(sender="FRESH")
     client.logon()
