@@ -18,6 +18,7 @@ from gateway.feed.book import (
     copy_orders,
     forget_instrument,
 )
+from gateway.feed.interest import interest_change
 from gateway.feed.layout import LAPPED, SCRATCH_SIZE, SNAPSHOT
 from gateway.feed.packets import close_packet, message_begin, send_stream
 from sbe.generated import control
@@ -99,7 +100,7 @@ def _report(f: Any, book: Any, a: int) -> None:
     if instrument >= f.instruments.shape[0] or f.instruments[instrument].channel == 0:
         return
     if oe.execution_report_exec_type(a) == oe.EXEC_TYPE_TRADE:
-        _count_position(f, a, instrument)
+        f.instruments[instrument].open_interest += interest_change(f.positions, a)
     apply_report(book, a)
     if f.muted:
         return
@@ -115,22 +116,6 @@ def _report(f: Any, book: Any, a: int) -> None:
             f.touched_used += 1
     if last:
         _consistent(f, book, instrument)
-
-
-@jit
-def _count_position(f: Any, a: int, instrument: int) -> None:
-    """Open interest is the sum of the long positions; both sides of a trade come by here."""
-    account = oe.execution_report_account(a)
-    if account >= f.positions.shape[0]:
-        return
-    quantity = oe.execution_report_last_qty(a)
-    buys = oe.execution_report_side(a) == oe.SIDE_BUY
-    if buys == (oe.execution_report_outcome_side(a) == oe.OUTCOME_SIDE_NO):
-        quantity = -quantity
-    before = f.positions[account, instrument]
-    after = before + quantity
-    f.positions[account, instrument] = after
-    f.instruments[instrument].open_interest += max(after, 0) - max(before, 0)
 
 
 @jit

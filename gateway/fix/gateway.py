@@ -101,8 +101,12 @@ class FixGateway:
             template("SessionOpened"): self._session_opened,
             template("SessionWasReset"): self._session_reset,
             template("SessionClosed"): self._session_closed,
+            template("SessionNumbersAssigned"): self._dialect.lists.learn,
         }
-        self._state_changed = template("TradingStateChanged")
+        self._instrument_events = {
+            template("TradingStateChanged"): (self._queries.changed, self.bulletin.state_changed),
+            template("InstrumentListed"): (self._queries.listed,),
+        }
 
     # ---- what the dialect asks -----------------------------------------------------------------
 
@@ -398,19 +402,15 @@ class FixGateway:
         if template_id == oe.BALANCE_UPDATE_TEMPLATE:
             self.copies.balance(frame, position)
             return
-        if template_id == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE:
-            told = decode_body(template_id, frame[EVENT_HEADER:])
-            self._dialect.lists.learn(told["session"], told["text"])
-            return
         special = self._session_events.get(template_id)
         if special is not None:
             special(decode_body(template_id, frame[EVENT_HEADER:]), position)
             return
-        changed = self.reference.apply(template_id, frame[EVENT_HEADER:])
-        if changed and template_id == self._state_changed:
+        self.reference.apply(template_id, frame[EVENT_HEADER:])
+        if template_id in self._instrument_events:
             number = decode_body(template_id, frame[EVENT_HEADER:])["instrument"]
-            self._queries.changed(self.reference.instruments[number])
-            self.bulletin.state_changed(self.reference.instruments[number])
+            for tell in self._instrument_events[template_id]:
+                tell(self.reference.instruments[number])
             self._carry_out_all()
 
     def _session_opened(self, fields: dict[str, Any], position: int) -> None:

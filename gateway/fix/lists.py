@@ -14,7 +14,7 @@ For M and K the newest report of each order is looked for in the archive, a slic
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.config import decimal_text
 from gateway.fix.actions import Command
@@ -109,8 +109,12 @@ class Lists:
         self._venue, self._dialect = venue, dialect
         self._known: OrderedDict[tuple[int, bytes], Recipe] = OrderedDict()
 
-    def learn(self, session: int, text: str) -> None:
-        """A ListStatus got its number, whoever made it: remember the list."""
+    def learn(self, fields: dict[str, Any], _position: int) -> None:
+        """A ListStatus got its number, whoever made it: remember the list.
+
+        fields: of the SessionNumbersAssigned.
+        """
+        session, text = fields["session"], fields["text"]
         recipe = recipe_of(text.partition("\x01")[2].encode("latin-1"))
         if not recipe.parts:
             return  # of a list that was refused as a whole

@@ -3,7 +3,9 @@
 The book is built when the first client asks, from the begin of the event stream, and followed from
 then on. A subscription is compared with what it was sent last, so an incremental (X) holds exactly
 what changed since; while a client is behind, changes melt into one. Levels are by price;
-MarketDepth 0 is the whole book. Entry types: 0 bid, 1 offer, 2 trade, 3 index, 6 mark, B volume.
+MarketDepth 0 is the whole book. Entry types: 0 bid, 1 offer, and what gateway/fix/figures.py tells;
+in an X trades come one by one. Who asks for it (21050) is told at most so often: changes melt into
+one, trades don't.
 """
 
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from core.config import Limits, decimal_text
 from core.reference import Instrument
 from gateway.feed.book import BUY, SELL, copy_levels, new_books
 from gateway.feed.book_layout import DEPTH
+from gateway.fix.figures import FIGURES, TRADE, Figure, figures
 from gateway.fix.message import Message
 from gateway.fix.session import Session
 from gateway.fix.tape import TAPE_COLUMNS, follow
@@ -23,10 +26,10 @@ from gateway.fix.times import clock_text, date_text
 if TYPE_CHECKING:
     from gateway.fix.gateway import FixGateway
 
-BID, OFFER, TRADE, INDEX, MARK, VOLUME = "0", "1", "2", "3", "6", "B"
-OFFERED = frozenset((BID, OFFER, TRADE, INDEX, MARK, VOLUME))
+BID, OFFER = "0", "1"
+OFFERED = FIGURES | {BID, OFFER}
 NEW, CHANGE, DELETE = 0, 1, 2
-UNKNOWN_SYMBOL, DUPLICATE_ID, BAD_SUBSCRIPTION, BAD_DEPTH, BAD_TYPE = 0, 1, 4, 5, 8
+UNKNOWN_SYMBOL, DUPLICATE_ID, BAD_SUBSCRIPTION, BAD_DEPTH, BAD_UPDATE, BAD_TYPE = 0, 1, 4, 5, 6, 8
 DEPTH_MAX = 4096
 TAPE_ROWS = 1024
 READ_BYTES = 1 << 20
@@ -46,8 +49,10 @@ class Subscription:
     kinds: frozenset[str]
     depth: int
     incremental: bool
+    every: int  # ns between two messages of changes, 0: no bound
+    due: int = 0
     sent: dict[str, Levels] = field(default_factory=dict)  # by side: price → quantity
-    values: dict[str, int] = field(default_factory=dict)  # index, mark, volume
+    values: dict[str, Figure] = field(default_factory=dict)  # by entry type
 
 
 class MarketData:
@@ -58,6 +63,8 @@ class MarketData:
         self._limits = limits
         self._book: Any = None
         self._position = 0
+        self._positions = np.zeros((0, 0), np.int64)  # lots by account and instrument
+        self._interest = np.zeros(limits.instruments_max, np.int64)
         self._touched = np.zeros(limits.instruments_max, np.int64)
         self._tape = np.zeros((TAPE_ROWS, TAPE_COLUMNS), np.int64)
         self._used = np.zeros(1, np.int64)
@@ -97,6 +104,8 @@ class MarketData:
             return DUPLICATE_ID, "MDReqID (tag 262) is in use"
         if len(own) + len(symbols) > SUBSCRIPTIONS_MAX:
             return BAD_SUBSCRIPTION, f"more than {SUBSCRIPTIONS_MAX} subscriptions of a session"
+        if message.number(21050) is None and 21050 in message:
+            return BAD_UPDATE, "ConflationMilliseconds (tag 21050) is a whole number"
         if not kinds <= OFFERED:
             return BAD_TYPE, f"entry types offered: {' '.join(sorted(OFFERED))} (tag 269)"
         if depth is None or depth > DEPTH_MAX:
@@ -104,7 +113,8 @@ class MarketData:
         if unknown:
             return UNKNOWN_SYMBOL, f"there is no instrument {unknown[0]} (tag 55)"
         incremental = message.text(265) == "1"
-        return [Subscription(session, request, known[symbol], kinds, depth, incremental)
+        every = (message.number(21050) or 0) * 1_000_000
+        return [Subscription(session, request, known[symbol], kinds, depth, incremental, every)
                 for symbol in symbols]
 
     def _unsubscribe(self, session: Session, request: bytes) -> None:
@@ -122,6 +132,8 @@ class MarketData:
         """Bring the book up to where the gateway has walked."""
         if self._book is None:
             self._book = new_books(self._limits)
+            self._positions = np.zeros(
+                (self._limits.accounts_max, self._limits.instruments_max), np.int64)
             self._position = self._gateway.begin
         end = self._gateway.position
         gate = self._gateway.released()
@@ -129,8 +141,8 @@ class MarketData:
             data = self._gateway.read(self._position, min(READ_BYTES, end - self._position))
             array = np.frombuffer(data, np.uint8)
             used = int(follow(
-                self._book, int(array.ctypes.data), len(data), gate, self._touched, self._tape,
-                self._used))
+                self._book, self._positions, self._interest, int(array.ctypes.data), len(data),
+                gate, self._touched, self._tape, self._used))
             self._publish_trades()
             self._position += used
             if used == 0:
@@ -156,20 +168,15 @@ class MarketData:
         return dict(zip(
             room["price"][:count].tolist(), room["quantity"][:count].tolist(), strict=True))
 
-    def _now(self, s: Subscription) -> tuple[dict[str, Levels], dict[str, int]]:
+    def _now(self, s: Subscription) -> tuple[dict[str, Levels], dict[str, Figure]]:
         """What there is at this moment of what a subscription wants."""
         number = s.instrument.number
         sides = {kind: self._side(number, side, s.depth)
                  for kind, side in ((BID, BUY), (OFFER, SELL)) if kind in s.kinds}
-        values: dict[str, int] = {}
-        base = self._gateway.reference.assets.get(s.instrument.base_asset)
-        instrument = self._gateway.reference.instruments.get(number, s.instrument)
-        if INDEX in s.kinds and base is not None and base.index is not None:
-            values[INDEX] = base.index
-        if MARK in s.kinds and instrument.mark is not None:
-            values[MARK] = instrument.mark
-        if VOLUME in s.kinds:
-            values[VOLUME] = int(self._book[0]["instruments"][number]["volume"])
+        reference = self._gateway.reference
+        instrument = reference.instruments.get(number, s.instrument)
+        values = figures(s.kinds, instrument, reference, self._book[0]["instruments"][number],
+                         int(self._interest[number]))
         return sides, values
 
     # ---- messages ------------------------------------------------------------------------------
@@ -182,7 +189,7 @@ class MarketData:
             for place, (price, quantity) in enumerate(levels.items(), 1):
                 entries.append([(269, kind), (270, decimal_text(price)),
                                 (271, decimal_text(quantity)), (290, place)])
-        entries += [[(269, kind), *_value(kind, value)] for kind, value in s.values.items()]
+        entries += [[(269, kind), *value] for kind, value in s.values.items()]
         instrument = self._gateway.reference.instruments.get(s.instrument.number, s.instrument)
         head: list[Field] = [(262, s.request), (55, s.instrument.symbol), (21014, instrument.state)]
         return [*head, (268, len(entries)), *(pair for entry in entries for pair in entry)]
@@ -200,9 +207,9 @@ class MarketData:
                     action = CHANGE if price in before else NEW
                     entries.append(_level(action, kind, price, quantity))
         for kind, value in values.items():
-            if s.values.get(kind) != value:
+            if s.values.get(kind) != value and kind != TRADE:
                 action = CHANGE if kind in s.values else NEW
-                entries.append([(279, action), (269, kind), (278, kind), *_value(kind, value)])
+                entries.append([(279, action), (269, kind), (278, kind), *value])
         s.sent, s.values = sides, values
         return entries
 
@@ -216,7 +223,7 @@ class MarketData:
                     fields.append((55, s.instrument.symbol))
         s.session.emit("X", fields)
 
-    def tick(self, _now: int) -> None:
+    def tick(self, now: int) -> None:
         """Send what changed since the last time."""
         if self._book is None or not any(self._subscriptions.values()):
             return
@@ -224,19 +231,14 @@ class MarketData:
         self._touched[:] = 0
         for group in self._subscriptions.values():
             for s in group:
-                entries = self._changes(s)
+                entries = self._changes(s) if now >= s.due else []
                 if not entries:
                     continue
+                s.due = now + s.every
                 if s.incremental:
                     self._send(s, entries)
                 else:
                     s.session.emit("W", self._snapshot(s))
-
-
-def _value(kind: str, value: int) -> Entry:
-    if kind == VOLUME:
-        return [(271, decimal_text(value))]
-    return [(270, decimal_text(value)), (21029, "I" if kind == INDEX else "M")]
 
 
 def _level(action: int, kind: str, price: int, quantity: int | None) -> Entry:

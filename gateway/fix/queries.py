@@ -1,7 +1,8 @@
 """Questions the gateway answers by itself: what is listed, and in which state it is.
 
-x → y, c → d, e → f (with updates if subscribed); market data (V), phases (g) and trades (AD) have
-their own modules. The answers take numbers of the session like any message of ours; a resend
+x → y, c → d, e → f, each with updates if subscribed: what is listed later, or resolved, comes as a
+further y or d, a new state as an f. Market data (V), phases (g) and trades (AD) have their own
+modules. The answers take numbers of the session like any message of ours; a resend
 fills the gap over them.
 """
 
@@ -14,6 +15,7 @@ from gateway.fix.message import Message
 from gateway.fix.session import Session
 
 LIST_PAGE = 50
+LISTINGS_MAX = 4096  # subscriptions of all sessions to what is listed
 SNAPSHOT, SUBSCRIBE, UNSUBSCRIBE = "0", "1", "2"
 Field = tuple[int, object]
 
@@ -35,6 +37,7 @@ class Queries:
         self._reference = reference
         self._market_data = market_data
         self._watched: dict[int, dict[Session, bytes]] = {}
+        self._listings: dict[tuple[Session, bytes], Message] = {}  # subscribed x and c
         self._handlers = {
             "x": self._list, "c": self._definition, "e": self._status,
             "V": market_data.request,
@@ -54,6 +57,19 @@ class Queries:
         """The session is gone."""
         for watchers in self._watched.values():
             watchers.pop(session, None)
+        for key in [key for key in self._listings if key[0] is session]:
+            del self._listings[key]
+
+    def listed(self, instrument: Instrument) -> None:
+        """An instrument is new, or its definition changed: tell those who asked to be told."""
+        for (session, request), message in self._listings.items():
+            if instrument in self._wanted(message):
+                answer = f"{session.number}-{instrument.number}-{self._reference.version}"
+                head: list[Field] = [(320, request), (322, answer)]
+                head += [(560, 0), (393, 1), (893, "Y"), (146, 1)] if message.kind == "x" else [
+                    (323, 1)]
+                kind = "y" if message.kind == "x" else "d"
+                session.emit(kind, [*head, *listing(instrument, self._reference)])
 
     def changed(self, instrument: Instrument) -> None:
         """An instrument's state changed: tell those who asked to be told."""
@@ -72,8 +88,20 @@ class Queries:
             found = [i for i in found if security_type(i) == wanted]
         return found
 
+    def _is_over(self, session: Session, message: Message) -> bool:
+        """Begin to tell of listings if the request subscribes; True if it ends that."""
+        key = session, message.get(320) or b""
+        if message.text(263) == UNSUBSCRIBE:
+            self._listings.pop(key, None)
+            return True
+        if message.text(263) == SUBSCRIBE and len(self._listings) < LISTINGS_MAX:
+            self._listings[key] = message
+        return False
+
     def _list(self, session: Session, message: Message, number: int) -> None:
         """SecurityListRequest (x): pages of a SecurityList (y)."""
+        if self._is_over(session, message):
+            return
         found = self._wanted(message)
         head: list[Field] = [(320, message.get(320)), (322, f"{session.number}-{number}")]
         if not found:
@@ -90,6 +118,8 @@ class Queries:
 
     def _definition(self, session: Session, message: Message, number: int) -> None:
         """SecurityDefinitionRequest (c): a SecurityDefinition (d)."""
+        if self._is_over(session, message):
+            return
         found = self._wanted(message)
         head: list[Field] = [(320, message.get(320)), (322, f"{session.number}-{number}")]
         if len(found) != 1:

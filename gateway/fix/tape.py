@@ -8,6 +8,7 @@ from typing import Any
 
 from core.jit import jit
 from gateway.feed.book import apply_report
+from gateway.feed.interest import interest_change
 from sbe.generated import order_entry as oe
 from sbe.raw import load_i32, load_i64
 
@@ -16,9 +17,13 @@ EVENT_HEADER = 24
 
 
 @jit
-def follow(book: Any, a: int, length: int, gate: int, touched: Any, tape: Any, used: Any) -> int:
+def follow(
+    book: Any, positions: Any, interest: Any, a: int, length: int, gate: int, touched: Any,
+    tape: Any, used: Any,
+) -> int:
     """Take the released reports in `length` bytes at `a`; the bytes dealt with.
 
+    positions: int64 per account and instrument. interest: int64 per instrument, the open interest.
     touched: int64 per instrument, set to 1 where the book changed. tape: int64 rows, `used[0]` of
     them filled; when it is full the walk stops.
     """
@@ -31,7 +36,11 @@ def follow(book: Any, a: int, length: int, gate: int, touched: Any, tape: Any, u
         if oe.header_template(frame + 16) == oe.EXECUTION_REPORT_TEMPLATE:
             if used[0] >= tape.shape[0]:
                 break
-            if apply_report(book, frame + EVENT_HEADER):
+            e = frame + EVENT_HEADER
+            traded = oe.execution_report_exec_type(e) == oe.EXEC_TYPE_TRADE
+            if traded and oe.execution_report_instrument(e) < interest.shape[0]:
+                interest[oe.execution_report_instrument(e)] += interest_change(positions, e)
+            if apply_report(book, e):
                 c = book[0].change
                 touched[c.instrument] = 1
                 if c.trade != 0:

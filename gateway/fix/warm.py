@@ -65,7 +65,8 @@ def book_steps(limits: Limits) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
     book, word = numba.typeof(new_books(limits)), numba.int64
     row, rows = numba.typeof(np.zeros(1, np.int64)), numba.typeof(np.zeros((1, 1), np.int64))
     levels = numba.typeof(np.zeros(1, DEPTH))
-    yield "FIX market data", tape.follow, (book, word, word, word, row, rows, row)
+    yield "FIX market data", tape.follow, (
+        book, rows, row, word, word, word, row, rows, row)
     yield "its levels", copy_levels, (book, word, word, levels)
 
 

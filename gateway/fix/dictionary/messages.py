@@ -100,6 +100,7 @@ j BusinessMessageReject out
 V MarketDataRequest in
   MDReqID! SubscriptionRequestType! MarketDepth! MDUpdateType AggregatedBook
   NoMDEntryTypes!(MDEntryType) NoRelatedSym!(Symbol, SecurityID, SecurityIDSource, SecurityType)
+  ConflationMilliseconds
 W MarketDataSnapshotFullRefresh out
   MDReqID Symbol! TradingState
   NoMDEntries!(MDEntryType, MDEntryPx, MDEntrySize, MDEntryDate, MDEntryTime, MDEntryPositionNo,
@@ -110,12 +111,12 @@ X MarketDataIncrementalRefresh out
 Y MarketDataRequestReject out
   MDReqID! MDReqRejReason Text
 x SecurityListRequest in
-  SecurityReqID! SecurityListRequestType! Symbol SecurityType
+  SecurityReqID! SecurityListRequestType! Symbol SecurityType SubscriptionRequestType
 y SecurityList out
   SecurityReqID! SecurityResponseID! SecurityRequestResult! TotNoRelatedSym LastFragment
   NoRelatedSym({_LISTING.replace("!", "").replace(" ", ", ")})
 c SecurityDefinitionRequest in
-  SecurityReqID! SecurityRequestType! Symbol SecurityType
+  SecurityReqID! SecurityRequestType! Symbol SecurityType SubscriptionRequestType
 d SecurityDefinition out
   SecurityReqID! SecurityResponseID! SecurityResponseType! {_LISTING} Text
 e SecurityStatusRequest in
