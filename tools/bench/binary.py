@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,15 @@ from gateway.binary.system import EAGAIN, receive, send
 from sbe.generated import order_entry as oe
 from sbe.raw import load_u32, load_u32_be
 from tools.bench.baseline import bare_disk, echo_connection
+from tools.bench.pacing import (
+    FOREVER_NS,
+    KEPT,
+    gave_up,
+    give_up_after_ns,
+    median_ratio,
+    offered_count,
+    paced_then_full,
+)
 from tools.bench.ring import Samples, summary
 from tools.clients.binary_codec import write_cancel, write_new_order
 
@@ -44,6 +54,7 @@ BUFFER = 1 << 20
 HEADER = oe.HEADER_SIZE
 APPLIED_AT = HEADER + oe.EXECUTION_REPORT_HEADER_LAST_APPLIED_SEQ_NO_OFFSET
 WAIT_NS = 10_000_000_000
+PACED_MOST = 400_000  # messages, made in advance
 
 CONFIGURATION = """
 [exchange]
@@ -111,13 +122,14 @@ def run_client(
     first: int,
     interval_ns: int,
     window: int,
+    give_up_ns: int,
     due: Any,
     times: Any,
     echo: bool,
 ) -> int:
     """Send every frame at its time, at most `window` under way; how many were acknowledged.
 
-    due, times: when each should have left and when its answer came, ns.
+    give_up_ns: how long all may take. due, times: when each should have left, and its answer came.
     """
     buffer = np.zeros(BUFFER, np.uint8)
     state = np.array([0, first], np.int64)
@@ -129,6 +141,8 @@ def run_client(
     last = start
     while state[0] < count:
         now = clock_monotonic_ns()
+        if now - start > give_up_ns:
+            return int(state[0])
         limit = sent
         while limit < count and limit - state[0] < window and start + limit * interval_ns <= now:
             due[limit] = start + limit * interval_ns if interval_ns else now
@@ -250,18 +264,21 @@ class Session:
 
 
 def _measure(
-    descriptor: int, first: int, rate: int, seconds: float, window: int, price: int, echo: bool
+    descriptor: int, price: int, echo: bool, first: int, rate: int, seconds: float, window: int
 ) -> tuple[dict[str, Any], Samples, int]:
     """One paced or full run; its result, the latencies of the new orders, the frames sent."""
-    count = max(2, int(rate * seconds)) & ~1
+    count = max(2, rate if window else offered_count(rate, seconds, PACED_MOST)) & ~1
     frames, offsets = orders(count, first, price)
     due, times = np.zeros(count, np.int64), np.zeros(count, np.int64)
     interval = 0 if window else round(1e9 / rate)
+    give_up_ns = FOREVER_NS if window else give_up_after_ns(count, rate)
     begin = time.monotonic_ns()
     done = run_client(
-        descriptor, frames, offsets, first, interval, window or count, due, times, echo
+        descriptor, frames, offsets, first, interval, window or count, give_up_ns, due, times, echo
     )
     took = time.monotonic_ns() - begin
+    if done < count and took > give_up_ns:
+        return gave_up(done, rate, took), (times - due)[:done:2], count
     if done < count:
         raise RuntimeError(f"only {done} of {count} messages were acknowledged")
     delays = (times - due)[::2]
@@ -272,7 +289,7 @@ def _measure(
     if not window:
         # The last is due an interval before the end.
         result |= {"offered_per_second": rate, "reached_per_second": reached,
-                   "rate_reached": reached >= 0.99 * rate}
+                   "rate_reached": reached >= KEPT * rate}
     return result, delays, count
 
 
@@ -293,31 +310,26 @@ def measure(
     """
     with compile_lock():
         empty = np.zeros(0, np.int64)
-        run_client(-1, np.zeros(1, np.uint8), np.zeros(1, np.int64), 1, 0, 1, empty, empty, True)
+        nothing = np.zeros(1, np.uint8), np.zeros(1, np.int64)
+        run_client(-1, *nothing, 1, 0, 1, 0, empty, empty, True)
     baseline, echo_delays = _against_echo(rate, seconds, operations, window, idle == "spin")
+    result = {"name": "binary", "policy": policy, "idle": idle, "processors": os.cpu_count()}
+    if "full" not in baseline:  # Not even an echo keeps up.
+        return result | {"baseline": {"name": "uvloop echo", **baseline}}
     exchange = Exchange(policy, idle)
     try:
         session = Session(exchange.host, exchange.port)
+        run = partial(_measure, session.socket.fileno(), price, False)
         number = session.probe(price)
-        descriptor = session.socket.fileno()
-        _, _, sent = _measure(descriptor, number, 1000, 1.0, 0, price, False)  # warm caches
-        number += sent
-        paced, delays, sent = _measure(descriptor, number, rate, seconds, 0, price, False)
-        number += sent
-        full, _, _ = _measure(descriptor, number, operations, 1.0, window, price, False)
+        parts, delays = paced_then_full(run, number, rate, seconds, operations, window)
         session.socket.close()
     finally:
         exchange.close()
     disk = {"write_fdatasync": bare_disk(frames=500)} if policy == "fsync" else {}
-    return {
-        "name": "binary",
-        "policy": policy,
-        "idle": idle,
-        "processors": os.cpu_count(),
-        "paced": paced,
-        "full": full | {"window": window},
+    return result | {
+        **parts,
         "baseline": {"name": "uvloop echo", **baseline, **disk},
-        "median_ratio": paced["latency_ns"]["p50"] / baseline["paced"]["latency_ns"]["p50"],
+        **median_ratio(parts["paced"], baseline["paced"]),
         "samples": {"paced": delays, "baseline_paced": echo_delays},
     }
 
@@ -326,7 +338,5 @@ def _against_echo(
     rate: int, seconds: float, operations: int, window: int, spin: bool
 ) -> tuple[dict[str, Any], Samples]:
     with echo_connection(spin) as descriptor:
-        _measure(descriptor, 1, 1000, 1.0, 0, ONE, True)
-        paced, delays, _ = _measure(descriptor, 1, rate, seconds, 0, ONE, True)
-        full, _, _ = _measure(descriptor, 1, operations, 1.0, window, ONE, True)
-    return {"paced": paced, "full": full}, delays
+        run = partial(_measure, descriptor, ONE, True)
+        return paced_then_full(run, 1, rate, seconds, operations, window)

@@ -17,6 +17,7 @@ import hmac
 import os
 import socket
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,15 @@ from gateway.fix.times import time_text
 from sbe.raw import load_u8
 from tools.bench.baseline import bare_disk, echo_connection
 from tools.bench.binary import Exchange, take
+from tools.bench.pacing import (
+    FOREVER_NS,
+    KEPT,
+    gave_up,
+    give_up_after_ns,
+    median_ratio,
+    offered_count,
+    paced_then_full,
+)
 from tools.bench.ring import Samples, summary
 
 SENDER, TARGET = b"DESK-NORTH", b"ONEBOOK"
@@ -38,6 +48,7 @@ SECRET = b"desk-north: for trying out only"
 SYMBOL = "BTC-USDC"
 BUFFER = 1 << 20
 WAIT_NS = 10_000_000_000
+PACED_MOST = 200_000  # messages, made in advance
 TRAILER = 7
 _REPORT, _ORDER, _CANCEL = ord("8"), ord("D"), ord("F")
 
@@ -67,9 +78,13 @@ def settle(buffer: Any, filled: int, state: Any, times: Any) -> int:
 
 @jit
 def run_client(
-    descriptor: int, data: Any, offsets: Any, interval_ns: int, window: int, due: Any, times: Any
+    descriptor: int, data: Any, offsets: Any, interval_ns: int, window: int, give_up_ns: int,
+    due: Any, times: Any,
 ) -> int:
-    """Send every message at its time, at most `window` under way; how many were answered."""
+    """Send every message at its time, at most `window` under way; how many were answered.
+
+    give_up_ns: how long all may take. due, times: when each should have left, and its answer came.
+    """
     buffer = np.zeros(BUFFER, np.uint8)
     state = np.zeros(1, np.int64)
     base = data.ctypes.data
@@ -79,6 +94,8 @@ def run_client(
     last = start
     while state[0] < count:
         now = clock_monotonic_ns()
+        if now - start > give_up_ns:
+            return int(state[0])
         while sent < count and sent - state[0] < window and start + sent * interval_ns <= now:
             due[sent] = start + sent * interval_ns if interval_ns else now
             sent += 1
@@ -158,13 +175,17 @@ def _measure(
     descriptor: int, first: int, rate: int, seconds: float, window: int
 ) -> tuple[dict[str, Any], Samples, int]:
     """One paced or full run; its result, the latencies of the new orders, the messages sent."""
-    count = max(2, int(rate * seconds)) & ~1
+    count = max(2, rate if window else offered_count(rate, seconds, PACED_MOST)) & ~1
     data, offsets = orders(count, first)
     due, times = np.zeros(count, np.int64), np.zeros(count, np.int64)
     interval = 0 if window else round(1e9 / rate)
+    give_up_ns = FOREVER_NS if window else give_up_after_ns(count, rate)
     begin = time.monotonic_ns()
-    done = run_client(descriptor, data, offsets, interval, window or count, due, times)
+    done = run_client(
+        descriptor, data, offsets, interval, window or count, give_up_ns, due, times)
     took = time.monotonic_ns() - begin
+    if done < count and took > give_up_ns:
+        return gave_up(done, rate, took), (times - due)[:done:2], count
     if done < count:
         raise RuntimeError(f"only {done} of {count} messages were acknowledged")
     delays = (times - due)[::2]
@@ -173,7 +194,7 @@ def _measure(
     if not window:
         reached = (count - 1) * 1e9 / max(int(times[-1] - due[0]), 1)
         result |= {"offered_per_second": rate, "reached_per_second": reached,
-                   "rate_reached": reached >= 0.99 * rate}
+                   "rate_reached": reached >= KEPT * rate}
     return result, delays, count
 
 
@@ -189,26 +210,24 @@ def measure(
     """
     with compile_lock():
         empty = np.zeros(0, np.int64)
-        run_client(-1, np.zeros(1, np.uint8), np.zeros(1, np.int64), 0, 1, empty, empty)
+        run_client(-1, np.zeros(1, np.uint8), np.zeros(1, np.int64), 0, 1, 0, empty, empty)
     baseline, echo_delays = _against_echo(rate, seconds, operations, window, idle == "spin")
+    result = {"name": "fix", "policy": policy, "idle": idle, "processors": os.cpu_count()}
+    if "full" not in baseline:  # Not even an echo keeps up.
+        return result | {"baseline": {"name": "uvloop echo", **baseline}}
     exchange = Exchange(policy, idle)
     try:
         session = Session(exchange.host, exchange.fix_port)
-        number = session.probe()
-        descriptor = session.socket.fileno()
-        for offered, lasting, under_way in ((1000, 1.0, 0), (rate, seconds, 0)):
-            paced, delays, sent = _measure(descriptor, number, offered, lasting, under_way)
-            number += sent
-        full, _, _ = _measure(descriptor, number, operations, 1.0, window)
+        run = partial(_measure, session.socket.fileno())
+        parts, delays = paced_then_full(run, session.probe(), rate, seconds, operations, window)
         session.socket.close()
     finally:
         exchange.close()
     disk = {"write_fdatasync": bare_disk(frames=500)} if policy == "fsync" else {}
-    return {
-        "name": "fix", "policy": policy, "idle": idle, "processors": os.cpu_count(),
-        "paced": paced, "full": full | {"window": window},
+    return result | {
+        **parts,
         "baseline": {"name": "uvloop echo", **baseline, **disk},
-        "median_ratio": paced["latency_ns"]["p50"] / baseline["paced"]["latency_ns"]["p50"],
+        **median_ratio(parts["paced"], baseline["paced"]),
         "samples": {"paced": delays, "baseline_paced": echo_delays},
     }
 
@@ -217,7 +236,5 @@ def _against_echo(
     rate: int, seconds: float, operations: int, window: int, spin: bool
 ) -> tuple[dict[str, Any], Samples]:
     with echo_connection(spin) as descriptor:
-        _measure(descriptor, 1, 1000, 1.0, 0)
-        paced, delays, _ = _measure(descriptor, 1, rate, seconds, 0)
-        full, _, _ = _measure(descriptor, 1, operations, 1.0, window)
-    return {"paced": paced, "full": full}, delays
+        return paced_then_full(
+            partial(_measure, descriptor), 1, rate, seconds, operations, window)

@@ -37,11 +37,14 @@ from core.ring import (
     ring_release,
 )
 from sbe.raw import load_i64, store_i64
+from tools.bench.pacing import KEPT, gave_up, give_up_after_ns, offered_count
 
 MESSAGE_SIZE = 64
 BATCH = 32
 ROUND = 100_000
 CAPACITY = 1 << 20
+PACED_MOST = 200_000_000
+GAVE_UP = -1  # the stamp of a sender that is too far behind
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "p99.99": 0.9999}
 
 Samples = NDArray[np.int64]
@@ -86,28 +89,43 @@ def receive_batches(r: int, first: int, count: int) -> int:
 
 
 @jit
-def send_paced(r: int, count: int, interval_ns: int) -> int:
-    """Send a message every `interval_ns`, stamped with when it was due; the time it took, ns."""
+def send_paced(r: int, count: int, interval_ns: int, give_up_ns: int) -> int:
+    """Send a message every `interval_ns`, stamped with when it was due; the time it took, ns.
+
+    After `give_up_ns` it sends GAVE_UP instead of the rest.
+    """
     start = clock_monotonic_ns()
     for number in range(count):
         due = start + number * interval_ns
-        while clock_monotonic_ns() < due:
+        now = clock_monotonic_ns()
+        while now < due:
             pause()
-        send(r, due)
+            now = clock_monotonic_ns()
+        late = now - start > give_up_ns
+        send(r, GAVE_UP if late else due)
         ring_publish(r, MESSAGE_SIZE)
+        if late:
+            break
     return clock_monotonic_ns() - start
 
 
 @jit
-def receive_stamped(r: int, delays: Samples) -> None:
-    """Receive a message for each element of `delays`, and write how late it came, ns."""
+def receive_stamped(r: int, delays: Samples) -> int:
+    """Receive a message for each element of `delays`, and write how late it came, ns.
+
+    How many came; fewer than there is room for if the sender gave up.
+    """
     for number in range(len(delays)):
         address = ring_peek(r)
         while address == 0:
             pause()
             address = ring_peek(r)
-        delays[number] = clock_monotonic_ns() - load_i64(address + 8)
+        due = load_i64(address + 8)
+        delays[number] = clock_monotonic_ns() - due
         ring_next(r)
+        if due == GAVE_UP:
+            return number
+    return len(delays)
 
 
 @jit
@@ -149,13 +167,15 @@ def _far_one_way(instance: str, control: Connection, count: int) -> None:
     send_batches(out, count)
 
 
-def _far_paced(instance: str, control: Connection, count: int, interval_ns: int) -> None:
+def _far_paced(
+    instance: str, control: Connection, count: int, interval_ns: int, give_up_ns: int
+) -> None:
     out, _ = _rings(instance)
     with compile_lock():
-        send_paced(out, 0, interval_ns)
+        send_paced(out, 0, interval_ns, give_up_ns)
     control.send(None)
     control.recv()
-    control.send(send_paced(out, count, interval_ns))
+    control.send(send_paced(out, count, interval_ns, give_up_ns))
 
 
 def _far_ping_pong(instance: str, control: Connection, count: int) -> None:
@@ -242,10 +262,13 @@ def _paced(instance: str, out: int, rate: int, count: int) -> tuple[dict[str, An
     interval_ns = max(1, round(1e9 / rate))
     delays = np.zeros(count, np.int64)
     receive_stamped(out, delays[:0])
-    with _Partner(_far_paced, instance, count, interval_ns) as partner:
+    give_up_ns = give_up_after_ns(count, rate)
+    with _Partner(_far_paced, instance, count, interval_ns, give_up_ns) as partner:
         partner.go()
-        receive_stamped(out, delays)
+        came = receive_stamped(out, delays)
         took_ns = int(partner.control.recv())
+    if came < count:
+        return gave_up(came, rate, took_ns), delays[:came]
     offered = 1e9 / interval_ns
     # The last is due one interval before the end; a sender that fell behind took longer.
     reached = (count - 1) * 1e9 / max(took_ns, 1)
@@ -253,7 +276,7 @@ def _paced(instance: str, out: int, rate: int, count: int) -> tuple[dict[str, An
         "messages": count,
         "offered_per_second": offered,
         "reached_per_second": reached,
-        "rate_reached": reached >= 0.99 * offered,
+        "rate_reached": reached >= KEPT * offered,
         "latency_ns": summary(delays),
     }
     return result, delays
@@ -305,7 +328,7 @@ def measure(
         rings = [Ring.create(instance, f"bench.{way}", CAPACITY) for way in ("out", "back")]
         out, back = (ring.address for ring in rings)
         one_way = _one_way(instance, out, messages)
-        paced, delays = _paced(instance, out, rate, max(int(rate * seconds), 1))
+        paced, delays = _paced(instance, out, rate, offered_count(rate, seconds, PACED_MOST))
         trips = _ping_pong(instance, out, back, round_trips)
         for ring in rings:
             ring.close()

@@ -108,7 +108,9 @@ def _rounds(
     for number in range(2 * ROUNDS):
         part = frames[number * orders : (number + 1) * orders]
         if number % 2 == 0:
-            _, latencies = paced_run(core, part, rate)
+            result, latencies = paced_run(core, part, rate)
+            if "latency_ns" not in result:  # The core can't keep up without a settlement either.
+                return {"accounts": accounts, **result}, latencies
             plain.append(latencies)
         else:
             key = _start(core, key, number)
@@ -127,7 +129,7 @@ def _rounds(
         "positions": int(state["settlement_positions"]),
         "settlements": ROUNDS,
         "orders_each": orders,
-        "offered_rate": rate,
+        "offered_per_second": float(rate),
         "rate_reached": max(walls) <= 1.01 * orders / rate + 0.01,
         "latency_ns_without": summary(without),
         "latency_ns_during": summary(during),

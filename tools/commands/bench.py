@@ -11,16 +11,18 @@
     sidecars  a settlement's effect on orders, attestations, proofs, the ledger
 
 Latencies are measured at an offered rate, from when each message was due. A rate that was not
-reached is an error, not a result: exit code 3.
+reached is an error, not a result: exit code 3. A run that is a second behind its schedule gives up.
 """
 
 import importlib
 import inspect
+import math
 import platform
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TextIO
 
 import msgspec
 import numpy as np
@@ -61,6 +63,10 @@ def bench(
 ) -> int:
     """Measure SUBJECT and print what was measured."""
     console = Console(stderr=True)
+    for name, value in (("rate", rate), ("seconds", seconds), ("operations", operations)):
+        if value is not None and not 0 < value < math.inf:
+            console.print(f"bench: --{name}: expected more than 0, was {value}", style="red")
+            return 2
     module = importlib.import_module(f"tools.bench.{subject}")
     asked = {
         "rate": rate, "seconds": seconds, "policy": policy, "idle": idle, "operations": operations,
@@ -70,12 +76,21 @@ def bench(
     if unknown := sorted(given.keys() - known.keys()):
         console.print(f"bench {subject} knows no --{unknown[0]}", style="red")
         return 2
-    with console.status(f"measuring {subject} (a first run compiles)"):
-        result: dict[str, Any] = module.measure(**given)
-    samples = result.pop("samples", {})
+    try:
+        with hlog.open("w") if hlog else nullcontext() as histograms:
+            with console.status(f"measuring {subject} (a first run compiles)"):
+                result: dict[str, Any] = module.measure(**given)
+            samples = result.pop("samples", {})
+            if histograms:
+                write_histograms(histograms, samples)
+    except OSError as error:
+        console.print(f"bench {subject}: {error.filename}: {error.strerror}", style="red")
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        reason = str(error) or "not enough memory"
+        console.print(f"bench {subject}: {reason}", style="red", soft_wrap=True)
+        return 1
     result["environment"] = environment()
-    if hlog is not None:
-        write_histograms(hlog, samples)
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(result)).decode() + "\n")
     else:
@@ -113,19 +128,18 @@ def missed_rates(result: dict[str, Any], path: str = "") -> list[str]:
     return missed
 
 
-def write_histograms(path: Path, samples: dict[str, Any]) -> None:
+def write_histograms(file: TextIO, samples: dict[str, Any]) -> None:
     """One tagged HdrHistogram line for each kind of sample, in the standard .hlog format."""
-    with path.open("w") as file:
-        writer = HistogramLogWriter(file)
-        writer.output_log_format_version()
-        writer.output_legend()
-        for name, values in samples.items():
-            histogram = HdrHistogram(1, _HIGHEST_NS, _DIGITS)
-            histogram.tag = name
-            numbers, counts = np.unique(np.maximum(values, 1), return_counts=True)
-            for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-                histogram.record_value(number, count)
-            writer.output_interval_histogram(histogram)
+    writer = HistogramLogWriter(file)
+    writer.output_log_format_version()
+    writer.output_legend()
+    for name, values in samples.items():
+        histogram = HdrHistogram(1, _HIGHEST_NS, _DIGITS)
+        histogram.tag = name
+        numbers, counts = np.unique(np.maximum(values, 1), return_counts=True)
+        for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+            histogram.record_value(number, count)
+        writer.output_interval_histogram(histogram)
 
 
 def show(result: dict[str, Any], console: Console) -> None:

@@ -1,0 +1,84 @@
+"""`onebook bench`: what it is asked wrongly is said at once, what it measures is written whole."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hdrh.histogram import HdrHistogram
+from hdrh.log import HistogramLogReader
+
+from tools.bench.pacing import give_up_after_ns, median_ratio, offered_count, paced_then_full
+from tools.commands.bench import bench
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"rate": 0}, "bench: --rate: expected more than 0, was 0"),
+        ({"seconds": -1.0}, "bench: --seconds: expected more than 0, was -1.0"),
+        ({"seconds": float("nan")}, "bench: --seconds: expected more than 0, was nan"),
+        ({"operations": 0}, "bench: --operations: expected more than 0, was 0"),
+        ({"policy": "fsync"}, "bench sbe knows no --policy"),
+        ({"rate": 5}, "bench sbe knows no --rate"),
+    ],
+)
+def test_a_wrong_question(
+    asked: dict[str, object], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert bench("sbe", **asked) == 2  # type: ignore[arg-type]
+    out, err = capfd.readouterr()
+    assert err == said + "\n"
+    assert not out
+
+
+def test_histograms_that_cannot_be_written(capfd: pytest.CaptureFixture[str]) -> None:
+    assert bench("sbe", hlog=Path("/sys/onebook.hlog")) == 1
+    out, err = capfd.readouterr()
+    assert err.strip() == "bench sbe: /sys/onebook.hlog: Permission denied"
+    assert not out
+
+
+def test_json_and_histograms(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "journal.hlog"
+    code = bench("journal", rate=900_000_000, seconds=0.001, as_json=True, hlog=path)
+    out, err = capfd.readouterr()
+    assert code == 3
+    assert "fsync.paced: the offered rate was NOT reached: no result" in err
+    result = json.loads(out)
+    assert not result["fsync"]["paced"]["rate_reached"]
+    assert "samples" not in result
+    appended = HdrHistogram(1, 60_000_000_000, 3)
+    reader = HistogramLogReader(str(path), appended)
+    histograms = {}
+    while (histogram := reader.get_next_interval_histogram()) is not None:
+        histograms[histogram.tag] = histogram
+    reader.close()
+    told = result["fsync"]["append"]
+    assert histograms["fsync_append"].get_total_count() == told["messages"]
+    median = histograms["fsync_append"].get_value_at_percentile(50)
+    assert median == pytest.approx(told["latency_ns"]["p50"], rel=0.01)
+
+
+def test_what_is_offered_is_bounded_and_so_is_its_time() -> None:
+    assert offered_count(2_000, 3.0, 100_000) == 6_000
+    assert offered_count(900_000_000, 3.0, 100_000) == 100_000
+    assert offered_count(1, 0.1, 100_000) == 1
+    assert give_up_after_ns(99, 100) == 2_000_000_000
+
+
+def test_nothing_follows_a_rate_that_was_missed() -> None:
+    offered: list[tuple[int, int]] = []
+
+    def run(first: int, rate: int, seconds: float, window: int):  # type: ignore[no-untyped-def]
+        offered.append((first, rate))
+        kept = {"rate_reached": rate < 5000, "latency_ns": {"p50": rate}}
+        return kept, np.zeros(1, np.int64), 10
+
+    whole, _ = paced_then_full(run, 1, 2000, 1.0, 100, 8)
+    assert offered == [(1, 1000), (11, 2000), (21, 100)]
+    assert whole["full"]["window"] == 8
+    missed, _ = paced_then_full(run, 1, 9000, 1.0, 100, 8)
+    assert "full" not in missed
+    assert median_ratio(whole["paced"], whole["paced"]) == {"median_ratio": 1}
+    assert median_ratio(whole["paced"], {"rate_reached": False}) == {}
