@@ -135,10 +135,10 @@ def write_histograms(file: TextIO, samples: dict[str, Any]) -> None:
     writer.output_legend()
     for name, values in samples.items():
         histogram = HdrHistogram(1, _HIGHEST_NS, _DIGITS)
-        histogram.tag = name
         numbers, counts = np.unique(np.maximum(values, 1), return_counts=True)
         for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
             histogram.record_value(number, count)
+        file.write(f"Tag={name},")  # The library reads tags but writes none.
         writer.output_interval_histogram(histogram)
 
 
