@@ -70,6 +70,7 @@ for _template in (
     oe.ORDER_PREVIEW_REQUEST_TEMPLATE,
     oe.TRADING_HALT_TEMPLATE,
     oe.WITHDRAWAL_RULE_TEMPLATE,
+    oe.CLIENT_PROTECTION_REQUEST_TEMPLATE,
 ):
     assert 0 <= _template - _FIRST < 63
     _INBOUND |= 1 << (_template - _FIRST)

@@ -2,6 +2,7 @@
 
     OrderPreview ─▶ U2      TransferReport, WithdrawalReport ─▶ AZ
     TradingHaltReport ─▶ DI      BalanceUpdate ─▶ BA      WithdrawalRuleReport ─▶ U6
+    ClientProtectionReport ─▶ U8
 """
 
 from typing import Any
@@ -32,6 +33,7 @@ class AccountRenderer:
             template("TransferReport"): self._transfer,
             template("WithdrawalReport"): self._withdrawal,
             template("WithdrawalRuleReport"): self._rule,
+            template("ClientProtectionReport"): self._protection,
             template("BalanceUpdate"): self.balance,
         }
 
@@ -111,6 +113,19 @@ class AccountRenderer:
             (58, text),
         ]
         return "U6", fields
+
+    def _protection(self, _session: int, f: dict[str, Any]) -> Rendered:
+        reject = reject_of(f["reason"], f["detail"], f["limit"], None, self._reference)
+        began, until = f["effectiveTime"], f["excludedUntil"]
+        fields: list[Field] = [
+            (21060, _echoed(f["echo"], 21060)), (21061, f["action"]), (1, self._name(f["account"])),
+            (21062, time_text(until, 9) if until is not None else None),
+            (21064, amount_text(f["dailyLoss"], 6)), (21065, amount_text(f["dailyDeposits"], 6)),
+            (21047, time_text(began, 9) if began else None),
+            (60, time_text(f["header"]["transactTime"], 9)), (21020, f["reason"] or None),
+            (58, reject.text if f["reason"] else None),
+        ]
+        return "U8", fields
 
     def _response(self, kind: int, f: dict[str, Any], target: str | None) -> Rendered:
         asset = self._asset(f["asset"])

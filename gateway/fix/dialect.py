@@ -23,7 +23,7 @@ from gateway.fix.values import decimal_of, instruction_bits
 from sbe.generated import order_entry as oe
 
 NOT_AVAILABLE, THROTTLED = 4, 8
-ORDERS = ("D", "F", "G", "i", "q", "Z", "E", "K", "U1", "U3", "U5", "AY", "DH")
+ORDERS = ("D", "F", "G", "i", "q", "Z", "E", "K", "U1", "U3", "U5", "U7", "AY", "DH")
 Fields = dict[str, Any]
 
 
@@ -69,7 +69,7 @@ class Dialect:
             "E": self.lists.enter, "M": self.lists.status, "K": self.lists.cancel,
             "U1": self._requests.preview, "AY": self._requests.assignment,
             "DH": self._requests.halt, "U3": self._requests.timer,
-            "U5": self._requests.withdrawal_rule,
+            "U5": self._requests.withdrawal_rule, "U7": self._requests.protection,
         }
 
     def handle(self, session: Session, message: Message, number: int) -> bool:

@@ -51,6 +51,7 @@ MESSAGE_TYPES = {
     "OrderStatusRequest": "H", "OpenOrdersRequest": "AF", "AccountRequest": "AN",
     "OrderPreviewRequest": "U1", "SetCancelTimer": "U3", "TransferRequest": "AY",
     "WithdrawalRequest": "AY", "TradingHalt": "DH", "WithdrawalRule": "U5",
+    "ClientProtectionRequest": "U7",
 }
 
 

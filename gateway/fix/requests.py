@@ -3,6 +3,7 @@
     U1 ─▶ U2   what an order would need          AY ─▶ AZ   transfer (8) or withdrawal (9)
     DH ─▶ DI   the kill switch                   U3 ─▶ U4   the dead-man timer
     BE ─▶ BF   the throttle, and what is left of it     U5 ─▶ U6   where withdrawals may go
+    U7 ─▶ U8   what the client wants to be kept from
 
 All but the throttle are decided by the core; U4 is said once the core has taken the timer.
 """
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.fix.message import Message
 from gateway.fix.session import Session
 from gateway.fix.tables import hash_of, unsigned
-from gateway.fix.times import time_text
+from gateway.fix.times import time_of, time_text
 from sbe.generated import order_entry as oe
 
 if TYPE_CHECKING:
@@ -106,6 +107,30 @@ class Requests:
                 "destination": destination, "requestId": unsigned(hash_of(name)),
                 "echo": b"21042=%b\x01" % name})
 
+    def protection(self, session: Session, message: Message, number: int) -> bool:
+        """ClientProtectionRequest (U7): what the client wants to be kept from."""
+        account, action = self._dialect.account(session, message), message.number(21061)
+        until, amount = time_of(message.get(21062)), _limit(message.text(21063, "0"))
+        wrong = (
+            f"the session has no account {message.text(1)} (tag 1)" if account is None
+            else "an exclusion needs its end (tag 21062)" if action == 1 and until is None
+            else "tag 21063 isn't 0 or more USDC with at most 6 decimals" if amount is None
+            else "a limit needs its amount (tag 21063)" if action != 1 and 21063 not in message
+            else ""
+        )
+        name = (message.get(21060) or b"")[:REFERENCE_BYTES_MAX]
+        if wrong:
+            session.emit("U8", [
+                (21060, name), (21061, action), (1, message.get(1) or "NONE"),
+                (60, time_text(self._venue.now(), 9)), (21020, oe.REASON_INVALID_FIELD),
+                (58, wrong)])
+            return False
+        return self._dialect.send(
+            session, message, number, "ClientProtectionRequest",
+            self._dialect.header(message, number) | {
+                "account": account, "action": action, "until": until, "amount": amount,
+                "requestId": unsigned(hash_of(name)), "echo": b"21060=%b\x01" % name})
+
     def halt(self, session: Session, message: Message, number: int) -> bool:
         """PartyActionRequest (DH): the kill switch of one account, or of all the session's."""
         name = message.get(2328) or b""
@@ -171,6 +196,11 @@ def _destination(message: Message) -> str | None:
     text = message.get(21041) or b""
     printable = all(32 <= byte <= 126 for byte in text)
     return text.decode("ascii") if printable and len(text) <= DESTINATION_BYTES_MAX else None
+
+
+def _limit(text: str) -> int | None:
+    """USDC units of a limit, 0 for none."""
+    return 0 if text.strip("0.") == "" and text.strip(".") else _units(text, 6)
 
 
 def _units(text: str, decimals: int) -> int | None:

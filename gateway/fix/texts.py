@@ -107,6 +107,10 @@ REJECTS: dict[int, Reject] = {
     oe.REASON_SELF_EXCLUDED: Reject("excluded at the client's own wish: only closing", _CLOSED),
     oe.REASON_LOSS_LIMIT: Reject(
         "{needed} USDC lost today, the client's own limit is {free}: only closing", _LIMIT),
+    oe.REASON_REPEATED_EXECUTIONS: Reject(
+        "{count} trades at the limit {most} of a window: only cancels until it is looked at",
+        _LIMIT),
+    oe.REASON_MARKET_CONFLICT: Reject("who may decide what the market pays may not trade", _OTHER),
     oe.REASON_ORDER_TO_TRADE_LIMIT: Reject(
         "orders of the day {count} for {most} that its trades allow: only cancels", _LIMIT),
     oe.REASON_INVALID_FIELD: Reject("a field has a value that isn't allowed", _UNSUPPORTED),
@@ -142,6 +146,7 @@ CANCELS: dict[int, str] = {
     oe.REASON_CANCEL_TIMER: "cancel timer ran out",
     oe.REASON_KILL_SWITCH: "kill switch",
     oe.REASON_SELF_EXCLUDED: "excluded at the client's own wish",
+    oe.REASON_MARKET_CONFLICT: "the owner may decide what the market pays",
     oe.REASON_MARGIN_AT_TRIGGER: "margin not sufficient when triggered",
 }
 

@@ -366,6 +366,12 @@ _TABLE = """
 21048 Lent AMT
 21049 Earned AMT
 21050 ConflationMilliseconds INT
+21060 ProtectionID STRING
+21061 ProtectionAction INT 1=SELF_EXCLUDE 2=LIMIT_DAILY_LOSS 3=LIMIT_DAILY_DEPOSITS
+21062 ExcludedUntil UTCTIMESTAMP
+21063 ProtectionAmount AMT
+21064 DailyLossLimit AMT
+21065 DailyDepositLimit AMT
 """
 
 

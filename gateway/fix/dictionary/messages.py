@@ -186,6 +186,11 @@ U5 WithdrawalRuleRequest in
 U6 WithdrawalRuleReport out
   WithdrawalRuleID WithdrawalRuleAction! Account! Destination WithdrawalDelaySeconds ListHolds
   DestinationsListed EffectiveFrom TransactTime! ReasonCode Text
+U7 ClientProtectionRequest in
+  ProtectionID! ProtectionAction! Account ExcludedUntil ProtectionAmount TransactTime
+U8 ClientProtectionReport out
+  ProtectionID ProtectionAction! Account! ExcludedUntil DailyLossLimit DailyDepositLimit
+  EffectiveFrom TransactTime! ReasonCode Text
 i MassQuote in
   QuoteID! Account QuoteResponseLevel DefBidSize ResetProtection {_PARTIES}
   NoQuoteSets!(QuoteSetID, UnderlyingSymbol, TotNoQuoteEntries, NoQuoteEntries(QuoteEntryID,

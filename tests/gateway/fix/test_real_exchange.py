@@ -211,6 +211,27 @@ def test_withdrawals_go_where_their_owner_lets_them(exchange: Exchange) -> None:
     north.leave()
 
 
+def test_a_client_asks_to_be_kept_from_losing_and_paying_in(exchange: Exchange) -> None:
+    north = Trader(exchange, "NORTH")
+    north.send("U7", "21060=P1|21061=2|21063=250000.5")
+    first = north.until("U8", _21060="P1", _21061=2)
+    assert (Decimal(first.text(21064)), first.get(58)) == (Decimal("250000.5"), None)
+    north.send("U7", "21060=P2|21061=2|21063=0")  # Lifting it takes a day.
+    lifted = north.until("U8", _21060="P2")
+    assert Decimal(lifted.text(21064)) == Decimal("250000.5")
+    assert lifted.text(21047)[:8] > first.text(21047)[:8]
+    north.send("U7", "21060=P3|21061=3|21063=1000000000")
+    assert Decimal(north.until("U8", _21060="P3").text(21065)) == 10**9
+    for name, rest, why in (
+        ("P4", "21061=1", "needs its end"), ("P5", "21061=2", "needs its amount"),
+        ("P6", "21061=3|21063=0.0000001", "6 decimals"),
+        ("P7", "21061=1|21062=20200101-00:00:00", "isn't allowed"),
+    ):
+        north.send("U7", f"21060={name}|{rest}")
+        assert why in north.until("U8", _21060=name).text(58)
+    north.leave()
+
+
 def test_the_kill_switch_outlives_the_gateway(exchange: Exchange) -> None:
     north = Trader(exchange, "NORTH")
     north.place("K1", 1, "0.01", LOW)
