@@ -11,6 +11,8 @@ import numpy as np
 GATES_MAX = 256
 KILL_OWNER, KILL_SESSION, KILL_MARKET, KILL_PRODUCT, KILL_VENUE = 1, 2, 3, 4, 5
 SELF_EXCLUSION = 6  # In events beside the levels: an owner's own wish.
+MARKET_CONFLICT = 7  # The same: an owner in the markets that he may decide.
+CONFLICTS_MAX = 1024
 
 CONTROLS = np.dtype(
     [
@@ -22,7 +24,7 @@ CONTROLS = np.dtype(
         ("limited", "i4"),  # records of order limits that are set
         ("beta", "i4"),  # 1: only the invited trade, within the caps
         ("protected", "i4"),  # owners who asked to be kept from something
-        ("spare", "i4"),
+        ("conflicts", "i4"),  # of owners with events that they may decide
         ("beta_start", "i8"),  # ns UTC, from which the ramp counts
         ("beta_notional", "i8"),  # USDC units of an owner at the start, 0 no cap
         ("beta_ramp", "i8"),  # USDC units by which that grows a day
@@ -62,9 +64,17 @@ OWNER_CONTROL = np.dtype(
         ("loss_next_at", "i8"),
         ("day", "i8"),  # when the day began of which the profit at its first order was
         ("day_profit", "i8"),  # USDC units
+        ("deposit_limit", "i8"),  # USDC units of a day; 0 none
+        ("deposit_next", "i8"),  # what it will be from `deposit_next_at` on, if that isn't 0
+        ("deposit_next_at", "i8"),
+        ("deposit_day", "i8"),  # when the day began of which so much was deposited
+        ("deposited", "i8"),  # USDC units
+        ("conflicts", "i8"),  # events that the owner may decide
     ],
     align=True,
 )
+
+CONFLICT = np.dtype([("owner", "i4"), ("event", "i4")], align=True)  # owner 0: a free place
 
 ORDER_LIMIT = np.dtype(  # Of an account; the record of account 0 is for all without their own.
     [
@@ -77,6 +87,8 @@ ORDER_LIMIT = np.dtype(  # Of an account; the record of account 0 is for all wit
         ("pause", "i8"),  # ns without new orders after a breach
         ("order_to_trade", "i8"),  # orders for each trade of a day; 0 any
         ("free_orders", "i8"),  # of a day, without a trade
+        ("executions", "i8"),  # trades of a window after which a person must look; 0 any
+        ("execution_window", "i8"),  # ns
         # What the account has used.
         ("arrival", "i8"),  # when the next order is due if none came early
         ("paused_until", "i8"),
@@ -84,6 +96,9 @@ ORDER_LIMIT = np.dtype(  # Of an account; the record of account 0 is for all wit
         ("day_value", "i8"),
         ("day_orders", "i8"),
         ("day_trades", "i8"),
+        ("window", "i8"),  # when it began
+        ("window_trades", "i8"),
+        ("disabled", "i8"),  # 1: until its limits are set again
     ],
     align=True,
 )
@@ -107,6 +122,7 @@ def control_fields(limits: Limits) -> list[Any]:
     return [
         ("controls", CONTROLS),
         ("gates", GATE, (GATES_MAX,)),
+        ("conflicts", CONFLICT, (CONFLICTS_MAX,)),
         ("owner_controls", OWNER_CONTROL, (limits.owners_max,)),
         ("order_limits", ORDER_LIMIT, (limits.accounts_max,)),
         ("sessions_killed", "i1", (limits.sessions_max,)),

@@ -33,7 +33,7 @@ RISK_NODES_MAX = 64
 RISK_COLUMNS_MAX = 8
 RISK_LEVELS_MAX = 3
 ARRAYS_AGE_MAX = 60_000_000_000  # ns; older risk arrays net nothing
-LAYOUT_VERSION = 8
+LAYOUT_VERSION = 9
 
 # Accounts of the house, owned by owner 1; clients' start at FIRST_CLIENT.
 FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING, BACKSTOP_FUND = 1, 2, 3, 4, 5, 6, 7
@@ -334,7 +334,8 @@ INSTRUMENT = np.dtype(
         ("funding_rate", "i8"),  # of the last completed or running funding, 1e-9
         ("funding_value", "i8"),  # quote units of one lot at its mark
         ("funding_positions", "i8"),
-        ("funding_remainder", "i8"),  # quote units taken and not given so far
+        ("funding_remainder", "i8"),  # quote units owed and not due to others so far: the rounding
+        ("funding_pot", "i8"),  # quote units taken and not given so far
         ("resolved_positions", "i8"),
         ("resolved_paid", "i8"),  # quote units to the longs
         ("payout_value", "i8"),  # quote units of one lot, when resolved

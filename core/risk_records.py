@@ -100,6 +100,7 @@ MARKET = np.dtype(
         ("scale_start", "i8"),  # USDC units of open interest from which on it rises, 0 never
         ("scale_end", "i8"),  # at which it is scale_most
         ("scale_most", "i8"),  # parts per million
+        ("funding_cap", "i8"),  # 1e-9 of the notional in one funding, 0 none
     ],
     align=True,
 )

@@ -107,6 +107,7 @@ def _account(limits: Limits) -> np.dtype[Any]:
             ("exposure_limit", "i8"),  # USDC units, 0 none
             ("borrowing_limit", "i8"),  # USDC units, 0 none
             ("assets_seen", "i8"),  # bit per asset: its balance was ever touched
+            ("assets_unreported", "i8"),  # and since it was last reported to the ledger
             ("price_version", "i8"),  # the state's, when the two sums below were computed
             ("profit", "i8"),  # sums over its spot pairs and perpetuals
             ("initial", "i8"),

@@ -102,6 +102,7 @@ class Instrument(Section, frozen=True, kw_only=True):
     interest_scale_start: Fixed = Fixed(0)  # USDC of open interest from which on a perpetual's
     interest_scale_end: Fixed = Fixed(0)  # initial base rises, up to `most` at the end; 0: never
     interest_scale_most_millionths: Annotated[int, Meta(ge=0, le=900_000)] = 0
+    funding_rate_cap_millionths: Share = 0  # of the notional in one funding, either way; 0: none
     margin_base_initial_millionths: Share = 100_000
     margin_base_maintenance_millionths: Share = 60_000
     margin_factor_initial_billionths: UnsignedInt = 20_000  # per root of a whole USDC of notional

@@ -42,6 +42,7 @@ SCOPED = {
     "InterestScaleStart": ("markets", "scale_start"),
     "InterestScaleEnd": ("markets", "scale_end"),
     "InterestScaleMost": ("markets", "scale_most"),
+    "FundingRateCap": ("markets", "funding_cap"),
     "HaircutInitial": ("assets", "haircut_initial"),
     "HaircutMaintenance": ("assets", "haircut_maintenance"),
     "BorrowMarginInitial": ("assets", "borrow_margin_initial"),

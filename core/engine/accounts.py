@@ -82,7 +82,9 @@ def touch(s, account, asset):
     if interest != 0:
         entry.balance = balance + interest
         s.accounts[POOL].assets[asset].balance -= interest
+        s.accounts[account].assets_unreported |= 1 << asset
         s.accounts[POOL].assets_seen |= 1 << asset
+        s.accounts[POOL].assets_unreported |= 1 << asset
         balance_update(s, account, asset, reason, interest, POOL, 0)
 
 
@@ -100,6 +102,7 @@ def realise(s, account, asset, amount):
     holder = s.accounts[account]
     entry = holder.assets[asset]
     holder.assets_seen |= 1 << asset
+    holder.assets_unreported |= 1 << asset
     if account < FIRST_CLIENT:
         entry.balance += amount
         return

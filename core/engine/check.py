@@ -115,7 +115,7 @@ def _settlements_add_up(s):
     """Invariant 21."""
     held = s.payouts_in_clearing + s.settlement_pot
     for instrument in range(1, s.instruments_listed + 1):
-        held += s.instruments[instrument].funding_remainder
+        held += s.instruments[instrument].funding_pot
     waiting = 0
     for number in range(1, s.positions_used + 1):
         claim = s.claims[number]

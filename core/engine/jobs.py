@@ -94,9 +94,9 @@ def _delist_slice(s, job, budget):
     while book.first_holder != 0:
         if budget <= 0:
             return -1
+        settle_before_trade(s, book.first_holder)
         if book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
             settle_whole(s, book.first_holder)
-        settle_before_trade(s, book.first_holder)
         free_first_holder(s, job.subject)
         budget -= 1
     change_state(s, job.subject, oe.TRADING_STATE_DELISTED)

@@ -16,9 +16,14 @@ import sbe.generated.order_entry as oe
 from core.engine.account_reports import account_request
 from core.engine.auction import auction_tick, still_crosses, uncross
 from core.engine.cancels import cancel_request, mass_cancel, open_orders, order_status
-from core.engine.controls.clients import set_client_protection
+from core.engine.controls.clients import client_protection, set_client_protection
 from core.engine.controls.order_limits import set_order_limits
-from core.engine.controls.owners import set_controls, set_gate, set_owner_profile
+from core.engine.controls.owners import (
+    set_controls,
+    set_gate,
+    set_market_conflict,
+    set_owner_profile,
+)
 from core.engine.controls.switches import set_kill_switch
 from core.engine.destinations import withdrawal_rule
 from core.engine.emit import business_reject, event_begin, mark_last_in_event
@@ -195,6 +200,8 @@ def _request(s, template, a):
         withdrawal_request(s, a)
     elif template == oe.WITHDRAWAL_RULE_TEMPLATE:
         withdrawal_rule(s, a)
+    elif template == oe.CLIENT_PROTECTION_REQUEST_TEMPLATE:
+        client_protection(s, a)
     elif template == oe.ORDER_PREVIEW_REQUEST_TEMPLATE:
         order_preview(s, a)
     elif template == oe.TRADING_HALT_TEMPLATE:
@@ -301,6 +308,8 @@ def _control_command(s, template, a):
         return set_order_limits(s, a)
     if template == ct.SET_CLIENT_PROTECTION_TEMPLATE:
         return set_client_protection(s, a)
+    if template == ct.SET_MARKET_CONFLICT_TEMPLATE:
+        return set_market_conflict(s, a)
     return oe.REASON_INVALID_FIELD
 
 

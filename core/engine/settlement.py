@@ -10,8 +10,11 @@ between commands:
 
 so that the fund's claim is what losers owe, unless the fund ran dry; then the winners who came last
 wait for the rest, and are first in the next cycle. When the walk is over CLEARING is where it was.
-Funding is the same for one perpetual, but that what a payer hasn't he borrows; what its rounding
-leaves goes to account ROUNDING.
+
+Funding is the same for one perpetual: payers, then receivers. What a payer can't bear by the order
+of a settlement's debits he owes, and what a receiver is not paid he is owed: both are unsettled,
+and the next settlement finds them, with the fund behind the one and the first place for the other.
+What rounding leaves goes to account ROUNDING as far as it was paid, else it is the fund's claim.
 """
 
 import numpy as np
@@ -43,6 +46,7 @@ from core.jit import jit
 from core.linked import linked
 from core.records import CLEARING, HOUSE_ACCOUNTS, LIQUIDITY, ROUNDING
 
+SKIPPED_MAX = 64  # Accounts without a change, walked over for the cost of one; a power of two.
 RATE_MAX = BILLION  # Of the notional, in one funding.
 DEBITS, WAITING, CREDITS, DONE = 0, 1, 2, 3  # phases of a settlement
 
@@ -164,6 +168,9 @@ def funding_start(s, a):
     book = s.instruments[number]
     if book.kind != oe.INSTRUMENT_KIND_PERPETUAL or abs(rate) > RATE_MAX:
         return refuse(s, oe.REASON_INVALID_FIELD, rate, RATE_MAX)
+    cap = s.markets[number].funding_cap
+    if cap != 0 and abs(rate) > cap:
+        return refuse(s, oe.REASON_FUNDING_RATE_CAP, rate, cap)
     if book.mark_value == 0:
         return refuse(s, oe.REASON_INDEX_STALE, 0, 0)
     if job_pending(s, JOB_FUNDING, number):
@@ -175,6 +182,7 @@ def funding_start(s, a):
     book.funding_value = book.mark_value
     book.funding_positions = 0
     book.funding_remainder = 0
+    book.funding_pot = 0
     start_job(s, JOB_FUNDING, number, book.first_holder)
     return 0
 
@@ -203,14 +211,22 @@ def funding_slice(s, job, budget):
 
 @jit
 def _funding_completed(s, number):
+    """Give ROUNDING what was rounded; what is left or missing is for the next settlement."""
     book = s.instruments[number]
-    remainder = book.funding_remainder
-    assert remainder >= 0, "Invariant: funding rounds against the customer."
+    owed = book.funding_remainder
+    assert owed >= 0, "Invariant: funding rounds against the customer."
+    assert book.funding_pot >= 0, "Invariant: funding gives what was taken."
+    remainder = min(owed, book.funding_pot)
     if remainder != 0:
         move(s, CLEARING, ROUNDING, book.quote, remainder)
         reason = oe.BALANCE_REASON_FUNDING
         balance_update(s, ROUNDING, book.quote, reason, remainder, CLEARING, 0)
+    left = book.funding_pot - remainder
+    s.settlement_pot += left
+    s.settlement_carried += left  # One that is queued behind this began without it.
+    s.fund_claim += owed - remainder
     book.funding_remainder = 0
+    book.funding_pot = 0
     e = event_begin(s, control.FUNDING_COMPLETED_BLOCK, 0, 0)
     control.write_funding_completed_header(e - 8)
     control.set_funding_completed_instrument(e, number)
@@ -227,6 +243,7 @@ def report_balances(s, a):
     if queue_full(s):
         return oe.REASON_CAPACITY_REACHED
     number = start_job(s, JOB_REPORT, 0, 1)
+    s.job[number].place = control.report_balances_changed(a)
     s.job[number].cycle = np.int64(control.report_balances_cycle(a))
     s.job[number].key = np.int64(control.report_balances_key(a))
     return 0
@@ -234,7 +251,10 @@ def report_balances(s, a):
 
 @linked
 def report_slice(s, job, budget):
-    """Report up to `budget` accounts; how much of the budget is left, −1 when more remains."""
+    """Report up to `budget` accounts; how much of the budget is left, −1 when more remains.
+
+    Those without a change cost next to nothing, of a report of changes.
+    """
     last = max(s.accounts_used, HOUSE_ACCOUNTS - 1)
     while budget > 0:
         if job.cursor > last:
@@ -243,17 +263,23 @@ def report_slice(s, job, budget):
             control.set_balances_reported_cycle(e, job.cycle)
             control.set_balances_reported_accounts(e, job.count)
             return budget
-        if account_exists(s, job.cursor):
+        holder = s.accounts[job.cursor]
+        if job.place == 0:
+            holder.assets_unreported = holder.assets_seen
+        if account_exists(s, job.cursor) and (job.place == 0 or holder.assets_unreported != 0):
             _report_account(s, job.cursor, job.key)
             job.count += 1
             budget -= 1
+        else:
+            budget -= (job.cursor & (SKIPPED_MAX - 1)) == 0
         job.cursor += 1
     return -1
 
 
 @jit
 def _report_account(s, account, key):
-    seen = s.accounts[account].assets_seen
+    seen = s.accounts[account].assets_unreported
+    s.accounts[account].assets_unreported = 0
     asset = 0
     while seen != 0:
         if seen & 1:

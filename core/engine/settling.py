@@ -16,6 +16,7 @@ A loss is taken from, in this order,
 
 and a profit is paid out of what was taken and advanced (`settlement_pot`). What is missing even
 then stays `unsettled` too: the winner's claim, which waits and is paid first in the next cycle.
+Funding takes and pays the same way, and leaves what it can't to the next settlement.
 Both count as equity all the while. Lent money is the balance itself, so redeeming it is one step
 with spending it.
 """
@@ -198,17 +199,26 @@ def _pay(s, number, amount, before):
 
 @linked
 def fund_position(s, number):
-    """Pay or take a position's funding."""
+    """Pay or take a position's funding, as far as there is something to; the rest is unsettled."""
     position = s.positions[number]
     book = s.instruments[position.instrument]
     position.funded_cut = book.funded_cut
-    amount = funding_due(position, book)
-    if position.quantity == 0 or amount == 0:
+    due = funding_due(position, book)
+    if position.quantity == 0 or due == 0:
         return
     book.funding_positions += 1
-    book.funding_remainder -= amount
+    book.funding_remainder -= due
+    position.unsettled += due
+    margin_changed(s, number)
+    if due < 0:
+        amount = -_means(s, position.account, -due)
+    else:
+        amount = min(due, max(0, book.funding_pot))
+    position.unsettled -= amount
+    book.funding_pot -= amount
     credit(s, position.account, book.quote, amount)
     credit(s, CLEARING, book.quote, -amount)
+    margin_changed(s, number)
     a = event_begin(s, oe.FUNDING_PAYMENT_BLOCK, 0, 0)
     oe.write_funding_payment_header(a - 8)
     oe.set_funding_payment_account(a, position.account)
@@ -217,3 +227,4 @@ def fund_position(s, number):
     oe.set_funding_payment_rate(a, book.funding_rate)
     oe.set_funding_payment_amount(a, amount)
     oe.set_funding_payment_balance(a, s.accounts[position.account].assets[book.quote].balance)
+    oe.set_funding_payment_due(a, due)

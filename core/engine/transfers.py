@@ -5,6 +5,7 @@ import numpy as np
 import sbe.generated.control as control
 import sbe.generated.order_entry as oe
 from core.engine.accounts import account_exists, balance_update, credit, move
+from core.engine.controls.clients import judge_deposit
 from core.engine.emit import echo_size, event_begin, put_echo
 from core.engine.margin.door import margin_withdrawable
 from core.engine.money import UNITS_MAX
@@ -43,6 +44,9 @@ def deposit(s, a):
     asset = s.assets[number]
     if amount > UNITS_MAX - asset.deposited:
         return refuse(s, oe.REASON_CAPACITY_REACHED, amount, UNITS_MAX - asset.deposited)
+    reason = judge_deposit(s, account, number, amount)
+    if reason != 0:
+        return reason
     asset.deposited += amount
     credit(s, account, number, amount)
     key = np.int64(control.deposit_key(a))

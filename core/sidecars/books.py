@@ -62,7 +62,7 @@ _trade = pick("ExecutionReport", "header.transactTime", "account", "instrument",
 _balance = pick("BalanceUpdate", "header.transactTime", "requestId", "account",
                 "asset", "reason", "change", "balance", "instrument", "counterAccount")
 _funding = pick("FundingPayment", "header.transactTime", "account", "instrument", "amount",
-                "balance")
+                "balance", "due")
 _settled = pick("PositionSettled", "header.transactTime", "account", "instrument", "amount",
                 "balance", "cycle")
 _resolved = pick("PositionResolved", "header.transactTime", "account", "instrument", "amount",
@@ -224,6 +224,7 @@ class Books:
         asset = self.reference.instruments[f.instrument].quote_asset
         self.post(Posting(f.header_transactTime, event.sequence, f.account, CLEARING, asset,
                           f.amount, FUNDING, f.instrument, 0))
+        self._position(f.account, f.instrument).cost += f.amount - f.due  # The rest is unsettled.
         self._state(f.account, asset, f.balance)
 
     def _on_settled(self, event: Event) -> None:

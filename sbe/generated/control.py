@@ -60,6 +60,7 @@ MESSAGE_NAMES = {
     473: "SetControls",
     474: "SetOrderLimits",
     475: "SetClientProtection",
+    476: "SetMarketConflict",
     420: "Deposit",
     421: "WithdrawalStep",
     423: "Transfer",
@@ -347,6 +348,7 @@ RISK_PARAMETER_INSURANCE_CAP = 29
 RISK_PARAMETER_INTEREST_SCALE_START = 30
 RISK_PARAMETER_INTEREST_SCALE_END = 31
 RISK_PARAMETER_INTEREST_SCALE_MOST = 32
+RISK_PARAMETER_FUNDING_RATE_CAP = 33
 RISK_PARAMETER_HAIRCUT_INITIAL = 40
 RISK_PARAMETER_HAIRCUT_MAINTENANCE = 41
 RISK_PARAMETER_BORROW_MARGIN_INITIAL = 42
@@ -378,6 +380,7 @@ KILL_LEVEL_MARKET = 3
 KILL_LEVEL_PRODUCT = 4
 KILL_LEVEL_VENUE = 5
 KILL_LEVEL_SELF_EXCLUSION = 6
+KILL_LEVEL_MARKET_CONFLICT = 7
 KILL_LEVEL_NULL = 255
 
 
@@ -396,6 +399,14 @@ WITHDRAWAL_RULE_ACTION_REMOVE_DESTINATION = 2
 WITHDRAWAL_RULE_ACTION_LIFT_LIST = 3
 WITHDRAWAL_RULE_ACTION_SET_DELAY = 4
 WITHDRAWAL_RULE_ACTION_NULL = 255
+
+
+# ClientProtectionAction: uint8
+# What an owner asks to be kept from.
+CLIENT_PROTECTION_ACTION_SELF_EXCLUDE = 1
+CLIENT_PROTECTION_ACTION_LIMIT_DAILY_LOSS = 2
+CLIENT_PROTECTION_ACTION_LIMIT_DAILY_DEPOSITS = 3
+CLIENT_PROTECTION_ACTION_NULL = 255
 
 
 # BalanceReason: uint8
@@ -511,6 +522,10 @@ REASON_WITHDRAWAL_DELAY = 87
 REASON_SELF_EXCLUDED = 88
 REASON_LOSS_LIMIT = 89
 REASON_ORDER_TO_TRADE_LIMIT = 90
+REASON_REPEATED_EXECUTIONS = 91
+REASON_MARKET_CONFLICT = 92
+REASON_DEPOSIT_LIMIT = 93
+REASON_FUNDING_RATE_CAP = 94
 REASON_NULL = 65535
 
 
@@ -1297,13 +1312,13 @@ set_controls_beta = load("u8", 57)
 set_set_controls_beta = store("u8", 57)
 
 
-# SetOrderLimits: template 474, 52 bytes
+# SetOrderLimits: template 474, 60 bytes
 # What an account may send; 0 is no limit, all of 0 takes its own limits away.
 SET_ORDER_LIMITS_TEMPLATE = 474
-SET_ORDER_LIMITS_BLOCK = 52
-write_set_order_limits_header = image("3400da0103000100")
+SET_ORDER_LIMITS_BLOCK = 60
+write_set_order_limits_header = image("3c00da0103000100")
 SET_ORDER_LIMITS = record(
-    52,
+    60,
     ("key", "<u8", 0),
     ("account", "<u4", 8),
     ("openOrders", "<u4", 12),
@@ -1314,6 +1329,8 @@ SET_ORDER_LIMITS = record(
     ("pauseMilliseconds", "<u4", 40),
     ("orderToTrade", "<u4", 44),
     ("freeOrders", "<u4", 48),
+    ("executions", "<u4", 52),
+    ("executionSeconds", "<u4", 56),
 )
 SET_ORDER_LIMITS_KEY_OFFSET = 0
 SET_ORDER_LIMITS_KEY_NULL = 18446744073709551615
@@ -1355,19 +1372,28 @@ SET_ORDER_LIMITS_FREE_ORDERS_OFFSET = 48
 SET_ORDER_LIMITS_FREE_ORDERS_NULL = 4294967295
 set_order_limits_free_orders = load("u32", 48)
 set_set_order_limits_free_orders = store("u32", 48)
+SET_ORDER_LIMITS_EXECUTIONS_OFFSET = 52
+SET_ORDER_LIMITS_EXECUTIONS_NULL = 4294967295
+set_order_limits_executions = load("u32", 52)
+set_set_order_limits_executions = store("u32", 52)
+SET_ORDER_LIMITS_EXECUTION_SECONDS_OFFSET = 56
+SET_ORDER_LIMITS_EXECUTION_SECONDS_NULL = 4294967295
+set_order_limits_execution_seconds = load("u32", 56)
+set_set_order_limits_execution_seconds = store("u32", 56)
 
 
-# SetClientProtection: template 475, 28 bytes
+# SetClientProtection: template 475, 36 bytes
 # What an owner asks to be kept from: all trading for a while, losing more than so much a day. Looser only a day later, an exclusion never before its end.
 SET_CLIENT_PROTECTION_TEMPLATE = 475
-SET_CLIENT_PROTECTION_BLOCK = 28
-write_set_client_protection_header = image("1c00db0103000100")
+SET_CLIENT_PROTECTION_BLOCK = 36
+write_set_client_protection_header = image("2400db0103000100")
 SET_CLIENT_PROTECTION = record(
-    28,
+    36,
     ("key", "<u8", 0),
     ("owner", "<u4", 8),
     ("excludedUntil", "<u8", 12),
     ("dailyLoss", "<i8", 20),
+    ("dailyDeposits", "<i8", 28),
 )
 SET_CLIENT_PROTECTION_KEY_OFFSET = 0
 SET_CLIENT_PROTECTION_KEY_NULL = 18446744073709551615
@@ -1385,6 +1411,40 @@ SET_CLIENT_PROTECTION_DAILY_LOSS_OFFSET = 20
 SET_CLIENT_PROTECTION_DAILY_LOSS_NULL = -9223372036854775808
 set_client_protection_daily_loss = load("i64", 20)
 set_set_client_protection_daily_loss = store("i64", 20)
+SET_CLIENT_PROTECTION_DAILY_DEPOSITS_OFFSET = 28
+SET_CLIENT_PROTECTION_DAILY_DEPOSITS_NULL = -9223372036854775808
+set_client_protection_daily_deposits = load("i64", 28)
+set_set_client_protection_daily_deposits = store("i64", 28)
+
+
+# SetMarketConflict: template 476, 17 bytes
+# An owner who may decide what an event pays may not trade it: his orders in it are cancelled, and none are taken.
+SET_MARKET_CONFLICT_TEMPLATE = 476
+SET_MARKET_CONFLICT_BLOCK = 17
+write_set_market_conflict_header = image("1100dc0103000100")
+SET_MARKET_CONFLICT = record(
+    17,
+    ("key", "<u8", 0),
+    ("owner", "<u4", 8),
+    ("event", "<u4", 12),
+    ("active", "u1", 16),
+)
+SET_MARKET_CONFLICT_KEY_OFFSET = 0
+SET_MARKET_CONFLICT_KEY_NULL = 18446744073709551615
+set_market_conflict_key = load("u64", 0)
+set_set_market_conflict_key = store("u64", 0)
+SET_MARKET_CONFLICT_OWNER_OFFSET = 8
+SET_MARKET_CONFLICT_OWNER_NULL = 4294967295
+set_market_conflict_owner = load("u32", 8)
+set_set_market_conflict_owner = store("u32", 8)
+SET_MARKET_CONFLICT_EVENT_OFFSET = 12
+SET_MARKET_CONFLICT_EVENT_NULL = 4294967295
+set_market_conflict_event = load("u32", 12)
+set_set_market_conflict_event = store("u32", 12)
+SET_MARKET_CONFLICT_ACTIVE_OFFSET = 16
+SET_MARKET_CONFLICT_ACTIVE_NULL = 255
+set_market_conflict_active = load("u8", 16)
+set_set_market_conflict_active = store("u8", 16)
 
 
 # Deposit: template 420, 22 bytes
@@ -1745,15 +1805,16 @@ accrue_interest_utilisation_bound = load("u32", 26)
 set_accrue_interest_utilisation_bound = store("u32", 26)
 
 
-# ReportBalances: template 437, 16 bytes
+# ReportBalances: template 437, 17 bytes
 # Walks all accounts in slices and reports each balance, so that a ledger can be held to the core.
 REPORT_BALANCES_TEMPLATE = 437
-REPORT_BALANCES_BLOCK = 16
-write_report_balances_header = image("1000b50103000100")
+REPORT_BALANCES_BLOCK = 17
+write_report_balances_header = image("1100b50103000100")
 REPORT_BALANCES = record(
-    16,
+    17,
     ("key", "<u8", 0),
     ("cycle", "<u8", 8),
+    ("changed", "u1", 16),
 )
 REPORT_BALANCES_KEY_OFFSET = 0
 REPORT_BALANCES_KEY_NULL = 18446744073709551615
@@ -1763,6 +1824,10 @@ REPORT_BALANCES_CYCLE_OFFSET = 8
 REPORT_BALANCES_CYCLE_NULL = 18446744073709551615
 report_balances_cycle = load("u64", 8)
 set_report_balances_cycle = store("u64", 8)
+REPORT_BALANCES_CHANGED_OFFSET = 16
+REPORT_BALANCES_CHANGED_NULL = 255
+report_balances_changed = load("u8", 16)
+set_report_balances_changed = store("u8", 16)
 
 
 # SetRiskArray: template 438, 60 bytes
@@ -4367,7 +4432,7 @@ def set_kill_switch_fault(a: int) -> int:
     if value == 4294967295:
         return 2
     value = load_u8(a + 12)  # level
-    if not (1 <= value <= 6):
+    if not (1 <= value <= 7):
         return 3
     value = load_u8(a + 13)  # active
     if value == 255:
@@ -4504,6 +4569,12 @@ def set_order_limits_fault(a: int) -> int:
     value = load_u32(a + 48)  # freeOrders
     if value == 4294967295:
         return 10
+    value = load_u32(a + 52)  # executions
+    if value == 4294967295:
+        return 11
+    value = load_u32(a + 56)  # executionSeconds
+    if value == 4294967295:
+        return 12
     return 0
 
 
@@ -4521,6 +4592,30 @@ def set_client_protection_fault(a: int) -> int:
         return 2
     value = load_i64(a + 20)  # dailyLoss
     if value == -9223372036854775808:
+        return 4
+    value = load_i64(a + 28)  # dailyDeposits
+    if value == -9223372036854775808:
+        return 5
+    return 0
+
+
+# SetMarketConflict: values and ends
+
+
+@compiled
+def set_market_conflict_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # owner
+    if value == 4294967295:
+        return 2
+    value = load_u32(a + 12)  # event
+    if value == 4294967295:
+        return 3
+    value = load_u8(a + 16)  # active
+    if value == 255:
         return 4
     return 0
 
@@ -4762,6 +4857,9 @@ def report_balances_fault(a: int) -> int:
     wide = load_u64(a + 8)  # cycle
     if wide == 18446744073709551615:
         return 2
+    value = load_u8(a + 16)  # changed
+    if value == 255:
+        return 3
     return 0
 
 
@@ -4936,7 +5034,7 @@ def set_risk_parameter_fault(a: int) -> int:
     value = load_u16(a + 8)  # parameter
     if not (
         1 <= value <= 10
-        or 20 <= value <= 32
+        or 20 <= value <= 33
         or 40 <= value <= 45
         or 60 <= value <= 62
         or value == 70
@@ -5016,7 +5114,7 @@ def session_opened_fault(a: int) -> int:
     if value == 4294967295:
         return 2
     value = load_u16(a + 20)  # reason
-    if not (0 <= value <= 90):
+    if not (0 <= value <= 94):
         return 3
     wide = load_u64(a + 22)  # versionId
     if wide == 18446744073709551615:
@@ -5156,7 +5254,7 @@ def command_result_fault(a: int) -> int:
     if value == 65535:
         return 4
     value = load_u16(a + 28)  # reason
-    if not (0 <= value <= 90):
+    if not (0 <= value <= 94):
         return 5
     value = load_i64(a + 30)  # detail
     if value == -9223372036854775808:
@@ -6116,7 +6214,7 @@ def risk_parameter_changed_fault(a: int) -> int:
     value = load_u16(a + 16)  # parameter
     if not (
         1 <= value <= 10
-        or 20 <= value <= 32
+        or 20 <= value <= 33
         or 40 <= value <= 45
         or 60 <= value <= 62
         or value == 70
@@ -6172,7 +6270,7 @@ def kill_switch_changed_fault(a: int) -> int:
     if value == 4294967295:
         return 3
     value = load_u8(a + 24)  # level
-    if not (1 <= value <= 6):
+    if not (1 <= value <= 7):
         return 4
     value = load_u8(a + 25)  # active
     if value == 255:
@@ -6414,10 +6512,13 @@ def measure(address: int, length: int) -> int:
         if block < 58:
             return -ERROR_BLOCK_LENGTH
     elif template == 474:  # SetOrderLimits
-        if block < 52:
+        if block < 60:
             return -ERROR_BLOCK_LENGTH
     elif template == 475:  # SetClientProtection
-        if block < 28:
+        if block < 36:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 476:  # SetMarketConflict
+        if block < 17:
             return -ERROR_BLOCK_LENGTH
     elif template == 420:  # Deposit
         if block < 22:
@@ -6453,7 +6554,7 @@ def measure(address: int, length: int) -> int:
         if block < 30:
             return -ERROR_BLOCK_LENGTH
     elif template == 437:  # ReportBalances
-        if block < 16:
+        if block < 17:
             return -ERROR_BLOCK_LENGTH
     elif template == 438:  # SetRiskArray
         if block < 60:

@@ -64,6 +64,7 @@ MESSAGE_NAMES = {
     114: "TransferRequest",
     115: "WithdrawalRequest",
     118: "WithdrawalRule",
+    119: "ClientProtectionRequest",
     116: "OrderPreviewRequest",
     117: "TradingHalt",
     200: "ExecutionReport",
@@ -83,6 +84,7 @@ MESSAGE_NAMES = {
     306: "PositionResolved",
     307: "WithdrawalReport",
     309: "WithdrawalRuleReport",
+    310: "ClientProtectionReport",
     308: "TransferReport",
     320: "LiquidationReport",
 }
@@ -323,6 +325,7 @@ RISK_PARAMETER_INSURANCE_CAP = 29
 RISK_PARAMETER_INTEREST_SCALE_START = 30
 RISK_PARAMETER_INTEREST_SCALE_END = 31
 RISK_PARAMETER_INTEREST_SCALE_MOST = 32
+RISK_PARAMETER_FUNDING_RATE_CAP = 33
 RISK_PARAMETER_HAIRCUT_INITIAL = 40
 RISK_PARAMETER_HAIRCUT_MAINTENANCE = 41
 RISK_PARAMETER_BORROW_MARGIN_INITIAL = 42
@@ -354,6 +357,7 @@ KILL_LEVEL_MARKET = 3
 KILL_LEVEL_PRODUCT = 4
 KILL_LEVEL_VENUE = 5
 KILL_LEVEL_SELF_EXCLUSION = 6
+KILL_LEVEL_MARKET_CONFLICT = 7
 KILL_LEVEL_NULL = 255
 
 
@@ -372,6 +376,14 @@ WITHDRAWAL_RULE_ACTION_REMOVE_DESTINATION = 2
 WITHDRAWAL_RULE_ACTION_LIFT_LIST = 3
 WITHDRAWAL_RULE_ACTION_SET_DELAY = 4
 WITHDRAWAL_RULE_ACTION_NULL = 255
+
+
+# ClientProtectionAction: uint8
+# What an owner asks to be kept from.
+CLIENT_PROTECTION_ACTION_SELF_EXCLUDE = 1
+CLIENT_PROTECTION_ACTION_LIMIT_DAILY_LOSS = 2
+CLIENT_PROTECTION_ACTION_LIMIT_DAILY_DEPOSITS = 3
+CLIENT_PROTECTION_ACTION_NULL = 255
 
 
 # BalanceReason: uint8
@@ -487,6 +499,10 @@ REASON_WITHDRAWAL_DELAY = 87
 REASON_SELF_EXCLUDED = 88
 REASON_LOSS_LIMIT = 89
 REASON_ORDER_TO_TRADE_LIMIT = 90
+REASON_REPEATED_EXECUTIONS = 91
+REASON_MARKET_CONFLICT = 92
+REASON_DEPOSIT_LIMIT = 93
+REASON_FUNDING_RATE_CAP = 94
 REASON_NULL = 65535
 
 
@@ -1686,6 +1702,57 @@ withdrawal_rule_echo_address = place(1)
 write_withdrawal_rule_echo_length = image_with("00", "u8", 0)
 
 
+# ClientProtectionRequest: template 119, 41 bytes
+# What an owner asks to be kept from: tighter at once, looser a day later.
+CLIENT_PROTECTION_REQUEST_TEMPLATE = 119
+CLIENT_PROTECTION_REQUEST_BLOCK = 41
+write_client_protection_request_header = image("2900770001000100")
+CLIENT_PROTECTION_REQUEST = record(
+    41,
+    ("header", INBOUND_HEADER, 0),
+    ("account", "<u4", 12),
+    ("requestId", "<u8", 16),
+    ("until", "<u8", 24),
+    ("amount", "<i8", 32),
+    ("action", "u1", 40),
+)
+CLIENT_PROTECTION_REQUEST_HEADER_SENDING_TIME_OFFSET = 0
+CLIENT_PROTECTION_REQUEST_HEADER_SENDING_TIME_NULL = 18446744073709551615
+client_protection_request_header_sending_time = load("u64", 0)
+set_client_protection_request_header_sending_time = store("u64", 0)
+CLIENT_PROTECTION_REQUEST_HEADER_MSG_SEQ_NUM_OFFSET = 8
+CLIENT_PROTECTION_REQUEST_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+client_protection_request_header_msg_seq_num = load("u32", 8)
+set_client_protection_request_header_msg_seq_num = store("u32", 8)
+CLIENT_PROTECTION_REQUEST_ACCOUNT_OFFSET = 12
+CLIENT_PROTECTION_REQUEST_ACCOUNT_NULL = 4294967295
+client_protection_request_account = load("u32", 12)
+set_client_protection_request_account = store("u32", 12)
+CLIENT_PROTECTION_REQUEST_REQUEST_ID_OFFSET = 16
+CLIENT_PROTECTION_REQUEST_REQUEST_ID_NULL = 18446744073709551615
+client_protection_request_request_id = load("u64", 16)
+set_client_protection_request_request_id = store("u64", 16)
+CLIENT_PROTECTION_REQUEST_UNTIL_OFFSET = 24
+CLIENT_PROTECTION_REQUEST_UNTIL_NULL = 18446744073709551615
+client_protection_request_until = load("u64", 24)
+set_client_protection_request_until = store("u64", 24)
+CLIENT_PROTECTION_REQUEST_AMOUNT_OFFSET = 32
+CLIENT_PROTECTION_REQUEST_AMOUNT_NULL = -9223372036854775808
+client_protection_request_amount = load("i64", 32)
+set_client_protection_request_amount = store("i64", 32)
+CLIENT_PROTECTION_REQUEST_ACTION_OFFSET = 40
+CLIENT_PROTECTION_REQUEST_ACTION_NULL = 255
+client_protection_request_action = load("u8", 40)
+set_client_protection_request_action = store("u8", 40)
+
+
+# ClientProtectionRequest.echo: data
+CLIENT_PROTECTION_REQUEST_ECHO_HEADER_SIZE = 1
+client_protection_request_echo_length = load("u8", 0)
+client_protection_request_echo_address = place(1)
+write_client_protection_request_echo_length = image_with("00", "u8", 0)
+
+
 # OrderPreviewRequest: template 116, 87 bytes
 # What would an order need? The fields of NewOrderSingle, judged as one and never entered; clOrdId 0 leaves out the rule of the duplicate.
 ORDER_PREVIEW_REQUEST_TEMPLATE = 116
@@ -2863,13 +2930,13 @@ account_report_end_echo_address = place(1)
 write_account_report_end_echo_length = image_with("00", "u8", 0)
 
 
-# FundingPayment: template 304, 56 bytes
+# FundingPayment: template 304, 64 bytes
 # Funding of a perpetual, paid or received.
 FUNDING_PAYMENT_TEMPLATE = 304
-FUNDING_PAYMENT_BLOCK = 56
-write_funding_payment_header = image("3800300101000100")
+FUNDING_PAYMENT_BLOCK = 64
+write_funding_payment_header = image("4000300101000100")
 FUNDING_PAYMENT = record(
-    56,
+    64,
     ("header", OUTBOUND_HEADER, 0),
     ("account", "<u4", 16),
     ("instrument", "<u4", 20),
@@ -2877,6 +2944,7 @@ FUNDING_PAYMENT = record(
     ("rate", "<i8", 32),
     ("amount", "<i8", 40),
     ("balance", "<i8", 48),
+    ("due", "<i8", 56),
 )
 FUNDING_PAYMENT_HEADER_TRANSACT_TIME_OFFSET = 0
 FUNDING_PAYMENT_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
@@ -2915,6 +2983,10 @@ FUNDING_PAYMENT_BALANCE_OFFSET = 48
 FUNDING_PAYMENT_BALANCE_NULL = -9223372036854775808
 funding_payment_balance = load("i64", 48)
 set_funding_payment_balance = store("i64", 48)
+FUNDING_PAYMENT_DUE_OFFSET = 56
+FUNDING_PAYMENT_DUE_NULL = -9223372036854775808
+funding_payment_due = load("i64", 56)
+set_funding_payment_due = store("i64", 56)
 
 
 # PositionSettled: template 305, 80 bytes
@@ -3209,6 +3281,86 @@ WITHDRAWAL_RULE_REPORT_ECHO_HEADER_SIZE = 1
 withdrawal_rule_report_echo_length = load("u8", 0)
 withdrawal_rule_report_echo_address = place(1)
 write_withdrawal_rule_report_echo_length = image_with("00", "u8", 0)
+
+
+# ClientProtectionReport: template 310, 79 bytes
+# What an owner is kept from after a ClientProtectionRequest.
+CLIENT_PROTECTION_REPORT_TEMPLATE = 310
+CLIENT_PROTECTION_REPORT_BLOCK = 79
+write_client_protection_report_header = image("4f00360101000100")
+CLIENT_PROTECTION_REPORT = record(
+    79,
+    ("header", OUTBOUND_HEADER, 0),
+    ("requestId", "<u8", 16),
+    ("account", "<u4", 24),
+    ("effectiveTime", "<u8", 28),
+    ("excludedUntil", "<u8", 36),
+    ("dailyLoss", "<i8", 44),
+    ("dailyDeposits", "<i8", 52),
+    ("detail", "<i8", 60),
+    ("limit", "<i8", 68),
+    ("reason", "<u2", 76),
+    ("action", "u1", 78),
+)
+CLIENT_PROTECTION_REPORT_HEADER_TRANSACT_TIME_OFFSET = 0
+CLIENT_PROTECTION_REPORT_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
+client_protection_report_header_transact_time = load("u64", 0)
+set_client_protection_report_header_transact_time = store("u64", 0)
+CLIENT_PROTECTION_REPORT_HEADER_MSG_SEQ_NUM_OFFSET = 8
+CLIENT_PROTECTION_REPORT_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+client_protection_report_header_msg_seq_num = load("u32", 8)
+set_client_protection_report_header_msg_seq_num = store("u32", 8)
+CLIENT_PROTECTION_REPORT_HEADER_LAST_APPLIED_SEQ_NO_OFFSET = 12
+CLIENT_PROTECTION_REPORT_HEADER_LAST_APPLIED_SEQ_NO_NULL = 4294967295
+client_protection_report_header_last_applied_seq_no = load("u32", 12)
+set_client_protection_report_header_last_applied_seq_no = store("u32", 12)
+CLIENT_PROTECTION_REPORT_REQUEST_ID_OFFSET = 16
+CLIENT_PROTECTION_REPORT_REQUEST_ID_NULL = 18446744073709551615
+client_protection_report_request_id = load("u64", 16)
+set_client_protection_report_request_id = store("u64", 16)
+CLIENT_PROTECTION_REPORT_ACCOUNT_OFFSET = 24
+CLIENT_PROTECTION_REPORT_ACCOUNT_NULL = 4294967295
+client_protection_report_account = load("u32", 24)
+set_client_protection_report_account = store("u32", 24)
+CLIENT_PROTECTION_REPORT_EFFECTIVE_TIME_OFFSET = 28
+CLIENT_PROTECTION_REPORT_EFFECTIVE_TIME_NULL = 18446744073709551615
+client_protection_report_effective_time = load("u64", 28)
+set_client_protection_report_effective_time = store("u64", 28)
+CLIENT_PROTECTION_REPORT_EXCLUDED_UNTIL_OFFSET = 36
+CLIENT_PROTECTION_REPORT_EXCLUDED_UNTIL_NULL = 18446744073709551615
+client_protection_report_excluded_until = load("u64", 36)
+set_client_protection_report_excluded_until = store("u64", 36)
+CLIENT_PROTECTION_REPORT_DAILY_LOSS_OFFSET = 44
+CLIENT_PROTECTION_REPORT_DAILY_LOSS_NULL = -9223372036854775808
+client_protection_report_daily_loss = load("i64", 44)
+set_client_protection_report_daily_loss = store("i64", 44)
+CLIENT_PROTECTION_REPORT_DAILY_DEPOSITS_OFFSET = 52
+CLIENT_PROTECTION_REPORT_DAILY_DEPOSITS_NULL = -9223372036854775808
+client_protection_report_daily_deposits = load("i64", 52)
+set_client_protection_report_daily_deposits = store("i64", 52)
+CLIENT_PROTECTION_REPORT_DETAIL_OFFSET = 60
+CLIENT_PROTECTION_REPORT_DETAIL_NULL = -9223372036854775808
+client_protection_report_detail = load("i64", 60)
+set_client_protection_report_detail = store("i64", 60)
+CLIENT_PROTECTION_REPORT_LIMIT_OFFSET = 68
+CLIENT_PROTECTION_REPORT_LIMIT_NULL = -9223372036854775808
+client_protection_report_limit = load("i64", 68)
+set_client_protection_report_limit = store("i64", 68)
+CLIENT_PROTECTION_REPORT_REASON_OFFSET = 76
+CLIENT_PROTECTION_REPORT_REASON_NULL = 65535
+client_protection_report_reason = load("u16", 76)
+set_client_protection_report_reason = store("u16", 76)
+CLIENT_PROTECTION_REPORT_ACTION_OFFSET = 78
+CLIENT_PROTECTION_REPORT_ACTION_NULL = 255
+client_protection_report_action = load("u8", 78)
+set_client_protection_report_action = store("u8", 78)
+
+
+# ClientProtectionReport.echo: data
+CLIENT_PROTECTION_REPORT_ECHO_HEADER_SIZE = 1
+client_protection_report_echo_length = load("u8", 0)
+client_protection_report_echo_address = place(1)
+write_client_protection_report_echo_length = image_with("00", "u8", 0)
 
 
 # TransferReport: template 308, 60 bytes
@@ -4099,6 +4251,38 @@ def withdrawal_rule_echo_end(d: int) -> int:
     return d + 1 + load_u8(d)
 
 
+# ClientProtectionRequest: values and ends
+
+
+@compiled
+def client_protection_request_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # sendingTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # account
+    if value == 4294967295:
+        return 2
+    wide = load_u64(a + 16)  # requestId
+    if wide == 18446744073709551615:
+        return 3
+    value = load_i64(a + 32)  # amount
+    if value == -9223372036854775808:
+        return 5
+    value = load_u8(a + 40)  # action
+    if not (1 <= value <= 3):
+        return 6
+    return 0
+
+
+@compiled
+def client_protection_request_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
 # OrderPreviewRequest: values and ends
 
 
@@ -4256,7 +4440,7 @@ def execution_report_fault(a: int) -> int:
     if not (48 <= value <= 50 or value == 52 or value == 56 or value == 67):
         return 17
     value = load_u16(a + 94)  # reason
-    if not (0 <= value <= 90):
+    if not (0 <= value <= 94):
         return 18
     value = load_i64(a + 120)  # fee
     if value == -9223372036854775808:
@@ -4330,7 +4514,7 @@ def order_cancel_reject_fault(a: int) -> int:
     if value == 4294967295:
         return 5
     value = load_u16(a + 44)  # reason
-    if not (0 <= value <= 90):
+    if not (0 <= value <= 94):
         return 6
     value = load_u8(a + 46)  # responseTo
     if value == 255:
@@ -4377,7 +4561,7 @@ def order_mass_cancel_report_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 36)  # reason
-    if not (0 <= value <= 90):
+    if not (0 <= value <= 94):
         return 6
     value = load_u8(a + 38)  # scope
     if not (1 <= value <= 5):
@@ -4415,7 +4599,7 @@ def mass_quote_ack_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 90):
+    if not (0 <= value <= 94):
         return 5
     return 0
 
@@ -4427,10 +4611,10 @@ def mass_quote_ack_quotes_fault(e: int) -> int:
     if value == 4294967295:
         return 1
     value = load_u16(e + 4)  # bidReason
-    if not (0 <= value <= 90):
+    if not (0 <= value <= 94):
         return 2
     value = load_u16(e + 6)  # offerReason
-    if not (0 <= value <= 90):
+    if not (0 <= value <= 94):
         return 3
     return 0
 
@@ -4505,7 +4689,7 @@ def order_preview_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 90):
+    if not (0 <= value <= 94):
         return 5
     value = load_i64(a + 34)  # detail
     if value == -9223372036854775808:
@@ -4570,7 +4754,7 @@ def trading_halt_report_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 90):
+    if not (0 <= value <= 94):
         return 5
     value = load_u8(a + 34)  # state
     if not (1 <= value <= 5):
@@ -4605,7 +4789,7 @@ def business_reject_fault(a: int) -> int:
     if value == 65535:
         return 3
     value = load_u16(a + 22)  # reason
-    if not (0 <= value <= 90):
+    if not (0 <= value <= 94):
         return 4
     value = load_i64(a + 24)  # detail
     if value == -9223372036854775808:
@@ -4784,7 +4968,7 @@ def account_report_end_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 90):
+    if not (0 <= value <= 94):
         return 5
     return 0
 
@@ -4827,6 +5011,9 @@ def funding_payment_fault(a: int) -> int:
     value = load_i64(a + 48)  # balance
     if value == -9223372036854775808:
         return 7
+    value = load_i64(a + 56)  # due
+    if value == -9223372036854775808:
+        return 8
     return 0
 
 
@@ -4942,7 +5129,7 @@ def withdrawal_report_fault(a: int) -> int:
     if not (1 <= value <= 4):
         return 6
     value = load_u16(a + 39)  # reason
-    if not (0 <= value <= 90):
+    if not (0 <= value <= 94):
         return 7
     value = load_i64(a + 41)  # amount
     if value == -9223372036854775808:
@@ -4998,7 +5185,7 @@ def withdrawal_rule_report_fault(a: int) -> int:
     if value == -9223372036854775808:
         return 7
     value = load_u16(a + 56)  # reason
-    if not (0 <= value <= 90):
+    if not (0 <= value <= 94):
         return 8
     value = load_u16(a + 58)  # destinations
     if value == 65535:
@@ -5014,6 +5201,56 @@ def withdrawal_rule_report_fault(a: int) -> int:
 
 @compiled
 def withdrawal_rule_report_echo_end(d: int) -> int:
+    return d + 1 + load_u8(d)
+
+
+# ClientProtectionReport: values and ends
+
+
+@compiled
+def client_protection_report_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    wide = load_u64(a + 16)  # requestId
+    if wide == 18446744073709551615:
+        return 2
+    value = load_u32(a + 24)  # account
+    if value == 4294967295:
+        return 3
+    wide = load_u64(a + 28)  # effectiveTime
+    if wide == 18446744073709551615:
+        return 4
+    value = load_i64(a + 44)  # dailyLoss
+    if value == -9223372036854775808:
+        return 6
+    value = load_i64(a + 52)  # dailyDeposits
+    if value == -9223372036854775808:
+        return 7
+    value = load_i64(a + 60)  # detail
+    if value == -9223372036854775808:
+        return 8
+    value = load_i64(a + 68)  # limit
+    if value == -9223372036854775808:
+        return 9
+    value = load_u16(a + 76)  # reason
+    if not (0 <= value <= 94):
+        return 10
+    value = load_u8(a + 78)  # action
+    if not (1 <= value <= 3):
+        return 11
+    return 0
+
+
+@compiled
+def client_protection_report_echo_end(d: int) -> int:
     return d + 1 + load_u8(d)
 
 
@@ -5045,7 +5282,7 @@ def transfer_report_fault(a: int) -> int:
     if value == 65535:
         return 5
     value = load_u16(a + 34)  # reason
-    if not (0 <= value <= 90):
+    if not (0 <= value <= 94):
         return 6
     value = load_i64(a + 36)  # amount
     if value == -9223372036854775808:
@@ -5281,6 +5518,12 @@ def measure(address: int, length: int) -> int:
         position = _walk_echo(position, end, version)
         if position < 0:
             return position
+    elif template == 119:  # ClientProtectionRequest
+        if block < 41:
+            return -ERROR_BLOCK_LENGTH
+        position = _walk_echo(position, end, version)
+        if position < 0:
+            return position
     elif template == 116:  # OrderPreviewRequest
         if block < 87:
             return -ERROR_BLOCK_LENGTH
@@ -5363,7 +5606,7 @@ def measure(address: int, length: int) -> int:
         if position < 0:
             return position
     elif template == 304:  # FundingPayment
-        if block < 56:
+        if block < 64:
             return -ERROR_BLOCK_LENGTH
     elif template == 305:  # PositionSettled
         if block < 80:
@@ -5379,6 +5622,12 @@ def measure(address: int, length: int) -> int:
             return position
     elif template == 309:  # WithdrawalRuleReport
         if block < 126:
+            return -ERROR_BLOCK_LENGTH
+        position = _walk_echo(position, end, version)
+        if position < 0:
+            return position
+    elif template == 310:  # ClientProtectionReport
+        if block < 79:
             return -ERROR_BLOCK_LENGTH
         position = _walk_echo(position, end, version)
         if position < 0:

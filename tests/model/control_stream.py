@@ -30,10 +30,20 @@ def control(stream: "Stream") -> Command:
             "SetOrderLimits", account=stream.pick([0, *stream.accounts]), value=value,
             openOrders=stream.pick([0, 6]), dailyValue=value * 40, burst=stream.below(4),
             perSecond=stream.pick([0, 5]), pauseMilliseconds=stream.pick([0, 700]),
-            orderToTrade=stream.pick([0, 0, 3]), freeOrders=stream.pick([0, 8]))
+            orderToTrade=stream.pick([0, 0, 3]), freeOrders=stream.pick([0, 8]),
+            executions=stream.pick([0, 0, 2, 4]), executionSeconds=stream.below(3))
+    if dice == 7 and stream.chance(0.3):
+        return stream.client(
+            "ClientProtectionRequest", stream.pick(stream.accounts), requestId=stream.below(99),
+            until=stream.pick([None, stream.time, stream.time + stream.below(3) * SECOND_NS]),
+            amount=stream.pick([-1, 0, 10**9, 10**11]), action=stream.pick([1, 3, 3]), echo=b"")
+    if dice == 7 and stream.chance(0.3):
+        return stream.keyed("SetMarketConflict", owner=stream.pick(OWNERS),
+                            event=1 + stream.below(2), active=int(stream.chance(0.4)))
     if dice == 7 and stream.chance(0.4):
         until = stream.time + stream.below(4) * SECOND_NS
         return stream.keyed("SetClientProtection", owner=stream.pick(OWNERS), dailyLoss=0,
+                            dailyDeposits=stream.pick([0, 0, 10**10]),
                             excludedUntil=stream.pick([None, until, until]))
     if dice == 7:
         caps = dict.fromkeys(("betaStart", "notionalCap", "notionalRamp", "equityCap",

@@ -1,4 +1,4 @@
-"""The controls of the model: switches, gates, order limits, exclusions; no beta, no loss limit."""
+"""The controls of the model: switches, conflicts, gates, limits, exclusions; no beta, no losses."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,8 @@ from tests.model.records import RESTING, STOPPED, Order
 if TYPE_CHECKING:
     from tests.model.exchange import Exchange
 
-OWNER, SESSION, MARKET, PRODUCT, VENUE, EXCLUSION = 1, 2, 3, 4, 5, 6
-REASONS = {EXCLUSION: oe.REASON_SELF_EXCLUDED}
+OWNER, SESSION, MARKET, PRODUCT, VENUE, EXCLUSION, CONFLICT = 1, 2, 3, 4, 5, 6, 7
+REASONS = {EXCLUSION: oe.REASON_SELF_EXCLUDED, CONFLICT: oe.REASON_MARKET_CONFLICT}
 DENY, CLOSE_ONLY, ALLOW = 1, 2, 3
 SECOND_NS = 10**9
 DAY_NS = 86_400 * SECOND_NS
@@ -32,6 +32,8 @@ class Limit:
     pause: int = 0
     order_to_trade: int = 0
     free: int = 0
+    executions: int = 0
+    window: int = 0
 
 
 @dataclass
@@ -44,11 +46,22 @@ class Used:
     day_value: int = 0
     orders: int = 0
     trades: int = 0
+    window: int = 0
+    window_trades: int = 0
+    disabled: bool = False
 
     def begin_day(self, now: int) -> None:
         """Nothing is used up at the beginning of a day."""
         if now - self.day >= DAY_NS:
             self.day, self.day_value, self.orders, self.trades = now - now % DAY_NS, 0, 0, 0
+
+    def count_execution(self, limit: Limit, now: int) -> None:
+        """A trade within the window; too many need a person."""
+        if limit.executions:
+            if now - self.window >= limit.window:
+                self.window, self.window_trades = now, 0
+            self.window_trades += 1
+            self.disabled |= self.window_trades >= limit.executions
 
 
 @dataclass
@@ -63,6 +76,12 @@ class Controls:
     limits: dict[int, Limit] = field(default_factory=dict)
     used: dict[int, Used] = field(default_factory=dict)
     excluded: dict[int, int] = field(default_factory=dict)  # owner: until
+    conflicts: set[tuple[int, int]] = field(default_factory=set)  # (owner, event)
+    deposits: dict[int, list[int]] = field(default_factory=dict)  # owner: limit, next, at, day, sum
+
+    def limit_of(self, account: int) -> Limit:
+        """The account's own limits, or everybody's."""
+        return self.limits.get(account, self.limits.get(0, Limit()))
 
     def count_trade(self, account: int, now: int) -> None:
         """An account has traded; while nobody has limits nobody counts."""
@@ -70,6 +89,7 @@ class Controls:
             used = self.used.setdefault(account, Used())
             used.begin_day(now)
             used.trades += 1
+            used.count_execution(self.limit_of(account), now)
 
 
 def judge_entry(x: "Exchange", order: Order, counted: int) -> int:
@@ -98,6 +118,8 @@ def judge(x: "Exchange", order: Order, tick: int, lots: int, counted: int) -> in
                            (OWNER, owner), (SESSION, order.session)):
         if (level, subject) in controls.killed:
             return x.refuse(oe.REASON_KILL_SWITCH, level, subject)
+    if book.event and (owner, book.event) in controls.conflicts:
+        return x.refuse(oe.REASON_MARKET_CONFLICT, owner, book.event)
     if controls.gating:
         allowed = controls.permissions.get(owner, 0) >> 2 * book.kind & 3
         until = controls.profiles.get(owner, {}).get("validUntil")
@@ -111,7 +133,7 @@ def judge(x: "Exchange", order: Order, tick: int, lots: int, counted: int) -> in
         return x.refuse(oe.REASON_SELF_EXCLUDED, until - x.time, 0)
     if not controls.limits:
         return 0
-    limit = controls.limits.get(order.account, controls.limits.get(0, Limit()))
+    limit = controls.limit_of(order.account)
     return _judge_limit(x, order, limit, tick * lots * book.value_per_tick_lot, counted)
 
 
@@ -135,6 +157,8 @@ def _judge_limit(x: "Exchange", order: Order, limit: Limit, value: int, counted:
     stand = len(x.accounts[order.account].orders)
     if limit.open_orders and stand >= limit.open_orders and counted == NEW_ORDER:
         return x.refuse(oe.REASON_OPEN_ORDERS_LIMIT, stand, limit.open_orders)
+    if used.disabled:
+        return x.refuse(oe.REASON_REPEATED_EXECUTIONS, used.window_trades, limit.executions)
     used.begin_day(x.time)
     if limit.daily and used.day_value + value > limit.daily:
         return x.refuse(oe.REASON_VOLUME_LIMIT, used.day_value + value, limit.daily)
@@ -167,9 +191,12 @@ def set_order_limits(x: "Exchange", c: dict[str, Any]) -> int:
     interval = SECOND_NS // c["perSecond"] if c["perSecond"] else 0
     limit = Limit(c["openOrders"], c["value"], c["dailyValue"], interval,
                   interval * max(0, c["burst"] - 1), c["pauseMilliseconds"] * 10**6,
-                  c["orderToTrade"], c["freeOrders"])
+                  c["orderToTrade"], c["freeOrders"], c["executions"],
+                  c["executionSeconds"] * SECOND_NS)
+    used = x.controls.used.setdefault(c["account"], Used())
+    used.window_trades, used.disabled = 0, False
     given = limit.open_orders or limit.value or limit.daily or limit.interval
-    if given or limit.order_to_trade:
+    if given or limit.order_to_trade or limit.executions:
         x.controls.limits[c["account"]] = limit
     else:
         x.controls.limits.pop(c["account"], None)
@@ -238,12 +265,98 @@ def set_kill_switch(x: "Exchange", c: dict[str, Any]) -> int:
 def set_client_protection(x: "Exchange", c: dict[str, Any]) -> int:
     """SetClientProtection, without a limit of losses."""
     assert not c["dailyLoss"]
+    if c["owner"] not in x.owners:
+        return x.refuse(oe.REASON_UNKNOWN_OWNER, c["owner"], 0)
     before, until = x.controls.excluded.get(c["owner"], 0), c["excludedUntil"] or 0
     if before > x.time and until < before:
         return x.refuse(oe.REASON_SELF_EXCLUDED, before - x.time, 0)
     x.controls.excluded[c["owner"]] = until
+    _limit_deposits(x, c["owner"], c["dailyDeposits"])
     if until > x.time:
         x.start("kill", c["owner"], _killing(x, EXCLUSION, c["owner"]))
+    return 0
+
+
+def client_protection(x: "Exchange", c: dict[str, Any]) -> None:
+    """ClientProtectionRequest of an exclusion or a cap on deposits."""
+    account = x.account_of(c["account"])
+    reason, begins, owner = x.judge_account(account), 0, 0
+    if reason == 0 and x.session == 0:
+        reason = x.refuse(oe.REASON_NOT_AUTHORIZED, account, 0)
+    if reason == 0:
+        owner = x.accounts[account].owner
+        reason, begins = _ask(x, owner, c)
+    until = x.controls.excluded.get(owner, 0)
+    x.emit(
+        x.session, "ClientProtectionReport", requestId=c["requestId"], account=account,
+        effectiveTime=0 if reason else begins, excludedUntil=until if until > x.time else None,
+        dailyLoss=0, dailyDeposits=x.controls.deposits.get(owner, [0])[0],
+        detail=x.detail if reason else 0, limit=x.limit if reason else 0, reason=reason,
+        action=c["action"], echo=c["echo"],
+    )
+
+
+def _ask(x: "Exchange", owner: int, c: dict[str, Any]) -> tuple[int, int]:
+    _mature(x, owner)
+    until, action = c["until"] or 0, c["action"]
+    if action == oe.CLIENT_PROTECTION_ACTION_SELF_EXCLUDE:
+        before = x.controls.excluded.get(owner, 0)
+        if until <= x.time:
+            return x.refuse(oe.REASON_INVALID_FIELD, until, x.time), 0
+        if before > x.time and until < before:
+            return x.refuse(oe.REASON_SELF_EXCLUDED, before - x.time, 0), x.time
+        x.controls.excluded[owner] = until
+        x.start("kill", owner, _killing(x, EXCLUSION, owner))
+        return 0, x.time
+    if c["amount"] < 0:
+        return x.refuse(oe.REASON_INVALID_FIELD, c["amount"], 0), 0
+    assert action == oe.CLIENT_PROTECTION_ACTION_LIMIT_DAILY_DEPOSITS
+    return 0, _limit_deposits(x, owner, c["amount"])
+
+
+def _mature(x: "Exchange", owner: int) -> list[int]:
+    held = x.controls.deposits.setdefault(owner, [0, 0, 0, 0, 0])
+    if held[2] and x.time >= held[2]:
+        held[0], held[2] = held[1], 0
+    return held
+
+
+def _limit_deposits(x: "Exchange", owner: int, most: int) -> int:
+    """Tighter at once, looser a day later; from when on."""
+    held = _mature(x, owner)
+    held[2] = 0
+    if held[0] and (most == 0 or most > held[0]):
+        held[1], held[2] = most, x.time + DAY_NS
+        return held[2]
+    held[0] = most
+    return x.time
+
+
+def judge_deposit(x: "Exchange", account: int, worth: int) -> int:
+    """Whether a deposit of so many USDC units is within its owner's cap; it is counted."""
+    if account not in x.accounts:
+        return 0
+    held = _mature(x, x.accounts[account].owner)
+    if x.time - held[3] >= DAY_NS:
+        held[3], held[4] = x.time - x.time % DAY_NS, 0
+    if held[0] and held[4] + worth > held[0]:
+        return x.refuse(oe.REASON_DEPOSIT_LIMIT, held[4] + worth, held[0])
+    held[4] += worth
+    return 0
+
+
+def set_market_conflict(x: "Exchange", c: dict[str, Any]) -> int:
+    """SetMarketConflict."""
+    if c["owner"] not in x.owners or c["owner"] < 2:
+        return x.refuse(oe.REASON_UNKNOWN_OWNER, c["owner"], 0)
+    if c["event"] not in x.events_known:
+        return x.refuse(oe.REASON_UNKNOWN_EVENT, c["event"], 0)
+    which = c["owner"], c["event"]
+    if c["active"]:
+        x.controls.conflicts.add(which)
+        x.start("kill", c["owner"], _killing(x, CONFLICT, c["owner"]))
+    else:
+        x.controls.conflicts.discard(which)
     return 0
 
 
@@ -255,7 +368,7 @@ def _killing(x: "Exchange", level: int, subject: int) -> Steps:
             yield due
         due = 0
         account = x.accounts.get(number)
-        theirs = level in (OWNER, EXCLUSION)
+        theirs = level in (OWNER, EXCLUSION, CONFLICT)
         if account is None or not account.orders or (theirs and account.owner != subject):
             due = int(number % 64 == 0)
             continue
@@ -272,10 +385,12 @@ def _killing(x: "Exchange", level: int, subject: int) -> Steps:
 
 
 def _in_scope(x: "Exchange", order: Order, level: int, subject: int) -> bool:
+    book = x.instruments[order.instrument]
     return {
         OWNER: True, EXCLUSION: True, VENUE: True, SESSION: order.session == subject,
+        CONFLICT: (subject, book.event) in x.controls.conflicts,
         MARKET: order.instrument == subject,
-        PRODUCT: x.instruments[order.instrument].kind == subject,
+        PRODUCT: book.kind == subject,
     }[level]
 
 

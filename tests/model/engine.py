@@ -28,7 +28,7 @@ VOCABULARY = frozenset(
         "ProtectionTriggered", "BusinessReject", "CommandResult", "BalanceUpdate",
         "PositionSettled", "PositionResolved", "FundingPayment", "FundingCompleted",
         "SettlementCompleted", "ResolutionCompleted", "TradingStateChanged", "MarginReport",
-        "TransferReport", "WithdrawalReport", "WithdrawalRuleReport",
+        "TransferReport", "WithdrawalReport", "WithdrawalRuleReport", "ClientProtectionReport",
         "KillSwitchChanged", "OwnerPermitted",
     )
 )

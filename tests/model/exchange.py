@@ -103,6 +103,7 @@ class Exchange:
         self.controls = controls.Controls()
         self.settled = [0, 0, 0]  # positions, debits, credits
         self.short = self.pot = self.fund_claim = 0  # still owed; taken and not given; advanced
+        self.carried = 0  # in the pot when a settlement began
         self.withdrawals: dict[int, money.Withdrawal] = {}
         self.withdrawal_ids = self.exec_id = self.trades = self.order_ids = self.cycle = 0
         self.auction_pending = 0
@@ -312,6 +313,7 @@ CLIENT: dict[str, Handler] = {
     "TransferRequest": money.transfer_request,
     "WithdrawalRequest": money.withdrawal_request,
     "WithdrawalRule": destinations.withdrawal_rule,
+    "ClientProtectionRequest": controls.client_protection,
     "AccountRequest": money.account_request,
 }
 SESSION: dict[str, Handler] = {
@@ -333,6 +335,7 @@ KEYED: dict[str, Handler] = {
     "SetControls": controls.set_controls,
     "SetOrderLimits": controls.set_order_limits,
     "SetClientProtection": controls.set_client_protection,
+    "SetMarketConflict": controls.set_market_conflict,
     "SetAccountState": venue.set_account_state,
     "SetTradingState": venue.set_trading_state,
     "SetIndexPrice": venue.set_index_price,

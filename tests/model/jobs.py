@@ -49,10 +49,11 @@ def settlement(x: "Exchange") -> Steps:
             pay_claim(x, position)
         yield 1
     count, debits, credits = x.settled
-    assert (x.pot, debits + advanced) == (0, credits)
+    carried = x.carried
+    assert (x.pot, carried + debits + advanced) == (0, credits)
     assert x.fund_claim + _waiting(x) == x.short
     x.emit(0, "SettlementCompleted", cycle=x.cycle, positions=count, debits=debits,
-           credits=credits, advanced=advanced, carried=0, fundClaim=x.fund_claim,
+           credits=credits, advanced=advanced, carried=-carried, fundClaim=x.fund_claim,
            waiting=_waiting(x))
 
 
@@ -74,7 +75,7 @@ def start_settlement(x: "Exchange", c: dict[str, Any]) -> int:
     if c["cycle"] <= x.cycle:
         return x.refuse(oe.REASON_INVALID_TRANSITION, c["cycle"], x.cycle)
     x.cycle = c["cycle"]
-    x.settled, x.short = [0, 0, 0], 0
+    x.settled, x.short, x.carried = [0, 0, 0], 0, x.pot
     for book in x.instruments.values():
         if book.is_perpetual and book.mark_value > 0:
             book.settled_mark = book.mark
@@ -95,13 +96,18 @@ def funding_job(x: "Exchange", book: Instrument, holders: list[Position]) -> Ste
         holders = list(book.holders)
         if phase == 0:
             yield 1
-    remainder = book.funding_remainder
-    assert remainder >= 0
+    rounded = book.funding_remainder
+    assert rounded >= 0
+    assert book.funding_pot >= 0
+    remainder = min(rounded, book.funding_pot)
     if remainder:
         move(x, CLEARING, ROUNDING, book.quote, remainder)
         balance_update(
             x, ROUNDING, book.quote, oe.BALANCE_REASON_FUNDING, remainder, CLEARING, 0)
-    book.funding_remainder = 0
+    x.pot += book.funding_pot - remainder
+    x.carried += book.funding_pot - remainder
+    x.fund_claim += rounded - remainder
+    book.funding_remainder = book.funding_pot = 0
     x.emit(0, "FundingCompleted", instrument=book.number, rate=book.funding_rate,
            positions=book.funding_positions, remainder=remainder)
 
@@ -116,7 +122,7 @@ def start_funding(x: "Exchange", c: dict[str, Any]) -> int:
     book.funded_cut += 1
     book.funding_rate = c["rate"]
     book.funding_value = book.mark_value
-    book.funding_positions = book.funding_remainder = 0
+    book.funding_positions = book.funding_remainder = book.funding_pot = 0
     x.start("funding", book.number, funding_job(x, book, list(book.holders)))
     return 0
 

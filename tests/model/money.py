@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import sbe.generated.order_entry as oe
 from tests.model.books import WITHDRAWALS, balance_update, credit, move
+from tests.model.controls import judge_deposit
 from tests.model.destinations import delay_of, judge
-from tests.model.margin import levels, withdrawable
+from tests.model.margin import levels, withdrawable, worth_up
 
 if TYPE_CHECKING:
     from tests.model.exchange import Exchange
@@ -36,6 +37,12 @@ def deposit(x: "Exchange", c: dict[str, Any]) -> int:
         return x.refuse(oe.REASON_QUANTITY_NOT_POSITIVE, c["amount"], 1)
     if c["asset"] not in x.assets:
         return x.refuse(oe.REASON_UNKNOWN_ASSET, c["asset"], 0)
+    worth = c["amount"]
+    if c["asset"]:
+        worth = worth_up(x.assets[c["asset"]], worth)
+    reason = judge_deposit(x, c["account"], worth)
+    if reason:
+        return reason
     x.assets[c["asset"]].deposited += c["amount"]
     credit(x, c["account"], c["asset"], c["amount"])
     balance_update(

@@ -212,6 +212,8 @@ class Instrument:
         self.funding_value = 0
         self.funding_positions = 0
         self.funding_remainder = 0
+        self.funding_pot = 0
+        self.funding_cap = 0
         self.payout = 0
         self.resolved_positions = 0
         self.resolved_paid = 0

@@ -126,20 +126,27 @@ def funding(position: Position, book: Instrument) -> int:
 
 
 def fund(x: "Exchange", position: Position) -> None:
-    """Pay or take a position's funding."""
+    """Take a position's funding, as far as it can pay; or pay it from what was taken."""
     book = x.instruments[position.instrument]
     position.funded_cut = book.funded_cut
-    amount = funding(position, book)
-    if position.quantity == 0 or amount == 0:
+    owed = funding(position, book)
+    if position.quantity == 0 or owed == 0:
         return
     book.funding_positions += 1
-    book.funding_remainder -= amount
+    book.funding_remainder -= owed
+    position.claim += owed
+    if owed < 0:
+        amount = -min(-owed, _means(x, position.account, -owed))
+    else:
+        amount = min(owed, book.funding_pot)
+    position.claim -= amount
+    book.funding_pot -= amount
     credit(x, position.account, book.quote, amount)
     credit(x, CLEARING, book.quote, -amount)
     x.emit(
         0, "FundingPayment", account=position.account, instrument=book.number,
         position=position.quantity * book.lot_size, rate=book.funding_rate, amount=amount,
-        balance=x.balance(position.account, book.quote),
+        balance=x.balance(position.account, book.quote), due=owed,
     )
 
 

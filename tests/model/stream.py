@@ -423,8 +423,9 @@ class Stream:
         mine = [number for number in self.theme if CATALOGUE[number][0] == PERPETUAL]
         if not mine:
             return self.settlement()
+        often = 1 if self.chance(0.7) else 200  # Now and then more than payers have.
         return self.keyed("FundingStart", instrument=self.pick(mine),
-                          rate=self.below(2_000_001) - 1_000_000)
+                          rate=(self.below(2_000_001) - 1_000_000) * often)
 
     def trading_state(self) -> Command:
         """SetTradingState, mostly back to where trading goes on."""

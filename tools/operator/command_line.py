@@ -191,7 +191,7 @@ def enforce(
 def limits(
     account: str = "", *, value: str = "0", daily_value: str = "0", open_orders: int = 0,
     per_second: int = 0, burst: int = 1, pause_milliseconds: int = 0, order_to_trade: int = 0,
-    free_orders: int = 0, place: Where = _HERE,
+    free_orders: int = 0, executions: int = 0, execution_seconds: int = 0, place: Where = _HERE,
 ) -> int:
     """Limit what an account sends, or every account without limits of its own; 0 is no limit.
 
@@ -215,6 +215,11 @@ def limits(
         Orders, replaces and quotes for each trade of a day of UTC; beyond them only cancels.
     free_orders
         So many a day need no trade.
+    executions
+        Trades within execution_seconds after which only cancels are taken, until this command is
+        given for the account again.
+    execution_seconds
+        How long such a window is.
     """
 
     def act(desk: Desk) -> str:
@@ -224,7 +229,8 @@ def limits(
         desk.send("SetOrderLimits", account=number, value=usdc(value), perSecond=per_second,
                   dailyValue=usdc(daily_value), openOrders=open_orders, burst=burst,
                   pauseMilliseconds=pause_milliseconds, orderToTrade=order_to_trade,
-                  freeOrders=free_orders)  # fmt: skip
+                  freeOrders=free_orders, executions=executions,
+                  executionSeconds=execution_seconds)  # fmt: skip
         return f"limits of {account or 'every other account'} are set"
 
     return at_the_desk(place, act)
@@ -265,11 +271,13 @@ def withdraw(
 
 
 def protect(
-    owner: str, *, excluded_until: datetime | None = None, loss: str = "0", place: Where = _HERE
+    owner: str, *, excluded_until: datetime | None = None, loss: str = "0", deposits: str = "0",
+    place: Where = _HERE,
 ) -> int:
     """Keep an owner from what he asks to be kept from; what isn't given is taken away.
 
-    Tighter at once, looser a day later; an exclusion can't end before it was to end.
+    Tighter at once, looser a day later; an exclusion can't end before it was to end. Clients ask
+    for the same themselves, by their sessions.
 
     Parameters
     ----------
@@ -279,6 +287,8 @@ def protect(
         Until then (UTC) all orders are cancelled and positions may only be closed.
     loss
         USDC of a day of UTC after which positions may only be closed.
+    deposits
+        USDC that a day's deposits (UTC) may come to.
     """
     until = None
     if excluded_until is not None:
@@ -286,13 +296,40 @@ def protect(
 
     def act(desk: Desk) -> str:
         number = number_of(desk.configuration.numbers().owners, owner, "owner")
-        desk.send("SetClientProtection", owner=number, excludedUntil=until, dailyLoss=usdc(loss))
+        desk.send("SetClientProtection", owner=number, excludedUntil=until, dailyLoss=usdc(loss),
+                  dailyDeposits=usdc(deposits))
         said = [f"excluded until {excluded_until:%Y-%m-%d %H:%M} UTC"] if excluded_until else []
         said += [f"may lose {loss} USDC a day"] if usdc(loss) else []
+        said += [f"may deposit {deposits} USDC a day"] if usdc(deposits) else []
         return f"{owner}: " + (", ".join(said) or "nothing of his own")
 
     return at_the_desk(place, act)
 
 
+def conflict(owner: str, event: str, *, lift: bool = False, place: Where = _HERE) -> int:
+    """Bar an owner who may decide an event from trading it; his orders in it are cancelled.
+
+    Reporters and arbiter of a market's rules are barred at its listing, by the accounts of their
+    keys; this is for whoever else decides, or once did.
+
+    Parameters
+    ----------
+    owner
+        Name or number.
+    event
+        Symbol or number.
+    lift
+        Let him trade it again.
+    """
+
+    def act(desk: Desk) -> str:
+        numbers = desk.configuration.numbers()
+        desk.send("SetMarketConflict", owner=number_of(numbers.owners, owner, "owner"),
+                  event=number_of(numbers.events, event, "event"), active=int(not lift))
+        return f"{owner} may {'trade' if lift else 'not trade'} {event}"
+
+    return at_the_desk(place, act)
+
+
 #: What `onebook admin` mounts.
-COMMANDS = (kill, owner, gate, enforce, limits, withdraw, protect)
+COMMANDS = (kill, owner, gate, enforce, limits, withdraw, protect, conflict)

@@ -46,6 +46,7 @@ def commands(configuration: Configuration, now_ns: int) -> Iterator[Command]:
         number = numbers.instruments[listed.symbol]
         fields = _instrument(configuration, listed, now_ns) | {"instrument": number}
         yield Command(f"instrument {listed.symbol}", "ListInstrument", fields)
+    yield from _conflicts(configuration)
     yield from _deposits(configuration)
     yield from _risk(configuration)
 
@@ -135,6 +136,19 @@ def _events(configuration: Configuration) -> Iterator[Command]:
             "rulesHash": document_hash(event_document(event, outcomes(configuration, event))),
             "title": event.title,
         })
+
+
+def _conflicts(configuration: Configuration) -> Iterator[Command]:
+    """Whose keys may decide an event may not trade it; a dispute is open to who holds it."""
+    numbers = configuration.numbers()
+    owners = {account.name: account.owner for account in configuration.account}
+    for event in configuration.event:
+        deciding = (*event.rules.reporters, event.rules.arbiter)
+        for owner in sorted({owners[name] for key, name in event.key_accounts.items()
+                             if key in deciding}):
+            yield Command(f"conflict {owner} {event.symbol}", "SetMarketConflict", {
+                "owner": numbers.owners[owner], "event": numbers.events[event.symbol], "active": 1,
+            })
 
 
 def rules_hash(configuration: Configuration, listed: Instrument) -> bytes:
@@ -230,6 +244,7 @@ def _risk(configuration: Configuration) -> Iterator[Command]:
             ("InterestScaleEnd", units(listed.interest_scale_end, 6)),
             ("InterestScaleMost", listed.interest_scale_most_millionths),
             ("InterestScaleStart", units(listed.interest_scale_start, 6)),
+            ("FundingRateCap", listed.funding_rate_cap_millionths * 1000),
         ):
             if value:
                 yield _parameter(name, number, value, f" {listed.symbol}")

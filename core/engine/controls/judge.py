@@ -1,8 +1,9 @@
-"""Whether the controls let an order in: switches, gates, clients' wishes, the beta, order limits.
+"""Whether the controls let an order in: switches, conflicts, gates, wishes, the beta, limits.
 
     controls.active == 0 ─► nothing is looked at
-                    else ─► killed? ─► product allowed? ─► excluded, or lost too much?
-                            ─► within the beta? ─► within the limits?
+                    else ─► killed? ─► may the owner decide the market? ─► product allowed?
+                            ─► excluded, or lost too much? ─► within the beta?
+                            ─► within the limits?
 
 What only brings a position nearer to zero is asked neither for its product's gate, if that is open
 for closing, nor for the client's own wishes, nor for the beta. Cancels are never asked.
@@ -18,6 +19,7 @@ from core.control_records import (
 )
 from core.engine.controls.beta import judge_beta
 from core.engine.controls.clients import judge_client
+from core.engine.controls.conflicts import judge_conflict
 from core.engine.controls.order_limits import judge_limits
 from core.engine.order_terms import refuse
 from core.jit import jit
@@ -50,6 +52,8 @@ def judge_controls(s, number, side, tick, lots, session, counted):
     """An order of a position's account for so many lots at a tick: 0, or the reason against it."""
     position = s.positions[number]
     reason = _killed(s, position, session)
+    if reason == 0 and s.controls.conflicts != 0:
+        reason = judge_conflict(s, position)
     if reason == 0:
         closes = _only_closes(s.instruments[position.instrument], position, side, lots)
         if s.controls.gating != 0:

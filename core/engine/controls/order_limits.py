@@ -3,7 +3,8 @@
 The rate is a virtual schedule (GCRA): an order is due one interval behind the one before, and may
 come earlier by the burst's tolerance. Who comes earlier still is refused, and, where a pause is
 set, may only cancel for so long. Who sends more orders than his trades of the day allow may only
-cancel until what stands has traded, or the day is over.
+cancel until what stands has traded, or the day is over. Who has traded too often within a window
+may only cancel until a person has set his limits again.
 """
 
 import numpy as np
@@ -47,9 +48,12 @@ def set_order_limits(s, a):
     before = limit.given
     limit.order_to_trade = control.set_order_limits_order_to_trade(a)
     limit.free_orders = control.set_order_limits_free_orders(a)
-    limit.given = (
-        value != 0 or daily != 0 or rate != 0 or limit.open_orders != 0 or limit.order_to_trade != 0
-    )
+    limit.executions = control.set_order_limits_executions(a)
+    limit.execution_window = np.int64(control.set_order_limits_execution_seconds(a)) * SECOND_NS
+    limit.window_trades = 0
+    limit.disabled = 0
+    counted = limit.open_orders + limit.order_to_trade + limit.executions
+    limit.given = value != 0 or daily != 0 or rate != 0 or counted != 0
     s.controls.limited += limit.given - before
     refresh_active(s)
     return 0
@@ -69,6 +73,8 @@ def judge_limits(s, position, tick, lots, counted):
     if limit.open_orders != 0 and stand >= limit.open_orders and counted == 1:
         return refuse(s, oe.REASON_OPEN_ORDERS_LIMIT, stand, limit.open_orders)
     now = s.work.time
+    if used.disabled != 0:
+        return refuse(s, oe.REASON_REPEATED_EXECUTIONS, used.window_trades, limit.executions)
     _begin_day(used, now)
     if limit.daily_value != 0 and used.day_value + value > limit.daily_value:
         return refuse(s, oe.REASON_VOLUME_LIMIT, used.day_value + value, limit.daily_value)
@@ -87,10 +93,20 @@ def judge_limits(s, position, tick, lots, counted):
 
 @linked
 def count_trade(s, account):
-    """An account has traded: so many more orders may it send today."""
+    """An account has traded: so many more orders may it send today, if it isn't too often."""
     used = s.order_limits[account]
-    _begin_day(used, s.work.time)
+    now = s.work.time
+    _begin_day(used, now)
     used.day_trades += 1
+    limit = s.order_limits[account if used.given != 0 else 0]
+    if limit.executions == 0:
+        return
+    if now - used.window >= limit.execution_window:
+        used.window = now
+        used.window_trades = 0
+    used.window_trades += 1
+    if used.window_trades >= limit.executions:
+        used.disabled = 1
 
 
 @jit

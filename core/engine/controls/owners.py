@@ -1,4 +1,4 @@
-"""Who may trade which product: an owner's profile, the gates, and the permissions they make.
+"""Who may trade which product: profiles, gates and the permissions they make; conflicts.
 
     gates, in their order:  (country, licence, client class, product) ─► deny, close only, allow
     the first that fits decides; where none fits, it is denied
@@ -11,13 +11,15 @@ import numpy as np
 
 import sbe.generated.control as control
 import sbe.generated.order_entry as oe
-from core.control_records import GATES_MAX
+from core.control_records import CONFLICTS_MAX, GATES_MAX, MARKET_CONFLICT
+from core.engine.controls.conflicts import conflict_place
 from core.engine.controls.switches import refresh_active
 from core.engine.emit import event_begin
+from core.engine.job_queue import JOB_KILL, queue_full, start_job
 from core.engine.order_terms import refuse
 from core.jit import jit
 from core.linked import linked
-from core.records import INSTRUMENT_KINDS
+from core.records import INSTRUMENT_KINDS, JOBS_MAX
 
 _DENY, _ALLOW = 1, 3
 _FIRST_CLIENT_OWNER = 2
@@ -39,6 +41,42 @@ def set_owner_profile(s, a):
     owner.valid_until = max(0, until)  # Null is −1.
     _decide(s, number, True)
     return 0
+
+
+@linked
+def set_market_conflict(s, a):
+    """SetMarketConflict: 0 or the reason against it."""
+    owner = control.set_market_conflict_owner(a)
+    event = control.set_market_conflict_event(a)
+    if (owner < _FIRST_CLIENT_OWNER or owner >= len(s.owners)
+            or s.owners[owner].registered == 0):
+        return refuse(s, oe.REASON_UNKNOWN_OWNER, owner, 0)
+    if event < 1 or event >= len(s.event_groups) or s.event_groups[event].kind == 0:
+        return refuse(s, oe.REASON_UNKNOWN_EVENT, event, 0)
+    place = conflict_place(s, owner, event)
+    if control.set_market_conflict_active(a) == 0:
+        if place >= 0:
+            _set_conflict(s, place, 0, 0, owner, -1)
+        return 0
+    if queue_full(s):
+        return refuse(s, oe.REASON_BUSY, s.jobs, JOBS_MAX)
+    if place < 0:
+        place = conflict_place(s, 0, 0)
+        if place < 0:
+            return refuse(s, oe.REASON_CAPACITY_REACHED, s.controls.conflicts, CONFLICTS_MAX)
+        _set_conflict(s, place, owner, event, owner, 1)
+    job = start_job(s, JOB_KILL, owner, 1)
+    s.job[job].place = MARKET_CONFLICT
+    return 0
+
+
+@jit
+def _set_conflict(s, place, owner, event, of, more):
+    s.conflicts[place].owner = owner
+    s.conflicts[place].event = event
+    s.owner_controls[of].conflicts += more
+    s.controls.conflicts += more
+    refresh_active(s)
 
 
 @linked

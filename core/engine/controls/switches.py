@@ -4,20 +4,23 @@
           the commands that follow ─► KillSwitchChanged with how many there were
     off ─► KillSwitchChanged
 
-An owner's own exclusion (clients.py) cancels the same way. Cancels are always taken, whatever is
-switched off. A switch that is on already cancels again.
+An owner's own exclusion (clients.py) and a conflict (conflicts.py) cancel the same way. Cancels are
+always taken, whatever is switched off. A switch that is on already cancels again.
 """
 
 import sbe.generated.control as control
 import sbe.generated.order_entry as oe
 from core.control_records import (
+    CONFLICTS_MAX,
     KILL_MARKET,
     KILL_OWNER,
     KILL_PRODUCT,
     KILL_SESSION,
     KILL_VENUE,
+    MARKET_CONFLICT,
     SELF_EXCLUSION,
 )
+from core.engine.controls.conflicts import in_conflict
 from core.engine.emit import event_begin
 from core.engine.job_queue import JOB_KILL, queue_full, start_job
 from core.engine.order_terms import refuse
@@ -35,16 +38,17 @@ def refresh_active(s):
     controls = s.controls
     total = controls.venue_killed + controls.kinds_killed + controls.kills
     others = controls.gating + controls.limited + controls.beta + controls.protected
-    controls.active = total + others != 0
+    controls.active = total + others + controls.conflicts != 0
 
 
 @jit
 def controls_agree(s):
     """Whether the counts of the controls, and the word above them, are what is set."""
-    kills, limited, protected = 0, 0, 0
+    kills, limited, protected, conflicts = 0, 0, 0, 0
     for owner in range(len(s.owners)):
         kills += s.owner_controls[owner].killed
         protected += s.owner_controls[owner].protected
+        conflicts += s.owner_controls[owner].conflicts
     for session in range(len(s.sessions)):
         kills += s.sessions_killed[session]
     for instrument in range(len(s.instruments)):
@@ -52,9 +56,12 @@ def controls_agree(s):
     for account in range(len(s.accounts)):
         limited += s.order_limits[account].given
     controls = s.controls
+    for place in range(CONFLICTS_MAX):
+        conflicts -= s.conflicts[place].owner != 0
     others = controls.venue_killed + controls.kinds_killed + controls.gating + controls.beta
+    others += controls.conflicts
     same = kills == controls.kills and limited == controls.limited
-    same = same and protected == controls.protected
+    same = same and protected == controls.protected and conflicts == 0
     return same and controls.active == (kills + limited + protected + others != 0)
 
 
@@ -125,7 +132,7 @@ def kill_slice(s, job, budget):
         if budget <= 0:
             return -1
         holder = s.accounts[job.cursor]
-        one_owner = level in (KILL_OWNER, SELF_EXCLUSION)
+        one_owner = level in (KILL_OWNER, SELF_EXCLUSION, MARKET_CONFLICT)
         mine = holder.open_orders > 0 and (not one_owner or holder.owner == subject)
         if mine:
             budget = _cancel_account(s, job, level, subject, budget)
@@ -150,6 +157,8 @@ def _cancel_account(s, job, level, subject, budget):
             reason = oe.REASON_KILL_SWITCH
             if level == SELF_EXCLUSION:
                 reason = oe.REASON_SELF_EXCLUDED
+            elif level == MARKET_CONFLICT:
+                reason = oe.REASON_MARKET_CONFLICT
             cancel_order(s, slot, reason)
             job.count += 1
             budget -= 1
@@ -166,6 +175,8 @@ def _in_scope(s, slot, level, subject):
         return order.instrument == subject
     if level == KILL_PRODUCT:
         return s.instruments[order.instrument].kind == subject
+    if level == MARKET_CONFLICT:
+        return in_conflict(s, subject, order.instrument)
     return True
 
 

@@ -1,6 +1,6 @@
 """Every risk parameter: where it stands in the state, its bounds, and which way is tighter.
 
-    1–10 everywhere    20–32 of an instrument    40–45 of an asset
+    1–10 everywhere    20–33 of an instrument    40–45 of an asset
     60–62 of an account    70 of an owner    80–81 of an event
 
 For most a direction is the safer one: more margin, a lower limit. Of a limit 0 means none, which is
@@ -143,7 +143,7 @@ def known_parameter(p):
     """Whether there is a parameter of this number."""
     if p <= control.RISK_PARAMETER_PROPOSAL_LIFE:
         return p >= control.RISK_PARAMETER_LIQUIDATION_ENABLED
-    if p <= control.RISK_PARAMETER_INTEREST_SCALE_MOST:
+    if p <= control.RISK_PARAMETER_FUNDING_RATE_CAP:
         return p >= control.RISK_PARAMETER_MARGIN_BASE_INITIAL
     if p <= control.RISK_PARAMETER_UTILISATION_CEILING:
         return p >= control.RISK_PARAMETER_HAIRCUT_INITIAL
@@ -210,7 +210,9 @@ def _everywhere(s, parameter, value, keep):
 def _of_instrument(s, parameter, scope, value, keep):
     if parameter <= control.RISK_PARAMETER_MARGIN_FACTOR_MAINTENANCE:
         return _margins(s, parameter, scope, value, keep)
-    if parameter >= control.RISK_PARAMETER_INTEREST_SCALE_START:
+    first = control.RISK_PARAMETER_INTEREST_SCALE_START
+    most = control.RISK_PARAMETER_INTEREST_SCALE_MOST
+    if first <= parameter <= most:
         return _interest_scale(s, parameter, scope, value, keep)
     book = s.instruments[scope]
     market = s.markets[scope]
@@ -233,6 +235,9 @@ def _of_instrument(s, parameter, scope, value, keep):
         before = market.interest_limit
         market.interest_limit = value if keep else before
         book.limited |= keep
+    elif parameter == control.RISK_PARAMETER_FUNDING_RATE_CAP:
+        before = market.funding_cap
+        market.funding_cap = value if keep else before
     else:
         before = market.insurance_cap
         market.insurance_cap = value if keep else before

@@ -3,6 +3,7 @@
     every period    SettlementStart ─▶ PositionSettled … ─▶ SettlementCompleted
                                                                 │ sum of the cycle = 0 ?
                     ReportBalances  ─▶ BalanceUpdate (Snapshot) … ─▶ BalancesReported
+                      of what changed        │
                                              │ = ledger, at this very position ?
     every hour      FundingStart for each perpetual, at the mean premium since the last
     as they come    custody's receipts ─▶ Deposit;  withdrawals ⇄ custody (transfers.py)
@@ -14,12 +15,10 @@ process is down nothing is settled: profit and loss stays in the positions and c
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from core.link import Event
 from core.producers import Producer
 from core.sidecars.books import PERPETUAL
 from core.sidecars.custody import Custody
 from core.sidecars.follow import Result, Sidecar
-from core.sidecars.pick import pick
 from core.sidecars.settlement import funding, ledger, outflow, transfers
 from core.sidecars.settlement.funding import Premiums
 from core.sidecars.settlement.ledger import Ledger
@@ -27,9 +26,8 @@ from core.sidecars.settlement.outflow import Cap
 from core.sidecars.settlement.transfers import Transfers
 
 SECOND = 1_000_000_000
+WHOLE_NS = 3600 * SECOND  # from one report of all balances to the next
 OPEN, CLOSED = 2, 5  # TradingState: funding is due in everything from open to closed
-
-_settled = pick("PositionSettled", "amount", "cycle")
 
 
 class Settlement(Sidecar):
@@ -41,7 +39,7 @@ class Settlement(Sidecar):
     producer: ClassVar[Producer] = Producer.SETTLEMENT
     migrations: ClassVar[tuple[str, ...]] = (
         ledger.MIGRATION, transfers.MIGRATION, funding.MIGRATION, transfers.DUTIES,
-        outflow.MIGRATION, outflow.DESTINATIONS,
+        outflow.MIGRATION, outflow.DESTINATIONS, funding.CAPS,
     )
 
     def __init__(
@@ -66,16 +64,16 @@ class Settlement(Sidecar):
         self.differences = 0  # in the last reconciliation
         self._settled_at = int(self.store.note("settled_at") or 0)
         self._funded_at = int(self.store.note("funded_at") or 0)
-        self._in_cycle = 0  # sum over accounts of the running settlement
+        self._reported_at = 0  # when all balances were asked for
         self._entered = False  # Whether the core has answered since this process was started.
         for template, handler in self.ledger.books.handlers.items():
             self.handle_template(template, handler)
-        self.handle("PositionSettled", self._on_position_settled)
         self.handle_fields("SettlementStarted", self._on_started)
         self.handle_fields("SettlementCompleted", self._on_completed)
         self.handle_fields("BalancesReported", self._on_reported)
         self.handle_fields("MarkPriceChanged", self.premiums.on_mark)
         self.handle_fields("FundingCompleted", self._on_funded)
+        self.handle_fields("RiskParameterChanged", self.premiums.on_parameter)
         self.transfers.register()
 
     # ---- deciding --------------------------------------------------------------------------------
@@ -90,15 +88,17 @@ class Settlement(Sidecar):
         self._settled_at = self._settled_at or now
         self._funded_at = self._funded_at or now
         self._remember()
-        self._report()
+        self._report(whole=True)
 
     def _remember(self) -> None:
         self.store.set_note("settled_at", str(self._settled_at))
         self.store.set_note("funded_at", str(self._funded_at))
 
-    def _report(self) -> None:
+    def _report(self, whole: bool) -> None:
         self.ledger.begin_cycle()
-        self.command("ReportBalances", cycle=self.cycle)
+        if whole:
+            self._reported_at = self.clock()
+        self.command("ReportBalances", cycle=self.cycle, changed=int(not whole))
 
     def decide(self, now: int) -> int:
         """Start what is due; never a second settlement before the first one has ended."""
@@ -144,15 +144,10 @@ class Settlement(Sidecar):
 
     def _on_started(self, fields: dict[str, Any]) -> None:
         self.cycle = max(self.cycle, fields["cycle"])
-        self._in_cycle = 0
         self._settled_at = max(self._settled_at, fields["header"]["transactTime"])
         self.store.set_note("cycle", str(self.cycle))
         self._remember()
         self.store.set_note("running", "1")
-
-    def _on_position_settled(self, event: Event) -> None:
-        self._in_cycle += _settled(event.body).amount
-        self.ledger.books.apply(event)
 
     def _on_completed(self, fields: dict[str, Any]) -> None:
         """The winners have what losers and fund gave, to the unit; now balances are compared."""
@@ -168,7 +163,7 @@ class Settlement(Sidecar):
             self.log.warning("the liquidity fund is empty and winners wait",
                              cycle=fields["cycle"], waiting=fields["waiting"])
         if self.live:
-            self._report()
+            self._report(whole=_due(self.clock(), self._reported_at, WHOLE_NS))
 
     def _on_reported(self, fields: dict[str, Any]) -> None:
         time = fields["header"]["transactTime"]

@@ -6,17 +6,18 @@
     cycle       one row per reconciliation: what was compared, what differed
     difference  every disagreement with the core, kept for ever
 
-The core states balances as it changes them and, once a cycle, all of them (`ReportBalances`). Each
-stated balance is compared with the ledger at that very position of the event stream, so the two
-must be equal to the unit; any difference is an alarm. A difference is not repaired: it is reported
-once and stays until a person has understood it.
+The core states balances as it changes them and, once a cycle, all that changed since it last did
+(`ReportBalances`); all there are when this process starts, and once an hour. Each stated balance is
+compared with the ledger at that very position of the event stream, so the two must be equal to the
+unit, and whatever the ledger moved the core must state; any difference is an alarm. A difference is
+not repaired: it is reported once and stays until a person has understood it.
 """
 
 import sqlite3
 from typing import Any
 
 from core.reference import ReferenceData
-from core.sidecars.books import CLEARING, TRANSIT, Books, Position, Stated
+from core.sidecars.books import CLEARING, OUTSIDE, TRANSIT, Books, Position, Stated
 
 MIGRATION = """
     CREATE TABLE posting (
@@ -62,6 +63,7 @@ MIGRATION = """
     ) STRICT;
 """
 
+PASSED = (OUTSIDE, TRANSIT, CLEARING)  # The core has no such account, or leaves a trade out of it.
 INSERT = "INSERT INTO posting VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 class Ledger:
@@ -73,6 +75,9 @@ class Ledger:
         self._fresh: list[tuple[int, int, int, int]] = []
         self._differing: set[tuple[int, int]] = set()
         self._compared = self._cycle_differences = 0
+        self._unsaved: set[tuple[int, int]] = set()
+        self._unstated: set[tuple[int, int]] = set()  # moved, and not stated in a report since
+        self._owed: set[tuple[int, int]] = set()  # those of them that the running report must state
         self.books = Books(reference, self._rows.append, self._state)
         self._load()
 
@@ -92,9 +97,20 @@ class Ledger:
         if stated.snapshot:
             self._compared += 1
             self._cycle_differences += not same
+            self._absorb()
+            self._unstated.discard(key)
+            self._owed.discard(key)
         if not same and key not in self._differing:
             self._differing.add(key)
             self._fresh.append((*key, self.books.balances.get(key, 0), stated.balance))
+
+    def _absorb(self) -> None:
+        """What has been moved up to here is to be saved, and to be stated."""
+        changed = self.books.changed_balances
+        if changed:
+            self._unsaved |= changed
+            self._unstated |= changed
+            changed.clear()
 
     def new_differences(self, time: int, sequence: int) -> list[tuple[int, int, int, int]]:
         """Disagreements since the last call that were not known before, recorded.
@@ -116,10 +132,15 @@ class Ledger:
     def close_cycle(self, cycle: int, time: int, sequence: int) -> tuple[int, int]:
         """The core has stated all balances: record it; (balances compared, differences).
 
-        A transfer is one command, so between commands nothing is in transit.
+        A transfer is one command, so between commands nothing is in transit. What the ledger moved
+        before the last report ended, and this one does not state, the core did not move.
         """
-        for (account, _), amount in self.books.balances.items():
-            self._cycle_differences += account == TRANSIT and amount != 0
+        for asset in self.books.reference.assets:
+            self._cycle_differences += self.books.balances.get((TRANSIT, asset), 0) != 0
+        self._absorb()
+        self._cycle_differences += len(self._owed)
+        self._owed = {key for key in self._unstated if key[0] not in PASSED}
+        self._unstated = set(self._owed)
         result = self._compared, self._cycle_differences
         self._connection.execute(
             "INSERT OR REPLACE INTO cycle VALUES (?, ?, ?, ?, ?)", (cycle, time, sequence, *result)
@@ -130,17 +151,18 @@ class Ledger:
     def save(self) -> None:
         """Write what changed since the last call."""
         execute, books = self._connection.executemany, self.books
+        self._absorb()
         if self._rows:
             execute(INSERT, self._rows)
             self._rows.clear()
         execute(
             "INSERT OR REPLACE INTO balance VALUES (?, ?, ?)",
-            [(*key, books.balances[key]) for key in books.changed_balances],
+            [(*key, books.balances[key]) for key in self._unsaved],
         )
+        self._unsaved.clear()
         kept, gone = books.changed_position_rows()
         execute("INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)", kept)
         execute("DELETE FROM position WHERE account = ? AND instrument = ?", gone)
-        books.changed_balances.clear()
 
     # ---- questions -------------------------------------------------------------------------------
 

@@ -54,6 +54,7 @@ def _check(state: Any) -> int:
 # Fields that few tests have anything to say about.
 UNSAID: dict[str, dict[str, Any]] = {
     "WithdrawalRequest": {"destination": ""}, "AccrueInterest": {"utilisationBound": 0},
+    "ReportBalances": {"changed": 0},
     "WithdrawalRule": {"delay": 0, "destination": "", "echo": b""},
 }
 
@@ -103,8 +104,9 @@ class Exchange:
         while position < end:
             place = position & (EVENT_BYTES - 1)
             length, session = struct.unpack_from("<ii", self._memory, place)
-            data = np.concatenate([self._memory[place:], self._memory[:length]])[:length]
-            self.events.append((session, *decode(data[16:].tobytes())))
+            data = self._memory[place : place + length].tobytes()
+            data += self._memory[: length - len(data)].tobytes()
+            self.events.append((session, *decode(data[16:])))
             position += length
 
     def send(self, name: str, sender: int = 0, producer: int = 1, /, **fields: Any) -> int:

@@ -11,6 +11,7 @@ from tests.core.engine.exchange import (
     DAN,
     LIQUIDITY,
     PERP,
+    ROUNDING,
     USDC,
     Exchange,
 )
@@ -180,3 +181,79 @@ def test_the_bound_stops_borrowing_and_redeeming_below_the_ceiling(house: House)
     report = house.order(CAT, 1, "buy", 0.01, 100_000)
     assert report["reason"] == 36  # PoolCeiling
     assert report["limit"] < report["detail"] == 1_000 * MICRO
+
+
+def fund(house: House, rate: int) -> list[dict[str, int]]:
+    """A whole funding of the perpetual; its payments in their order."""
+    assert house.send("FundingStart", 0, 4, instrument=PERP, rate=rate) == 0
+    events = house.events + house.finish_jobs()
+    return [fields for _, name, fields in events if name == "FundingPayment"]
+
+
+def test_funding_too_is_borrowed_up_to_what_the_pool_has_and_the_rest_is_owed(
+    house: House,
+) -> None:
+    house.deposit(LIQUIDITY, 50_000)
+    before = house.margin(BOB)[0]
+    owed, received = fund(house, -200_000_000)  # Shorts pay 20,000 USDC for their bitcoin.
+    assert (owed["account"], owed["due"], owed["amount"]) == (BOB, -20_000 * MICRO, -11_800 * MICRO)
+    assert (received["account"], received["due"]) == (ANN, 20_000 * MICRO)
+    assert received["amount"] == 11_800 * MICRO  # Bob's 1,000 and nine tenths of Ann's 12,000.
+    assert house.dollars(ANN, BOB, LIQUIDITY, CLEARING) == [23_800, -10_800, 50_000, 0]
+    assert house.margin(BOB)[0] == before - 20_000 * MICRO, "what is owed counts"
+    # The next settlement finds both. What Ann got she lends, so the fund isn't asked.
+    done = house.settle()
+    assert house.dollars(ANN, BOB, LIQUIDITY, CLEARING) == [32_000, -19_000, 50_000, 0]
+    assert (done["debits"], done["credits"], done["advanced"]) == (8_200 * MICRO,) * 2 + (0,)
+
+
+def test_behind_a_payer_of_funding_who_has_nothing_stands_the_fund(house: House) -> None:
+    house.s["accounts"][BOB]["auto_borrow"] = 0
+    fund(house, -50_000_000)  # 5,000 USDC, of which he has 1,000.
+    assert house.dollars(ANN, BOB, CLEARING) == [13_000, 0, 0]
+    done = house.settle()
+    assert (done["advanced"], done["fundClaim"], done["waiting"]) == (0, 0, 4_000 * MICRO)
+    house.deposit(LIQUIDITY, 1_500)
+    done = house.settle()
+    assert (done["fundClaim"], done["waiting"]) == (1_500 * MICRO, 2_500 * MICRO)
+    house.deposit(BOB, 10_000)
+    done = house.settle()
+    assert (done["fundClaim"], done["waiting"]) == (0, 0)
+    assert house.dollars(ANN, BOB, LIQUIDITY, CLEARING) == [17_000, 6_000, 1_500, 0]
+
+
+def test_rounding_that_nobody_could_pay_is_the_funds_claim(house: House) -> None:
+    house.deposit(CAT, 1_000)
+    house.trade(CAT, BOB, PERP, 0.0001, 100_000)
+    house.s["accounts"][BOB]["auto_borrow"] = 0
+    fund(house, -50_000_001)  # One unit more from Bob than goes to Ann and Cat.
+    assert house.balance(ROUNDING) == 0
+    done = house.settle()
+    assert (done["fundClaim"], done["waiting"]) == (1, 4_000_500_100)
+    house.deposit(BOB, 10_000)
+    assert house.settle()["fundClaim"] == 0
+    assert [house.balance(who) for who in (LIQUIDITY, CLEARING)] == [1, 0]
+
+
+def test_who_trades_before_the_payers_have_paid_is_paid_by_the_next_settlement(
+    house: House,
+) -> None:
+    house.deposit(CAT, 10_000)
+    for account in range(200, 300):  # A settlement of so many isn't done at once.
+        house.account(account, DAN)
+        house.deposit(account, 1_000)
+        house.trade(account, CAT, PERP, 0.0001, 100_000)
+    before = house.balance(ANN)
+    house.cycle += 1
+    assert house.send("SettlementStart", 0, 4, cycle=house.cycle) == 0
+    assert house.send("FundingStart", 0, 4, instrument=PERP, rate=-1_000_000) == 0
+    house.order(200, PERP, "buy", 0.0001, 100_000)
+    house.order(ANN, PERP, "sell", 0.0001, 100_000)
+    assert house.s["jobs"] == 2
+    assert house.balance(ANN) == before
+    house.finish_jobs()
+    left = 100_010_000  # What she is due, and 200 for its own.
+    assert house.s["settlement_pot"] == left
+    done = house.settle()
+    assert house.balance(ANN) == before + 100 * MICRO
+    assert (done["carried"], house.balance(CLEARING)) == (-left, 0)

@@ -1,8 +1,8 @@
 """Settlement and funding: exact, zero-sum, in slices, whatever trades in between."""
 
-
 import pytest
 
+from sbe.generated import control
 from sbe.generated import order_entry as oe
 from tests.core.engine.exchange import (
     ANN,
@@ -10,12 +10,14 @@ from tests.core.engine.exchange import (
     CAT,
     CLEARING,
     DAN,
+    FEES,
     PERP,
     ROUNDING,
     SPOT,
     Exchange,
     whole,
 )
+from tests.core.engine.liquidation.kit import SIGNED
 
 MICRO = 10**6
 
@@ -153,6 +155,36 @@ def test_funding_that_makes_no_sense_is_refused(
     house: Exchange, instrument: int, rate: int, reason: int
 ) -> None:
     assert house.send("FundingStart", 0, 4, instrument=instrument, rate=rate) == reason
+
+
+def test_a_markets_cap_on_its_funding_rate(house: Exchange) -> None:
+    house.trade(ANN, BOB, PERP, 1, 100_000)
+    cap = control.RISK_PARAMETER_FUNDING_RATE_CAP
+    assert house.send("SetRiskParameter", parameter=cap, scope=PERP, value=50_000, role=1,
+                      signer=1, **SIGNED) == 0
+    for rate in (50_001, -50_001):
+        assert house.send("FundingStart", 0, 4, instrument=PERP, rate=rate) == (
+            oe.REASON_FUNDING_RATE_CAP)
+        (result,) = house.named("CommandResult")
+        assert (result["detail"], result["limit"]) == (rate, 50_000)
+    assert house.send("FundingStart", 0, 4, instrument=PERP, rate=-50_000) == 0
+
+
+def test_only_what_changed_since_the_last_report_is_reported(house: Exchange) -> None:
+    def reported(changed: int) -> dict[tuple[int, int], int]:
+        assert house.send("ReportBalances", 0, 4, cycle=1, changed=changed) == 0
+        events = house.events + house.finish_jobs()
+        return {(f["account"], f["asset"]): f["balance"] for _, name, f in events
+                if name == "BalanceUpdate"}
+
+    assert (ANN, 0) in reported(0)
+    assert reported(1) == {}
+    house.trade(ANN, BOB, PERP, 1, 100_000)  # only fees move money, and there are none
+    house.deposit(CAT, 5)
+    assert reported(1) == {
+        (CAT, 0): house.balance(CAT), **{(a, 0): house.balance(a) for a in (FEES, ANN, BOB)}}
+    assert reported(1) == {}
+    assert len(reported(0)) > 4
 
 
 def test_every_balance_is_reported(house: Exchange) -> None:

@@ -369,4 +369,18 @@ def test_funding_is_an_eighth_of_the_mean_premium_within_its_bound(scene: Scene)
     rates = [f["rate"] for _, n, f in stage.commands if n == "FundingStart"]
     assert rates == [150_000]
     premiums = Premiums(scene.settlement.store.connection, 1000, 3600 * SECOND)
-    assert [premiums.rate(total, 1) for total in (7, -8, 80_000, -80_000)] == [0, -1, 1000, -1000]
+    rates = [premiums.rate(2, total, 1) for total in (7, -8, 80_000, -80_000)]
+    assert rates == [0, -1, 1000, -1000]
+
+
+def test_a_markets_cap_on_the_rate_is_kept_over_restarts(scene: Scene) -> None:
+    stage = scene.stage
+    stage.next()
+    for state, value in ((2, 1), (1, 90_000)):  # what is only proposed doesn't hold
+        stage.emit("RiskParameterChanged", parameter=33, state=state, role=1, proposal=0, scope=2,
+                   before=0, value=value, time=0, signer=0)
+    stage.emit("MarkPriceChanged", instrument=2, rule=1, price=ONE, index=ONE, premium=-10**7)
+    scene.run()
+    scene.restart()
+    scene.run(3600)
+    assert [f["rate"] for _, n, f in stage.commands if n == "FundingStart"] == [-90_000]

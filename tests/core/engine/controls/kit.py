@@ -18,13 +18,16 @@ def furnished() -> Exchange:
 def limits(house: Exchange, account: int = 0, **given: int) -> int:
     """SetOrderLimits; what isn't given is no limit."""
     names = ("openOrders", "value", "dailyValue", "perSecond", "burst", "pauseMilliseconds",
-             "orderToTrade", "freeOrders")
+             "orderToTrade", "freeOrders", "executions", "executionSeconds")
     return house.send("SetOrderLimits", account=account, **(dict.fromkeys(names, 0) | given))
 
 
-def protect(house: Exchange, owner: int, until: int | None = None, loss: int = 0) -> int:
+def protect(
+    house: Exchange, owner: int, until: int | None = None, loss: int = 0, deposits: int = 0
+) -> int:
     """SetClientProtection."""
-    return house.send("SetClientProtection", owner=owner, excludedUntil=until, dailyLoss=loss)
+    return house.send("SetClientProtection", owner=owner, excludedUntil=until, dailyLoss=loss,
+                      dailyDeposits=deposits)
 
 
 def controls(house: Exchange, **given: int) -> int:

@@ -132,3 +132,31 @@ def test_own_limits_come_before_everybodys(house: Exchange) -> None:
     assert limits(house, value=-1) == oe.REASON_INVALID_FIELD
     assert limits(house, openOrders=5000) == oe.REASON_INVALID_FIELD
     assert limits(house, perSecond=2_000_000) == oe.REASON_INVALID_FIELD
+
+
+def test_repeated_executions_stop_until_a_person_has_looked(house: Exchange) -> None:
+    assert limits(house, ANN, executions=3, executionSeconds=10) == 0
+    house.trade(ANN, BOB, PERP, 0.01, 100_000)
+    house.trade(ANN, BOB, PERP, 0.01, 100_000)
+    house.time += 10 * SECOND  # Another window.
+    house.trade(BOB, ANN, PERP, 0.01, 100_000)
+    resting = house.order(ANN, PERP, "buy", 0.01, 90_000)
+    house.trade(ANN, BOB, PERP, 0.01, 100_000)
+    house.trade(ANN, BOB, PERP, 0.01, 100_000)
+    house.time += DAY
+    refused = house.order(ANN, PERP, "buy", 0.01, 90_000)
+    assert (refused["reason"], refused["detail"], refused["limit"]) == (
+        oe.REASON_REPEATED_EXECUTIONS, 3, 3)
+    house.cancel(resting)
+    assert house.s["accounts"][ANN]["open_orders"] == 0
+    assert bid(house, account=BOB) == 0
+    assert limits(house, ANN, executions=3, executionSeconds=10) == 0
+    assert bid(house) == 0
+
+
+def test_everybodys_limit_of_executions_is_lifted_for_one(house: Exchange) -> None:
+    assert limits(house, executions=1, executionSeconds=10) == 0
+    house.trade(ANN, BOB, PERP, 0.01, 100_000)
+    assert [bid(house), bid(house, account=BOB)] == [oe.REASON_REPEATED_EXECUTIONS] * 2
+    assert limits(house, ANN) == 0
+    assert [bid(house), bid(house, account=BOB)] == [0, oe.REASON_REPEATED_EXECUTIONS]
