@@ -42,6 +42,7 @@ from tests.core.sidecars.stage import Stage
 MINUTE, HOUR = 60 * SECOND, 3600 * SECOND
 SERIES = 10 * MINUTE  # There are more of its markets than numbers, which are used again.
 OWNERS = 20
+TRADERS = 60  # of so many accounts at most; the others lend, borrow, pay in and take out
 USDC, BTC = 0, 1
 SPOT, PERPETUAL = 1, 2
 POOL_CEILING = 36
@@ -99,6 +100,7 @@ class World:
         self.chance = random.Random(seed)
         self.bad_luck = random.Random(-seed)  # of its own: what people do is the same without it
         self.accounts = range(FIRST_CLIENT, FIRST_CLIENT + accounts)
+        self.traders = self.accounts[:TRADERS]
         self.period_ns = period_ns
         self.limits = limits_for(accounts)
         self.engine = Engine(stage, self.limits)
@@ -279,7 +281,7 @@ class World:
                 price = index * chance.randrange(9_950, 10_051) // 10_000
                 price -= price % instrument.tick_size
                 quantity = chance.randrange(1, 12_000) * 10**4
-            for account, side in zip(chance.sample(self.accounts, 2), (2, 1), strict=True):
+            for account, side in zip(chance.sample(self.traders, 2), (2, 1), strict=True):
                 self.requests += 1
                 engine.request("NewOrderSingle", account=account, clOrdId=self.requests,
                                instrument=instrument.number, side=side, ordType=2, timeInForce=3
