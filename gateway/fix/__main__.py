@@ -176,7 +176,7 @@ def main(process: Process) -> None:
     with compile_lock():
         warm(process.configuration.limits)
         server = build(process)
-        server.catch_up(server.row.position)
+        server.catch_up()
     uvloop.run(serve(process, server))
 
 

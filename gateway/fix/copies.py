@@ -21,7 +21,7 @@ from core.jit import jit
 from core.messages import decode_body
 from gateway.fix.backlog import Backlog
 from gateway.fix.message import Message, parse
-from gateway.fix.replay import AGAIN, CAPTURE, COPY
+from gateway.fix.replay import AGAIN, CAPTURE, COPY, KIND_SHIFT, numbers_kind
 from gateway.fix.report import POSSIBLE_RESEND
 from gateway.fix.resend import copy_reference, locate
 from gateway.fix.search import (
@@ -32,6 +32,7 @@ from gateway.fix.search import (
     stretches,
 )
 from gateway.fix.trades import trade_fields
+from sbe.generated import control
 from sbe.generated import order_entry as oe
 from sbe.raw import load_i32, load_i64, load_u32, store_i64
 
@@ -46,21 +47,22 @@ EVENT_HEADER = 24
 
 
 class Lost(NamedTuple):
-    """Reports that a client may not have: by position, and those numbered above one."""
+    """Reports that a client may not have: those between two positions, numbered above one."""
 
-    positions: list[int]
     start: int
     end: int
     above: int
+    away: bool = False  # they came while nobody was there
 
 
 @jit
 def find_reports(
     a: int, length: int, stop: int, position: int, session: int, above: int, out: int, room: int
 ) -> int:
-    """Positions of a session's reports in frames that begin before `stop`, the newest last.
+    """Positions of reports a session was told, in frames that begin before `stop`, newest last.
 
-    above: only those with a higher number. out: room for that many words after one that holds
+    One that was told again (97=Y) is found by the number taken for that, too. above: only those
+    with a higher number. out: room for that many words after one that holds
     their count; the oldest give way. Answers how many bytes were dealt with.
     """
     at = 0
@@ -69,12 +71,18 @@ def find_reports(
         if size < 32 or at + size > length:
             break
         frame = a + at
-        wanted = load_i32(frame + 4) == session
-        wanted &= oe.header_template(frame + 16) == oe.EXECUTION_REPORT_TEMPLATE
-        wanted &= load_u32(frame + EVENT_HEADER + 8) > above
-        if wanted:
+        place = -1
+        if load_i32(frame + 4) == session and load_u32(frame + EVENT_HEADER + 8) > above:
+            template = oe.header_template(frame + 16)
+            if template == oe.EXECUTION_REPORT_TEMPLATE:
+                place = position + at
+            numbers = template == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE
+            if numbers and numbers_kind(frame) == AGAIN:
+                reference = control.session_numbers_assigned_reference(frame + EVENT_HEADER)
+                place = reference & ((1 << KIND_SHIFT) - 1)
+        if place >= 0:
             count = load_i64(out)
-            store_i64(out + 8 + 8 * (count % room), position + at)
+            store_i64(out + 8 + 8 * (count % room), place)
             store_i64(out, count + 1)
         at += size
     return at
@@ -86,13 +94,13 @@ class Copies:
     def __init__(self, gateway: "FixGateway") -> None:
         self._gateway = gateway
         # By session: where its numbers began, and which of them the client has; where it was last
-        # left; what it may not have; what came again since, and the last number of that.
+        # left; what it may not have of these numbers, and of those before.
         self._begun: dict[int, int] = {}
         self._proved: dict[int, int] = {}
         self._closed: dict[int, int] = {}
         self._lost: dict[int, Lost] = {}
-        self._repeated: dict[int, list[int]] = {}
-        self._last_repeat: dict[int, int] = {}
+        self._owed: dict[int, list[Lost]] = {}
+        self.live = False  # all that was before the gateway's start was walked
         self._listeners: dict[int, list[int]] = {}  # owner: drop-copy sessions
         self._listening: set[int] = set()  # of these those that have all there was before
         self._behind: dict[int, Backlog] = {}
@@ -156,21 +164,30 @@ class Copies:
             self._catch_up(session, fields["nextOutbound"] - 1, position)
         if fields["nextOutbound"] != 1:
             self._lost.pop(session, None)
-            return
-        self._begun[session], self._proved[session] = position, 0
-        if entry is None or fields["nextInbound"] != 1:
-            return
+        else:
+            self._begun[session], self._proved[session] = position, 0
+            self._owe(session, reset_from or self._closed.get(session), position)
+            if fields["nextInbound"] != 1:
+                return
+        if entry is not None:
+            positions: set[int] = set()
+            for lost in self._owed.pop(session, []):
+                if lost.away or entry.misses_what_was_lost:
+                    positions.update(self._find(session, lost.start, lost.end, lost.above))
+            self.again(session, sorted(positions)[-FOUND_MAX:])
+
+    def _owe(self, session: int, left: int | None, position: int) -> None:
+        """Numbers are over: what they did not bring comes again, as soon as somebody is there.
+
+        left: where the session was left or the reset asked for. What was before the gateway was
+        started, the one before has told again, or it is found by the numbers it took for that.
+        """
         lost = self._lost.pop(session, None)
-        start = reset_from or self._closed.get(session)
-        if start is None:
-            return
-        positions: list[int] = []
-        if lost is not None and entry.misses_what_was_lost:
-            positions = lost.positions + self._find(session, lost.start, lost.end, lost.above)
-        positions = sorted({*positions, *self._find(session, start, position)})
-        self._last_repeat.pop(session, None)
-        self._repeated[session] = positions
-        self.again(session, positions)
+        if self.live and left is not None:
+            owed = self._owed.setdefault(session, [])
+            if lost is not None:
+                owed.append(lost)
+            owed.append(Lost(left, position, 0, away=True))
 
     def _catch_up(self, session: int, last: int, position: int) -> None:
         """A drop-copy session logged on: what it missed is copied first, if its numbers go on.
@@ -202,11 +219,8 @@ class Copies:
         proved = self._proved[session] = max(told, self._proved.get(session, 0))
         found = locate(self._gateway.context, session, proved + 1, self._gateway.begin)
         start = found if found is not None and begun <= found <= position else begun
-        repeated = self._repeated.get(session, [])
-        if proved >= self._last_repeat.get(session, last):
-            repeated = self._repeated[session] = []
         self._closed[session] = position
-        self._lost[session] = Lost(repeated, start, position, proved)
+        self._lost[session] = Lost(start, position, proved)
 
     def reports(self, session: "Session", start: int, end: int) -> list[Message]:
         """The session's newest reports between two positions, oldest first, as it was told them."""
@@ -275,8 +289,6 @@ class Copies:
             fields = decode_body(oe.BALANCE_UPDATE_TEMPLATE, frame[EVENT_HEADER:])
             told = self._gateway.accounts.balance(session.id, fields)
             return None if told is None else session.spell(told, number, _time(frame), again)
-        if kind == AGAIN:
-            self._last_repeat[session.id] = max(number, self._last_repeat.get(session.id, 0))
         mark = again or (POSSIBLE_RESEND if kind == AGAIN else 0)
         return self._gateway.report(session.connection, frame, number, mark)
 

@@ -220,6 +220,7 @@ class FixGateway:
             elif isinstance(action, Command):
                 if action.name == "SessionOpen":
                     self._attach(client)
+                    self._began[session.id] = time.time_ns()  # or the next one begins a day, too
                 elif action.name == "SessionReset":
                     client.reset_from = self.position
                 self._command(action, session.id)
@@ -293,16 +294,15 @@ class FixGateway:
 
     # ---- events --------------------------------------------------------------------------------
 
-    def catch_up(self, told_until: int = 0) -> None:
-        """Walk the stream from its begin; until there the gateway before had told its clients."""
-        self._walk_until(told_until)
-        told = self.context.numbers.copy()
+    def catch_up(self) -> None:
+        """Walk the stream from its begin."""
         self._walk_until(1 << 62)
+        self.copies.live = True
         self._refresh()
         for session, connection in self._open.items():
             # It died with the last gateway; cancel-on-disconnect hangs on the core knowing.
             if session in self.profiles.by_number:
-                gone = {"connection": connection, "logout": 0, "acknowledged": int(told[session])}
+                gone = {"connection": connection, "logout": 0, "acknowledged": 0}  # for all we know
                 self.command("SessionClose", gone, session)
         self.ring_core()
 

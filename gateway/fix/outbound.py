@@ -212,11 +212,13 @@ class Renderer:
                 (729, 2 if code else 0), (1, self._account_name(f["account"])),
                 (58, _why(f["reason"]) if code else None), (21020, f["reason"] or None),
             ]
-        if 584 in own and f["reports"] == 0:
+        if 584 in own:  # Behind the reports: how many they were, and that there are no more.
+            orders = f["reports"]
             return "8", [
                 (37, "NONE"), (1, self._account_name(f["account"])), (17, 0), (150, "I"), (39, 8),
                 (55, "[N/A]"), (54, 1), (151, 0), (14, 0), (6, 0), (60, time_text(time, 9)),
-                (58, "no open orders"), (584, own[584]), (911, 0), (912, "Y"),
+                (58, f"{orders or 'no'} open order{'s' * (orders != 1)}"), (584, own[584]),
+                (911, orders), (912, "Y"),
             ]
         return None
 

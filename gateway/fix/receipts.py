@@ -9,7 +9,7 @@ TCP says what its machine took, FIX only what it then says. These are the proofs
     an orderly end            nothing sent was unread when it closed its side, see client
     5                         everything
 
-A gateway that dies takes this with it: what it had sent then counts as received (see `catch_up`).
+A gateway that dies takes this with it: nothing that it had sent counts as received.
 
 While a resend is under way only what the client says by number counts: the rest came before it.
 """

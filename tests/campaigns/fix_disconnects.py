@@ -93,9 +93,10 @@ class Cutter:
         for task in both:
             task.cancel()
         for end in (writer, far_writer):
-            if self._lost:
-                end.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if self._lost and not end.transport.is_closing():
+                with contextlib.suppress(OSError):  # It is gone already.
+                    end.get_extra_info("socket").setsockopt(
+                        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             if hard or self._lost:
                 end.transport.abort()
             else:

@@ -30,6 +30,7 @@ from tools.clients.fix import text
 
 REPORT, CANCEL_REJECT = oe.EXECUTION_REPORT_TEMPLATE, oe.ORDER_CANCEL_REJECT_TEMPLATE
 NUMBERS_ASSIGNED, SESSION_RESET = template("SessionNumbersAssigned"), template("SessionWasReset")
+SESSION_CLOSED = template("SessionClosed")
 FLAGS_AT = oe.HEADER_SIZE + oe.EXECUTION_REPORT_FLAGS_OFFSET
 NUMBER_AT = oe.HEADER_SIZE + 8
 NEW, TRADE, REJECTED = oe.EXEC_TYPE_NEW, oe.EXEC_TYPE_TRADE, oe.EXEC_TYPE_REJECTED
@@ -59,6 +60,8 @@ class Archive:
         self.misstated: list[Stated] = []
         self.books = Books(self.reference, stated=self._stated)
         self.events = 0
+        self.beginnings: Counter[int] = Counter()  # how often a session's numbers began again
+        self.next_numbers: dict[int, tuple[int, int]] = {}  # in and out, by session, when last left
         self._last_sequence = 0
         for event in _events(data):
             self._take(event)
@@ -70,6 +73,9 @@ class Archive:
         self._last_sequence = event.sequence
         self.reference.apply(event.template, event.body)
         self.books.apply(event)
+        if event.template == SESSION_CLOSED:
+            closed = decode_body(event.template, event.body)
+            self.next_numbers[closed["session"]] = closed["nextInbound"], closed["nextOutbound"]
         said = Said(event.position, event.template, bytes(event.message))
         number = int.from_bytes(said.message[NUMBER_AT : NUMBER_AT + 4], "little")
         if event.template == REPORT:
@@ -80,6 +86,7 @@ class Archive:
     def _number(self, known: dict[int, Said], session: int, number: int, said: Said) -> None:
         count = said.fields()["count"] if said.template == NUMBERS_ASSIGNED else 1
         if number == 1 and known:
+            self.beginnings[session] += 1
             known.clear()  # A new version of the session; its numbers begin again.
         if number != len(known) + 1:
             self.faults.append(f"session {session}: number {number} follows {len(known)}")

@@ -13,7 +13,8 @@ from tools.commands.fix import command, fix, readable, scenario
 
 CHOICES = {"symbol": "BTC-USDC", "quantity": "2", "price": "100", "less": "1"}
 # Those the aid behind the gateway has no answer to; they run against the real core.
-CORE_ONLY = {"replace", "mass-cancel", "status", "preview", "list", "kill-switch", "dead-man"}
+CORE_ONLY = {"replace", "mass-cancel", "mass-status", "status", "preview", "list", "kill-switch",
+             "dead-man"}
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +48,9 @@ def test_a_wrong_answer_fails_it_where_it_came(
     """Every scenario waits for something that only the right exchange says."""
     title, text = SCENARIOS[name]
     lines = text.splitlines()
-    wanted = [n for n, line in enumerate(lines) if line.strip().startswith("<")] or [0]
-    lines[wanted[0]] = "< 8 58=something else" if wanted != [0] else "< 8"
+    wanted = [n for n, line in enumerate(lines) if line.strip().startswith(("<", "until"))] or [0]
+    verb = "until" if "until" in lines[wanted[0]] else "<"
+    lines[wanted[0]] = f"{verb} 8 58=something else" if wanted != [0] else "< 8"
     monkeypatch.setitem(SCENARIOS, name, (title, "\n".join(lines)))
     monkeypatch.setattr("tools.clients.fix_desk.SECONDS", 0.3)
     case = certify(desk, name, CHOICES)
@@ -84,10 +86,12 @@ def test_commands_of_a_person(desk: FixDesk) -> None:
     command(desk, "trades")
     assert desk.expect("AQ", "569=0|749=0")[748] == "0"
     for line, sent in (("preview buy 1 BTC-USDC @ 100", "|55=BTC-USDC|54=1|38=1|40=2|44=100|"),
-                       ("halt", "|2329=1|"), ("lift", "|2329=2|"), ("trades 7", "|17=7|")):
+                       ("halt", "|2329=1|"), ("book X", "|146=1|55=X|"), ("positions Y", "|1=Y|"),
+                       ("balances", "|35=BB|"), ("limits", "|924=5|"), ("phase", "|263=0|"),
+                       ("lift", "|2329=2|"), ("trades 7", "|17=7|")):
         command(desk, line)
         assert sent in desk.transcript[-1]
-    for wrong in ("new sideways 1 X", "cancel nobody", "dance"):
+    for wrong in ("new sideways 1 X", "cancel nobody", "dance", "book"):
         with pytest.raises(ValueError, match=r"new buy|no order"):
             command(desk, wrong)
     assert scenario(desk.transcript)[1] == "logon 141=Y"

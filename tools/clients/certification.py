@@ -128,6 +128,38 @@ SCENARIOS: dict[str, tuple[str, str]] = {
         < 0 112=ALIVE
         {_CANCEL}
         {_OFF}"""),
+    "possible-resend": (
+        "An order marked as a possible resend is entered only if it is not known",
+        f"""{_ON}
+        {_NEW}
+        > D 97=Y|{_ORDER.replace("+id", "id")}
+        < 8 97=Y|11={{id}}|37={{order}}
+        > D 97=Y|{_ORDER.replace("+id", "+newer")}
+        < 8 11={{newer}}|150=0|39=0
+        > F 11={{+last}}|41={{newer}}|55={{symbol}}|54=1|60={{time}}
+        < 8 11={{last}}|150=4
+        {_CANCEL}
+        {_OFF}"""),
+    "mass-status": (
+        "All open orders are told, and then that there are no more",
+        f"""{_ON}
+        {_NEW}
+        > AF 584={{+all}}|585=7
+        until 8 150=I|37={{order}}|151={{quantity}}
+        until 8 584={{all}}|912=Y
+        {_CANCEL}
+        {_OFF}"""),
+    "collateral": (
+        "Balances are told, then equity and margin",
+        f"""{_ON}
+        > BB 909={{+money}}
+        until BA 909={{money}}|21024={{equity}}|21022={{initial}}|21023={{maintenance}}
+        > 1 112=BEHIND
+        until 0 112=BEHIND
+        {_OFF}"""),
+    "phase": (
+        "The exchange tells its phase to who asks",
+        f"{_ON}\n> g 335={{+phase}}|263=0\n< h 335={{phase}}|336=CONTINUOUS|340=2\n{_OFF}"),
     "garbage": (
         "Garbled bytes are skipped and cost no number",
         f"{_ON}\nraw 8=FIX.4.4|9=12|35=0|10=000|\nraw noise\n> 1 112=ON\n< 0 112=ON|34=2\n{_OFF}"),

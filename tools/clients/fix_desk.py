@@ -183,6 +183,18 @@ class FixDesk:
             self._compare(found, int(tag), wanted)
         return found
 
+    def until(self, kind: str, fields: str = "", seconds: float = 0) -> dict[int, str]:
+        """The next message of a type with these fields; others are passed over."""
+        end, missed = time.monotonic() + (seconds or SECONDS), "nothing like it came"
+        while (left := end - time.monotonic()) > 0:
+            try:
+                return self.expect(kind, fields, left)
+            except Unexpected as why:
+                if not str(why).startswith("expected"):
+                    raise
+                missed = str(why)
+        raise Unexpected(missed)
+
     def _compare(self, found: dict[int, str], tag: int, wanted: str) -> None:
         given = found.get(tag)
         name = _NAME.fullmatch(wanted)
@@ -240,7 +252,7 @@ def run_script(desk: FixDesk, lines: Iterable[str]) -> None:
 
         logon [fields]      connect and log on; `resume` keeps the numbers
         > D fields          send, numbered
-        < 8 fields          must come next
+        < 8 fields          must come next        until 8 fields     must come, maybe behind others
         seq out=N           set our next number       silence [s]    nothing may come
         drop, logout        end the connection        end            the exchange must end it
         wait s              do nothing                raw text       send bytes as they are
@@ -272,6 +284,8 @@ def _do(desk: FixDesk, text: str) -> None:
         desk.send(kind, fields)
     elif verb == "<":
         desk.expect(kind, fields)
+    elif verb == "until":
+        desk.until(kind, fields)
     elif verb == "silence":
         desk.expect_silence(float(rest or 0.3))
     elif verb == "seq":

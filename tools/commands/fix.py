@@ -5,6 +5,7 @@ By hand, one line at a time:
     new buy 0.001 BTC-USDC @ 100 tif=IOC      an order; without @ a market order
     cancel ID          replace ID 0.002 @ 101          status ID          orders
     preview buy 0.001 BTC-USDC @ 100          trades [LAST-EXECID]          halt          lift
+    book BTC-USDC      positions ACCOUNT      balances [ACCOUNT]            limits        phase
     > D 11={+id}|…     any message           seq out=7         raw on|off        quit
 
 A scenario has one step a line (`tools/clients/fix_desk.py` tells them); `--record` keeps what was
@@ -23,8 +24,16 @@ from tools.clients.fix_desk import FixDesk, Unexpected, run_script
 
 TIMES_IN_FORCE = {"DAY": "0", "GTC": "1", "IOC": "3", "FOK": "4", "GTD": "6"}
 SIDES = {"buy": "1", "sell": "2"}
-VERBS = ("new", "cancel", "replace", "status", "orders", "preview", "trades", "halt", "lift", ">",
-         "seq", "raw", "help", "quit")
+# Type, fields, and the tag of what may be named behind the word.
+QUESTIONS = {
+    "book": ("V", "262={+id}|263=0|264=5|267=3|269=0|269=1|269=2|146=1", 55),
+    "positions": ("AN", "710={+id}|724=0|60={time}", 1),
+    "balances": ("BB", "909={+id}", 1),
+    "limits": ("BE", "923={+id}|924=5|553=desk", 1),
+    "phase": ("g", "335={+id}|263=0", 336),
+}
+VERBS = ("new", "cancel", "replace", "status", "orders", "preview", "trades", "halt", "lift",
+         "book", "positions", "balances", "limits", "phase", ">", "seq", "raw", "help", "quit")
 
 
 def fix(
@@ -147,6 +156,9 @@ def command(desk: FixDesk, line: str) -> None:
     elif words[0] == "preview" and price and len(plain) >= 4 and plain[1] in SIDES:
         desk.send("U1", f"21037={{+id}}|55={plain[3]}|54={SIDES[plain[1]]}|38={plain[2]}|40=2"
                         f"|44={price}|60={{time}}")
+    elif words[0] in QUESTIONS and (len(words) == 2 or words[0] not in ("book", "positions")):
+        kind, fields, named = QUESTIONS[words[0]]
+        desk.send(kind, fields + (f"|{named}={words[1]}" if len(words) > 1 else ""))
     elif words[0] == "trades":
         after = f"|17={words[1]}" if len(words) > 1 else ""
         desk.send("AD", f"568={{+id}}|569=0{after}")

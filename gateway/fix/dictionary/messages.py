@@ -97,6 +97,7 @@ r OrderMassCancelReport out
   CxlRejReason TransactTime ReasonCode Text
 j BusinessMessageReject out
   RefSeqNum RefMsgType! BusinessRejectRefID BusinessRejectReason! Text ReasonCode RefApplVerID
+  DefaultApplVerID
 V MarketDataRequest in
   MDReqID! SubscriptionRequestType! MarketDepth! MDUpdateType AggregatedBook
   NoMDEntryTypes!(MDEntryType) NoRelatedSym!(Symbol, SecurityID, SecurityIDSource, SecurityType)
