@@ -79,7 +79,8 @@ def _run(place: Place, descriptor: int) -> int:
     supervisor = None
     clean = True
     try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGINT):  # A shell's background ignores the latter.
+            signal.signal(number, signal.default_int_handler)
         warm(place.options, place.configuration, log, descriptor)
         genesis = Genesis(place.configuration, place.options, log)
         specs = enabled(place.configuration)
