@@ -23,6 +23,7 @@ No numba here: a process that needs no compiled code starts without it.
 """
 
 import argparse
+import contextlib
 import ctypes
 import os
 import signal
@@ -39,6 +40,7 @@ from structlog.typing import FilteringBoundLogger
 from core import logs
 from core.config import Configuration, ConfigurationError, load
 from core.errors import CoreError, SegmentError, SegmentMissing
+from core.journal.disk import NO_SPACE
 from core.journal.errors import DiskFailed, JournalError
 from core.status import State, StatusRow, StatusTable
 
@@ -50,6 +52,8 @@ EXIT_REFUSED = 3
 SUPERVISOR_VARIABLE = "ONEBOOK_SUPERVISOR"
 _PR_SET_PDEATHSIG = 1
 TURN_SECONDS = 0.005
+REFUSAL_BYTES = 4096
+_SQLITE_FULL = 13  # its result code
 
 
 def die_with_parent() -> None:
@@ -166,6 +170,12 @@ def parse(name: str, arguments: Sequence[str] | None = None) -> Options:
     return Options(**vars(parser.parse_args(arguments)))
 
 
+def _disk_full(error: Exception) -> bool:
+    """Whether the file system, or SQLite above it, had no room (or no more by quota or limit)."""
+    sqlite_full = getattr(error, "sqlite_errorcode", 0) == _SQLITE_FULL
+    return sqlite_full or (isinstance(error, OSError) and error.errno in NO_SPACE)
+
+
 def run(
     name: str, main: Callable[[Process], None], arguments: Sequence[str] | None = None
 ) -> int:
@@ -189,8 +199,12 @@ def run(
         code = _refuse(options, name, log, str(error), EXIT_REFUSED)
     except CoreError as error:
         log.error(str(error))
-    except Exception:
-        log.critical("failed", exc_info=True)
+    except Exception as error:
+        if _disk_full(error):  # Begin again, until there is room: what was not written is repeated.
+            where = getattr(error, "filename", None) or options.data
+            log.error(f"{where}: no space left on device")
+        else:
+            log.critical("failed", exc_info=True)
     finally:
         if process:
             process.close(failed=code != 0)
@@ -199,12 +213,33 @@ def run(
     return code
 
 
+def reserve_refusal(path: Path) -> None:
+    """Make room for a refusal: a disk that is full would not even take the word that it is."""
+    with contextlib.suppress(OSError):
+        _write_in_place(path, b" " * REFUSAL_BYTES)
+
+
+def write_refusal(path: Path, reason: str) -> None:
+    """Write why a process refuses to work, into the room reserved if there is any."""
+    text = reason.encode()
+    _write_in_place(path, text)
+    os.truncate(path, len(text))
+
+
+def _write_in_place(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, content)
+    finally:
+        os.close(descriptor)
+
+
 def _refuse(
     options: Options, name: str, log: FilteringBoundLogger, reason: str, code: int
 ) -> int:
     log.critical(reason)
     try:
-        (options.rundir / f"{name}.refused").write_text(reason + "\n")
+        write_refusal(options.rundir / f"{name}.refused", reason + "\n")
     except OSError:
         sys.stderr.write(f"{name}: {reason}\n")
     return code

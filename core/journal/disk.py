@@ -22,7 +22,7 @@ from typing import Protocol
 
 from core.journal.errors import DataBusy, DiskFailed, DiskFull
 
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _ZEROS = bytes(1 << 20)
 
 Buffer = bytes | bytearray | memoryview
@@ -74,7 +74,15 @@ class Disk(Protocol):
 
 def _refused(error: OSError, what: str) -> DiskFull | DiskFailed:
     text = f"{what}: {os.strerror(error.errno or 0)}"
-    return DiskFull(text) if error.errno in _NO_SPACE else DiskFailed(text)
+    return DiskFull(text) if error.errno in NO_SPACE else DiskFailed(text)
+
+
+def _name(handle: int) -> str:
+    """The path of an open file, for those who have to make room for it."""
+    try:
+        return os.readlink(f"/proc/self/fd/{handle}")
+    except OSError:
+        return "a file"
 
 
 class RealDisk:
@@ -93,7 +101,7 @@ class RealDisk:
         try:
             os.posix_fallocate(handle, 0, size)
         except OSError as error:
-            raise _refused(error, f"cannot allocate {size} bytes") from error
+            raise _refused(error, f"{_name(handle)}: cannot allocate {size:,} bytes") from error
 
     def write(self, handle: int, buffers: Sequence[Buffer], offset: int) -> None:
         try:
@@ -102,13 +110,14 @@ class RealDisk:
             while done < total:  # A signal or a file size limit may shorten a write.
                 done += os.pwrite(handle, _rest(buffers, done), offset + done)
         except OSError as error:
-            raise _refused(error, f"cannot write at offset {offset}") from error
+            raise _refused(error, f"{_name(handle)}: cannot write at offset {offset:,}") from error
 
     def sync(self, handle: int) -> None:
         try:
             os.fdatasync(handle)
         except OSError as error:
-            raise DiskFailed(f"fdatasync failed: {os.strerror(error.errno or 0)}") from error
+            reason = os.strerror(error.errno or 0)
+            raise DiskFailed(f"{_name(handle)}: fdatasync failed: {reason}") from error
 
     def sync_directory(self, path: Path) -> None:
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -123,7 +132,7 @@ class RealDisk:
         try:
             os.ftruncate(handle, size)
         except OSError as error:
-            raise _refused(error, f"cannot truncate to {size} bytes") from error
+            raise _refused(error, f"{_name(handle)}: cannot truncate to {size:,} bytes") from error
 
     def rename(self, source: Path, target: Path) -> None:
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import ssl
 import sys
 import time
@@ -133,10 +134,14 @@ def tls(settings: FixGatewaySettings) -> ssl.SSLContext | None:
     if not settings.tls_certificate:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate, key = settings.tls_certificate, settings.tls_key
+    for name, path in (("tls_certificate", certificate), ("tls_key", key)):
+        if path and not os.access(path, os.R_OK):
+            raise Refused(f"fix.{name}: {path} isn't there or can't be read")
     try:
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key or None)
+        context.load_cert_chain(certificate, key or None)
     except (OSError, ssl.SSLError) as error:
-        raise Refused(f"fix.tls_certificate: {error}") from error
+        raise Refused(f"fix.tls_certificate: {certificate}: {error.strerror}") from error
     return context
 
 

@@ -1,7 +1,10 @@
 """What every process does first and last: options, exit codes, signals, its row and ready file."""
 
+import contextlib
+import errno
 import os
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +23,9 @@ from core.process import (
     SUPERVISOR_VARIABLE,
     Process,
     Refused,
+    reserve_refusal,
     run,
+    write_refusal,
 )
 from core.status import State, StatusTable
 
@@ -125,3 +130,39 @@ def test_a_process_whose_supervisor_is_gone_never_begins(
 ) -> None:
     monkeypatch.setenv(SUPERVISOR_VARIABLE, "1" if os.getppid() != 1 else "2")
     assert run("worker", raising(AssertionError("it began")), arguments) == 0
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_one_line_and_tried_again(
+    number: int, arguments: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    error = OSError(number, os.strerror(number), str(tmp_path / "ledger"))
+    assert run("worker", raising(error), arguments) == EXIT_FAILED
+    [line] = capfd.readouterr().err.splitlines()
+    assert msgspec.json.decode(line)["event"] == f"{tmp_path / 'ledger'}: no space left on device"
+    assert not (tmp_path / "worker.refused").exists()
+
+
+def test_a_full_database_is_a_full_disk(
+    arguments: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def body(_process: Process) -> None:
+        connection = sqlite3.connect(tmp_path / "ledger.sqlite")
+        with contextlib.closing(connection):
+            connection.execute("PRAGMA max_page_count = 2")
+            connection.execute("CREATE TABLE posting (text)")
+            connection.execute("INSERT INTO posting VALUES (zeroblob(100000))")
+
+    assert run("worker", body, arguments) == EXIT_FAILED
+    [line] = capfd.readouterr().err.splitlines()
+    assert msgspec.json.decode(line)["event"].endswith(": no space left on device")
+
+
+def test_a_refusal_needs_no_more_room_than_was_reserved(tmp_path: Path) -> None:
+    path = tmp_path / "worker.refused"
+    reserve_refusal(path)
+    before = path.stat()
+    write_refusal(path, "no space left on device\n")
+    assert path.read_text() == "no space left on device\n"
+    assert (path.stat().st_ino, path.stat().st_blocks) == (before.st_ino, before.st_blocks)
+    assert before.st_size >= 512

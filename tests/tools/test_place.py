@@ -53,7 +53,7 @@ def test_a_wrong_option(up: Up) -> None:
     assert up("", "--policy", "fast").returncode == 2
 
 
-def test_a_port_in_use(up: Up) -> None:
+def test_a_port_in_use(up: Up, instance: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -61,6 +61,7 @@ def test_a_port_in_use(up: Up) -> None:
         done = up(f"[fix]\nport = 0\n[binary]\nport = {port}\n")
     assert done.stderr == f"onebook: binary.port: 127.0.0.1:{port} is in use\n"
     assert done.returncode == 3
+    assert not memory.segments(instance), "what was prepared is gone again"
 
 
 def test_a_second_feed_finds_a_port_by_itself(tmp_path: Path) -> None:

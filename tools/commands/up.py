@@ -103,7 +103,10 @@ def _run(place: Place, descriptor: int) -> int:
             supervisor.close()
         # What a crash left is kept until a start has come so far as to have recovered it.
         recovered = supervisor is not None and supervisor.ready
-        place.leave(keep=not clean if recovered else place.recovering)
+        keep = not clean if recovered else place.recovering
+        if keep:
+            log.warning("shared memory is kept: the next start on this data recovers from it")
+        place.leave(keep)
     return 0 if clean else EXIT_FAILED
 
 

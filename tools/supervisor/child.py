@@ -24,7 +24,13 @@ from typing import Any
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from core.process import EXIT_CONFIGURATION, EXIT_REFUSED, SUPERVISOR_VARIABLE, Options
+from core.process import (
+    EXIT_CONFIGURATION,
+    EXIT_REFUSED,
+    SUPERVISOR_VARIABLE,
+    Options,
+    reserve_refusal,
+)
 from tools.supervisor.processes import Spec
 from tools.supervisor.turns import be_patient, take_turns
 
@@ -90,14 +96,15 @@ class Child:
     def refusal(self) -> str:
         """Why the process refused to work, as it said itself in one line."""
         try:
-            return self._file("refused").read_text().strip()
+            reason = self._file("refused").read_text().strip()
         except OSError:
-            return f"ended with code {self.exit_code}"
+            reason = ""
+        return reason or f"ended with code {self.exit_code}"
 
     def start(self) -> None:
         """Start the process, whatever was before."""
-        for ending in ("ready", "refused"):
-            self._file(ending).unlink(missing_ok=True)
+        self._file("ready").unlink(missing_ok=True)
+        reserve_refusal(self._file("refused"))
         command = [sys.executable, "-m", self.spec.module, *self._options.arguments()]
         self._popen = subprocess.Popen(
             command,

@@ -60,6 +60,8 @@ class Place:
             undo.callback(self.close)
             self._take_data()
             self._take_shared_memory()
+            if not self.recovering:
+                undo.callback(memory.unlink_all, self.options.instance)
             tables = choose_ports(tables, configuration)
             tables = with_signers(tables, configuration, data)
             self.configuration = decode(tables)

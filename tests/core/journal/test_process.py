@@ -171,7 +171,8 @@ def test_out_of_disk_it_stops_with_one_clear_line_and_harms_nothing(running: Run
     running.publish_until(lambda: process.poll() is not None)
     assert process.returncode == 3
     reason = (running.rundir / "journal.refused").read_text()
-    assert reason == "cannot allocate 1048576 bytes: File too large\n"
+    assert reason.endswith(": cannot allocate 1,048,576 bytes: File too large\n")
+    assert reason.startswith(str(running.data))
     acknowledged = running.status.durable_sequence
     assert b"".join(read_from(RealDisk(), running.data, 1)) == all_commands(1, acknowledged)
     process = running.start()  # Somebody made room.
