@@ -9,16 +9,12 @@ from core.config import Configuration, OracleSource
 from core.link import Event, EventFollower
 from core.sidecars.oracle.agent import Oracle
 from core.sidecars.oracle.fix_source import FixSource
+from core.sidecars.oracle.http_source import HttpSource
 from core.sidecars.oracle.index import Weighed
 from core.sidecars.oracle.risk_arrays import Ranges
 from core.sidecars.oracle.rules import documents, rules_of
 from core.sidecars.oracle.series import Series
-from core.sidecars.oracle.sources import (
-    FileSource,
-    HttpSource,
-    SimulatedSource,
-    Source,
-)
+from core.sidecars.oracle.sources import FileSource, SimulatedSource, Source
 from core.sidecars.oracle.websocket_source import WebSocketSource
 from core.sidecars.serve import Attached, serve
 from core.sidecars.store import Store

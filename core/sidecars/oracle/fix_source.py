@@ -4,21 +4,20 @@
     MarketDataRequest ─▶        ◀─ W, the whole top of book; X, what changed of it
     Heartbeat ─▶                ◀─ TestRequest, Heartbeat
 
-A thread of its own holds the session and comes back after every break, so that a venue that is slow
-or gone holds up nobody. A break, a rejected request or a side without a price end the quote's life:
-what is not heard any more grows old, and the index leaves it out.
+A break, a rejected request or a side without a price end the quote's life.
 """
 
 import contextlib
 import socket
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import simplefix
 
 from core.sidecars.oracle.sources import Quote, price_of
+from core.sidecars.oracle.threaded_source import ThreadedSource
 
 HEARTBEAT_SECONDS = 10
 RETRY_SECONDS = 1.0
@@ -29,8 +28,10 @@ _ENTRY = 269
 _FIRST_OF_UPDATE = 279
 
 
-class FixSource:
+class FixSource(ThreadedSource):
     """The mid of `symbol` at a venue; `username` and `password` go into the logon if given."""
+
+    patience: ClassVar[float] = HEARTBEAT_SECONDS
 
     def __init__(
         self, host: str, port: int, symbol: str, *, sender: str, target: str, username: str = "",
@@ -41,38 +42,23 @@ class FixSource:
         self._symbol = symbol
         self._names = sender, target
         self._login = username, password
-        self._clock = clock
-        self._retry = retry_seconds
-        self._quote: Quote | None = None
         self._best: dict[bytes, int] = {}
         self._number = 0
-        self._stop = threading.Event()
         self._socket: socket.socket | None = None
-        self._thread = threading.Thread(target=self._run, name=f"fix {symbol}", daemon=True)
-        self._thread.start()
-
-    def latest(self, now: int) -> Quote | None:
-        """The last mid, and when it was heard."""
-        return self._quote
+        super().__init__(f"fix {symbol}", retry_seconds, clock)
 
     def close(self) -> None:
         """Leave the venue."""
         self._stop.set()
         with contextlib.suppress(OSError, AttributeError):
             self._socket.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
-        self._thread.join(HEARTBEAT_SECONDS)
+        super().close()
 
     # ---- the session -----------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            with contextlib.suppress(OSError, ValueError):
-                self._session()
-            self._best.clear()
-            self._stop.wait(self._retry)
-
-    def _session(self) -> None:
+    def listen(self) -> None:
         """From logon until the connection ends."""
+        self._best.clear()
         self._number = 0
         parser = simplefix.FixParser()
         with socket.create_connection(self._address, HEARTBEAT_SECONDS) as connection:

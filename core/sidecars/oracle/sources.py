@@ -8,20 +8,16 @@ others is too far, is for the index to judge.
     simulated   a seeded random walk, the same for all sources of an asset, with a little noise of
                 the source's own; a function of its seed and the time since it began
     file        lines `time,price` appended to a file; time in ns UTC, or empty for "as it is read"
-    http        JSON fetched from a URL by a thread of its own; `path` leads to the price
+    http        JSON fetched from a URL, where `path` leads to the price (http_source.py)
     websocket   JSON pushed by a venue, the price likewise (websocket_source.py)
     fix         the mid of a symbol at a FIX 4.4 venue (fix_source.py)
     book        the mid of our own spot book of the asset
 """
 
 import contextlib
-import json
 import math
 import os
 import random
-import threading
-import time
-import urllib.request
 import zlib
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
@@ -32,8 +28,6 @@ ONE = 10**8
 SECOND = 1_000_000_000
 YEAR_SECONDS = 365 * 86_400
 NOISE = 0.0002  # of a simulated source, as a share of the price
-FETCH_SECONDS = 1.0
-FETCH_TIMEOUT_SECONDS = 2.0
 FETCH_BYTES_MAX = 1 << 20
 
 
@@ -107,49 +101,6 @@ class FileSource:
         value = price_of(price)
         if value is not None and (not moment.strip() or moment.strip().isdecimal()):
             self._quote = Quote(value, int(moment) if moment.strip() else now)
-
-
-class HttpSource:
-    """JSON from a URL, fetched by a thread of its own so that a slow server holds up nobody."""
-
-    def __init__(
-        self,
-        url: str,
-        path: str = "price",
-        *,
-        interval_seconds: float = FETCH_SECONDS,
-        clock: Callable[[], int] = time.time_ns,
-    ) -> None:
-        self._url = url
-        self._path = path
-        self._interval = interval_seconds
-        self._clock = clock
-        self._quote: Quote | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"source {url}", daemon=True)
-        self._thread.start()
-
-    def latest(self, now: int) -> Quote | None:
-        """The last good answer; its time is when it was asked for."""
-        return self._quote
-
-    def close(self) -> None:
-        """Stop asking."""
-        self._stop.set()
-        self._thread.join(FETCH_TIMEOUT_SECONDS + 1)
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            asked = self._clock()
-            with contextlib.suppress(OSError, ValueError, KeyError, IndexError, TypeError):
-                price = price_of(dig(self._fetch(), self._path))
-                if price is not None:
-                    self._quote = Quote(price, asked)
-            self._stop.wait(self._interval)
-
-    def _fetch(self) -> Any:
-        with urllib.request.urlopen(self._url, timeout=FETCH_TIMEOUT_SECONDS) as answer:
-            return json.loads(answer.read(FETCH_BYTES_MAX), parse_float=Decimal)
 
 
 class BookSource:

@@ -20,6 +20,7 @@ from websockets.sync.server import serve as serve_websocket
 from core.sidecars.oracle import history
 from core.sidecars.oracle.fix_source import FixSource
 from core.sidecars.oracle.history import Sample
+from core.sidecars.oracle.http_source import HttpSource
 from core.sidecars.oracle.index import DEGRADED, LIVE, STALE, Index, Weighed, weighted_median
 from core.sidecars.oracle.marks import (
     PRICE_ABOVE,
@@ -35,7 +36,6 @@ from core.sidecars.oracle.sources import (
     ONE,
     SECOND,
     FileSource,
-    HttpSource,
     Quote,
     SimulatedSource,
     price_of,
