@@ -23,6 +23,7 @@ Amounts are whole units of the asset, prices and quantities have exponent −8, 
 predictions are in YES terms.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +32,7 @@ from typing import NamedTuple
 from core.link import Event
 from core.messages import template
 from core.reference import Instrument, ReferenceData
-from core.sidecars.pick import NULL_UINT32, offset_of, pick
+from core.sidecars.pick import NULL_UINT32, offset_of, pick, pick_plain
 
 OUTSIDE, FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING = 0, 1, 2, 3, 4, 5, 6
 BACKSTOP_FUND, LIQUIDITY = 7, 8
@@ -57,8 +58,8 @@ _NO = 1
 _EXEC_TRADE = ord("F")
 _EXEC_TYPE = offset_of("ExecutionReport", "execType")
 
-_trade = pick("ExecutionReport", "header.transactTime", "account", "instrument",
-              "side", "lastPx", "lastQty", "tradeId", "fee", "outcomeSide")
+_trade = pick_plain("ExecutionReport", "header.transactTime", "account", "instrument",
+                    "side", "lastPx", "lastQty", "tradeId", "fee", "outcomeSide")
 _balance = pick("BalanceUpdate", "header.transactTime", "requestId", "account",
                 "asset", "reason", "change", "balance", "instrument", "counterAccount")
 _funding = pick("FundingPayment", "header.transactTime", "account", "instrument", "amount",
@@ -119,7 +120,7 @@ class Books:
         stated: Callable[[Stated], object] | None = None,
     ) -> None:
         self.reference = reference
-        self.balances: dict[tuple[int, int], int] = {}
+        self.balances: defaultdict[tuple[int, int], int] = defaultdict(int)  # ask by `get`
         self.positions: dict[tuple[int, int], Position] = {}
         self.changed_balances: set[tuple[int, int]] = set()
         self.changed_positions: set[tuple[int, int]] = set()
@@ -147,10 +148,10 @@ class Books:
             return
         balances, changed = self.balances, self.changed_balances
         key = account, asset
-        balances[key] = balances.get(key, 0) + amount
+        balances[key] += amount
         changed.add(key)
         key = contra, asset
-        balances[key] = balances.get(key, 0) - amount
+        balances[key] -= amount
         changed.add(key)
         if self._posted is not None:
             self._posted(posting)
@@ -183,30 +184,28 @@ class Books:
         body = event.body
         if body[_EXEC_TYPE] != _EXEC_TRADE:
             return
-        t = _trade(body)
-        time, account, number, fee, trade = t[0], t.account, t.instrument, t.fee, t.tradeId
+        time, account, number, side, price, quantity, trade, fee, outcome = _trade(body)
         instrument = self.reference.instruments[number]
-        price, quantity = t.lastPx, t.lastQty if t.side == _BUY else -t.lastQty
-        if t.outcomeSide == _NO and instrument.kind > PERPETUAL:
-            price, quantity = ONE - price, -quantity
         kind, quote = instrument.kind, instrument.quote_asset
+        if side != _BUY:
+            quantity = -quantity
+        if outcome == _NO and kind > PERPETUAL:
+            price, quantity = ONE - price, -quantity
         value = self.value_of(instrument, price, quantity)
-        sequence = event.sequence
+        sequence, post = event.sequence, self.post
         if kind == SPOT:
             base = instrument.base_asset
             units = self.units_of(base, quantity)
-            self.post(_new((time, sequence, account, CLEARING, base, units, TRADE, number, trade)))
+            post(_new((time, sequence, account, CLEARING, base, units, TRADE, number, trade)))
         else:
             position = self._position(account, number)
             position.quantity += quantity
             if kind == PERPETUAL:
                 position.cost += value
         if kind != PERPETUAL:
-            self.post(
-                _new((time, sequence, account, CLEARING, quote, -value, TRADE, number, trade))
-            )
+            post(_new((time, sequence, account, CLEARING, quote, -value, TRADE, number, trade)))
         if fee:
-            self.post(_new((time, sequence, account, FEES, quote, -fee, FEE, number, trade)))
+            post(_new((time, sequence, account, FEES, quote, -fee, FEE, number, trade)))
 
     def _on_balance(self, event: Event) -> None:
         b = _balance(event.body)

@@ -39,21 +39,35 @@ def pick(message: str, *fields: str) -> Callable[[memoryview | bytes], Any]:
 
     Raises KeyError for a message or field that no schema has.
     """
-    block = _block(message)
-    places = sorted((_place(block, field), field) for field in fields)
-    form, end = "<", 0
-    for (offset, letters, size), _ in places:
-        form += f"{offset - end}x{letters}"
-        end = offset + size
-    unpack = struct.Struct(form).unpack_from
-    names = [field.replace(".", "_") for _, field in places]
-    record = namedtuple(message, names)  # type: ignore[misc]
+    unpack, names = _unpacker(message, fields)
+    record = namedtuple(message, [name.replace(".", "_") for name in names])  # type: ignore[misc]
     make = record._make
 
     def read(body: memoryview | bytes) -> Any:
         return make(unpack(body))
 
     return read
+
+
+def pick_plain(message: str, *fields: str) -> Callable[[memoryview | bytes], tuple[Any, ...]]:
+    """The same to a plain tuple, at half the cost; the fields must be named in wire order.
+
+    Raises ValueError if they are not, KeyError as `pick`.
+    """
+    unpack, names = _unpacker(message, fields)
+    if names != fields:
+        raise ValueError(f"{message}: expected {names}, was {fields}")
+    return unpack
+
+
+def _unpacker(message: str, fields: tuple[str, ...]) -> tuple[Callable[..., Any], tuple[str, ...]]:
+    block = _block(message)
+    places = sorted((_place(block, field), field) for field in fields)
+    form, end = "<", 0
+    for (offset, letters, size), _ in places:
+        form += f"{offset - end}x{letters}"
+        end = offset + size
+    return struct.Struct(form).unpack_from, tuple(field for _, field in places)
 
 
 def _block(message: str) -> np.dtype[Any]:

@@ -9,6 +9,7 @@ heard any more grows old, and the index leaves it out.
 import contextlib
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from decimal import Decimal
 from json import loads
@@ -17,7 +18,7 @@ from typing import ClassVar
 from core.sidecars.oracle.sources import Quote, dig, price_of
 
 
-class ThreadedSource:
+class ThreadedSource(ABC):
     """Hears prices by `listen`, again and again; its construction begins it.
 
     breaks: what ends a `listen` and is no more than a pause. patience: seconds a close may wait.
@@ -45,9 +46,9 @@ class ThreadedSource:
         self._stop.set()
         self._thread.join(self.patience)
 
+    @abstractmethod
     def listen(self) -> None:
         """Hear what there is; called until the source is closed, with a pause between."""
-        raise NotImplementedError
 
     def _run(self) -> None:
         while not self._stop.is_set():
