@@ -230,6 +230,8 @@ def main(process: Process) -> None:
     events = Segment.attach_or_create(instance, "events", rings.events_bytes, True)
     size = -(-state_dtype(limits).itemsize // _PAGE) * _PAGE
     memory = Segment.attach_or_create(instance, "state", size)
+    for segment in (sequenced, events, memory):
+        segment.settle()
     state = make_state(limits, memory)
     _recover(process, sequenced, events, state)
     bind_events(state, *event_memory(events.address))

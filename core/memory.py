@@ -47,6 +47,7 @@ from core.errors import (
     SegmentNoSpace,
     SegmentVersion,
 )
+from core.pages import LARGE, settle
 
 DIRECTORY = Path("/dev/shm")
 MAGIC = int.from_bytes(b"ONEBOOK\1", "little")
@@ -122,6 +123,17 @@ def _map(address: int | None, size: int, protection: int, flags: int, fd: int, o
     return result
 
 
+def _reserve(size: int) -> int:
+    """Addresses for a mapping, beginning where a large page can."""
+    reserve = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    address = _map(None, size + LARGE, 0, reserve, -1, 0)
+    begin = -(-address // LARGE) * LARGE
+    for start, end in ((address, begin), (begin + size, address + size + LARGE)):
+        if end > start:
+            _libc.munmap(start, end - start)
+    return begin
+
+
 class Segment:
     """One mapped segment. Addresses are plain ints, valid until `close`.
 
@@ -142,8 +154,7 @@ class Segment:
         whole = HEADER_SIZE + self.size
         self._mapped = whole + (self.size if self.mirrored else 0)
         protection = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
-        reserve = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-        self.address = _map(None, self._mapped, 0, reserve, -1, 0)
+        self.address = _reserve(self._mapped)
         self.data_address = self.address + HEADER_SIZE
         fixed = mmap.MAP_SHARED | _MAP_FIXED
         _map(self.address, whole, protection, fixed, descriptor, 0)
@@ -244,6 +255,13 @@ class Segment:
         result = np.frombuffer(memory, dtype, count)
         result.flags.writeable = self.writable
         return result
+
+    def settle(self) -> bool:
+        """Map all of it now, in large pages if the kernel can; whether it did."""
+        settled = settle(self.address, HEADER_SIZE + self.size)
+        if self.mirrored:
+            settled = settle(self.data_address + self.size, self.size) and settled
+        return settled
 
     def beat(self, now_ns: int) -> None:
         """Write the heartbeat (ns UTC)."""

@@ -11,6 +11,7 @@ times ns UTC.
 
 import numpy as np
 
+from core.layout import on_lines
 from core.margin_records import (
     LINE,
     LINEAR_ORDER,
@@ -33,7 +34,7 @@ RISK_NODES_MAX = 64
 RISK_COLUMNS_MAX = 8
 RISK_LEVELS_MAX = 3
 ARRAYS_AGE_MAX = 60_000_000_000  # ns; older risk arrays net nothing
-LAYOUT_VERSION = 9
+LAYOUT_VERSION = 10
 
 # Accounts of the house, owned by owner 1; clients' start at FIRST_CLIENT.
 FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING, BACKSTOP_FUND = 1, 2, 3, 4, 5, 6, 7
@@ -70,7 +71,7 @@ ORDER = np.dtype(  # What matching touches: one cache line.
 )
 assert ORDER.itemsize == 64
 
-DETAIL = np.dtype(  # What reports and the order's owner need.
+DETAIL = on_lines(  # What reports and the order's owner need: two cache lines.
     [
         ("client_order_id", "i8"),
         ("quantity", "i8"),  # lots
@@ -99,16 +100,15 @@ DETAIL = np.dtype(  # What reports and the order's owner need.
         ("reserved_tick", "i4"),  # the price the margin room holds it at
         ("protection", "i4"),  # of a quote: its market-maker protection, else 0
     ],
-    align=True,
 )
-assert DETAIL.itemsize == 112
+assert DETAIL.itemsize == 128
 
 CLIENT_KEY = np.dtype([("client_order_id", "i8"), ("session", "i4"), ("order", "i4")], align=True)
 LEVEL = np.dtype(
     [("quantity", "i8"), ("first", "i4"), ("last", "i4"), ("count", "i4"), ("spare", "i4")],
     align=True,
 )
-PAGE = np.dtype([("occupied", "i8"), ("level", LEVEL, (PAGE_LEVELS,))], align=True)
+PAGE = on_lines([("occupied", "i8"), ("level", LEVEL, (PAGE_LEVELS,))])
 NODE = np.dtype([("occupied", "i8"), ("child", "i4", (64,))], align=True)
 
 BALANCE = np.dtype(
@@ -121,7 +121,7 @@ BALANCE = np.dtype(
     align=True,
 )
 
-POSITION = np.dtype(  # Two cache lines: what a margin check reads, what a fill or payout adds.
+POSITION = on_lines(  # Two cache lines: what a margin check reads, what a fill or payout adds.
     [
         ("account", "i4"),  # 0 when the record is free
         ("instrument", "i4"),
@@ -140,16 +140,16 @@ POSITION = np.dtype(  # Two cache lines: what a margin check reads, what a fill 
         ("account_previous", "i4"),
         ("linear_next", "i4"),  # of the account's spot pairs and perpetuals
         ("holder_next", "i4"),  # of the instrument's
-        ("group", "i4"),  # of an event's outcome; of a perpetual, no open sell is below this tick
+        ("group", "i4"),  # of an event's outcome
         ("settled_cut", "i4"),  # the instrument's, when last settled
         ("funded_cut", "i4"),
         ("highest_buy", "i4"),  # of a perpetual: no open buy is above this tick
     ],
-    align=True,
+    shared={"lowest_sell": "group"},  # of a perpetual: no open sell is below this tick, 0 none
 )
 assert POSITION.itemsize == 128
 
-GROUP = np.dtype(  # What one account has at stake in one event.
+GROUP = on_lines(  # What one account has at stake in one event.
     [
         ("account", "i4"),  # 0 when the record is free; then `event` is the next free
         ("event", "i4"),
@@ -160,7 +160,6 @@ GROUP = np.dtype(  # What one account has at stake in one event.
         ("gain", "i8", (OUTCOMES_MAX,)),  # what each outcome coming true adds to `none`
         ("position", "i4", (OUTCOMES_MAX,)),
     ],
-    align=True,
 )
 
 RISK_GRID = np.dtype(  # The scenarios in which an underlying's price links are valued together.
@@ -193,7 +192,7 @@ RISK_ARRAY = np.dtype(  # What a price link would be worth in them.
     align=True,
 )
 
-PROTECTION = np.dtype(  # Market-maker protection of (account, underlying).
+PROTECTION = on_lines(  # Market-maker protection of (account, underlying).
     [
         ("account", "i4"),
         ("underlying", "i4"),
@@ -212,14 +211,13 @@ PROTECTION = np.dtype(  # Market-maker protection of (account, underlying).
         ("session", "i4"),  # that quotes under it, for the notice
         ("spare", "i4"),
     ],
-    align=True,
 )
 
 PRODUCER = np.dtype(
     [("ring_position", "i8"), ("last_key", "i8"), ("commands", "i8"), ("spare", "i8")], align=True
 )
 
-SESSION = np.dtype(
+SESSION = on_lines(
     [
         ("registered", "i4"),
         ("owner", "i4"),
@@ -235,7 +233,6 @@ SESSION = np.dtype(
         ("producer", "i4"),
         ("name", "u1", (48,)),
     ],
-    align=True,
 )
 
 ASSET = np.dtype(
@@ -279,7 +276,7 @@ ASSET = np.dtype(
     align=True,
 )
 
-INSTRUMENT = np.dtype(
+INSTRUMENT = on_lines(
     [
         # Matching: best prices, roots of the price levels by side (0 buy, 1 sell).
         ("best", "i4", (2,)),  # tick + 1, 0 when the side is empty
@@ -353,10 +350,9 @@ INSTRUMENT = np.dtype(
         ("rules_hash", "u1", (32,)),
         ("symbol", "u1", (32,)),
     ],
-    align=True,
 )
 
-OWNER = np.dtype(
+OWNER = on_lines(
     [
         ("registered", "i4"),
         ("fee_tier", "i4"),
@@ -371,7 +367,6 @@ OWNER = np.dtype(
         ("exposure_limit", "i8"),  # USDC units over all its accounts, 0 none
         ("name", "u1", (48,)),
     ],
-    align=True,
 )
 
 EVENT = np.dtype(  # A prediction event: its outcomes are instruments.

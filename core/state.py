@@ -23,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.control_records import control_fields
+from core.layout import laid_out, on_lines
+from core.pages import private_memory
 from core.records import (
     ASSET,
     BALANCE,
@@ -83,7 +85,7 @@ class Limits(Protocol):
 
 
 def _account(limits: Limits) -> np.dtype[Any]:
-    return np.dtype(
+    return on_lines(
         [
             ("owner", "i4"),
             ("state", "i4"),  # AccountState, 0 when there is no such account
@@ -115,8 +117,7 @@ def _account(limits: Limits) -> np.dtype[Any]:
             ("reaching", "i8"),  # bit per asset: a perpetual's order may lose at both ends
             ("assets", BALANCE, (limits.assets_max,)),
             ("name", "u1", (48,)),
-        ],
-        align=True,
+        ]
     )
 
 
@@ -142,7 +143,7 @@ def power_of_two(number: int) -> int:
 def state_dtype(limits: Limits) -> np.dtype[Any]:
     """The layout of the state for the limits; equal limits give equal layouts."""
     pages = max(64, limits.levels_max // 8)
-    return np.dtype(
+    return laid_out(
         [
             ("layout_version", "i8"),
             ("sequence", "i8"),  # of the last command applied
@@ -206,8 +207,7 @@ def state_dtype(limits: Limits) -> np.dtype[Any]:
             ("nodes", NODE, (pages,)),
             ("pages", PAGE, (pages,)),
             ("work", WORK),
-        ],
-        align=True,
+        ]
     )
 
 
@@ -221,8 +221,4 @@ def durable_size(dtype: np.dtype[Any]) -> int:
 def new_state(limits: Limits, buffer: memoryview | None = None) -> NDArray[Any]:
     """An empty exchange; in `buffer` (all zeros) when one is given, else in memory of its own."""
     dtype = state_dtype(limits)
-    if buffer is None:
-        state = np.zeros(1, dtype)
-    else:
-        state = np.frombuffer(buffer, dtype, count=1)
-    return state
+    return np.frombuffer(buffer or private_memory(dtype.itemsize), dtype, count=1)

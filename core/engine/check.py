@@ -234,7 +234,7 @@ def _is_bounded(s, position, side, tick):
     """Whether a perpetual's bounds on its orders' prices include one of them."""
     if side == oe.SIDE_BUY:
         return tick <= position.highest_buy
-    return 0 < position.group <= tick
+    return 0 < position.lowest_sell <= tick
 
 
 @jit

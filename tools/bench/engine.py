@@ -11,11 +11,14 @@ alone is timed in the same run; its ratio says what all the rest costs. Figures 
 processor time of the one thread that is the core; the wall's stand beside them.
 """
 
+import mmap
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +27,22 @@ from numpy.typing import NDArray
 
 from core.atomics import clock_monotonic_ns
 from core.config import Configuration, encode
+from core.engine.emit import BLOCK_AT, FRAME_HEADER
 from core.engine.run import bind_events
 from core.events import log_archived, log_published
 from core.jit import compile_lock, jit
+from core.journal.archive import EventArchive, whole_frames
 from core.memory import Segment, unlink_all
 from core.records import PRODUCERS
 from core.recovery import make_state
 from core.ring import Ring, ring_claim, ring_consumed, ring_flush, ring_readable
 from core.sequencer import event_memory, sequence_commands
+from core.state import state_dtype
 from core.status import StatusTable
 from core.words import CAPACITY
+from sbe.generated import control as ct
 from sbe.generated import order_entry as oe
-from sbe.raw import copy, load_i64
+from sbe.raw import copy, load_i32, load_i64
 from tools.bench.matching import CANCEL, MIDDLE, measure_matching, workload
 from tools.bench.pacing import KEPT, gave_up, give_up_after_ns, offered_count
 from tools.bench.ring import summary
@@ -48,7 +55,8 @@ FRAME = 128
 BODY_AT = 40
 RING_BYTES = 1 << 24
 CHUNK = 16_384
-PACED_MOST = 4_000_000  # commands, of 128 bytes each
+PACED_MOST = 1_200_000  # commands: of more the core couldn't keep the orders left over
+READ = 1 << 24
 EXIT_WAIT_SECONDS = 20.0
 
 Frames = NDArray[np.uint8]
@@ -131,6 +139,10 @@ def feed(ring: int, frames: Frames, first: int, last: int) -> int:
     return last - first
 
 
+class WrongWorkload(RuntimeError):
+    """What was measured is not what was meant to be."""
+
+
 class BenchedCore:
     """The sequencer over real segments, with a journal process beside it."""
 
@@ -142,9 +154,11 @@ class BenchedCore:
         self.sequenced = Segment.create(self.instance, "sequenced", rings.sequenced_bytes, True)
         self.events = Segment.create(self.instance, "events", rings.events_bytes, True)
         self.ring = Ring.create(self.instance, "commands.tools", RING_BYTES)
-        self.state = make_state(limits)
-        memory = self.state.view(np.uint8).reshape(-1)
-        memory[::4096] = memory[::4096]  # As in the core's segment, every page is there already.
+        size = -(-state_dtype(limits).itemsize // mmap.PAGESIZE) * mmap.PAGESIZE
+        memory = Segment.create(self.instance, "state", size)
+        for segment in (self.sequenced, self.events, memory):
+            segment.settle()  # As the core process does.
+        self.state = make_state(limits, memory)
         bind_events(self.state, *event_memory(self.events.address))
         self.rings = np.zeros(PRODUCERS, np.int64)
         self.rings[PRODUCER] = self.ring.address
@@ -205,6 +219,32 @@ class BenchedCore:
         unlink_all(self.instance)
 
 
+def refused(data: Path) -> int:
+    """How many set-up commands and new orders the archive says were refused."""
+    archive = EventArchive(data)
+    position, count = 0, 0
+    while position < archive.end():
+        stretch = archive.read(position, READ)
+        size, _ = whole_frames(memoryview(stretch))
+        begin = np.frombuffer(stretch, np.uint8).ctypes.data
+        count += _count_refused(begin, begin + size)
+        position += size
+    return count
+
+
+@jit
+def _count_refused(frame: int, end: int) -> int:
+    count = 0
+    while frame < end:
+        template = oe.header_template(frame + FRAME_HEADER)
+        if template == oe.EXECUTION_REPORT_TEMPLATE:
+            count += oe.execution_report_exec_type(frame + BLOCK_AT) == oe.EXEC_TYPE_REJECTED
+        elif template == ct.COMMAND_RESULT_TEMPLATE:
+            count += ct.command_result_reason(frame + BLOCK_AT) != oe.REASON_NONE
+        frame += load_i32(frame)
+    return count
+
+
 def full_speed(core: BenchedCore, frames: Frames) -> tuple[dict[str, Any], Samples]:
     """As fast as it goes: chunks are put into the ring, and taken."""
     chunks: list[tuple[int, int, int]] = []
@@ -262,24 +302,20 @@ def measure(
     operations: int = 1_000_000, rate: int = 500_000, seconds: float = 2.0, seed: int = 7
 ) -> dict[str, Any]:
     """Measure matching alone and the whole core; see above. `samples` are arrays of ns."""
-    configuration = Configuration()
-    configuration = _with(configuration)
-    paced_count = offered_count(rate, seconds, PACED_MOST)
-    frames = encode_workload(operations + paced_count, BOOKS, seed)
-    with tempfile.TemporaryDirectory(prefix="onebook-bench-", dir="/var/tmp") as made:
-        with compile_lock():
-            core = BenchedCore(Path(made), configuration)
-        try:
-            core.prepare(BOOKS)
-            warm = operations // 10
-            full_speed(core, frames[:warm])
-            whole, _ = full_speed(core, frames[warm:operations])
-            core.settle()
-            paced, latencies = paced_run(core, frames[operations:], rate)
-            core.settle()
-            backlog = int(load_i64(core.sequenced.address + CAPACITY))
-        finally:
-            core.close()
+    configuration = _with(Configuration())
+    frames = encode_workload(operations, BOOKS, seed)
+    warm = len(frames) // 20
+    with _benched(configuration) as core:
+        full_speed(core, frames[:warm])
+        whole, _ = full_speed(core, frames[warm:])
+        core.settle()
+        backlog = int(load_i64(core.sequenced.address + CAPACITY))
+    # A core of its own: in one, the orders left over would come to more than it has room for.
+    frames = encode_workload(warm + offered_count(rate, seconds, PACED_MOST), BOOKS, seed)
+    with _benched(configuration) as core:
+        full_speed(core, frames[:warm])
+        paced, latencies = paced_run(core, frames[warm:], rate)
+        core.settle()
     matching = {
         f"matching_{books}_books": measure_matching(books, operations, 3, seed)
         for books in (1, BOOKS)
@@ -295,6 +331,21 @@ def measure(
         "paced": paced,
         "samples": {"paced": latencies},
     }
+
+
+@contextmanager
+def _benched(configuration: Configuration) -> Iterator[BenchedCore]:
+    """A core that is ready for the workload. Raises WrongWorkload if it has refused some of it."""
+    with tempfile.TemporaryDirectory(prefix="onebook-bench-", dir="/var/tmp") as made:
+        with compile_lock():
+            core = BenchedCore(Path(made), configuration)
+        try:
+            core.prepare(BOOKS)
+            yield core
+        finally:
+            core.close()
+        if wrong := refused(Path(made)):
+            raise WrongWorkload(f"the core refused {wrong} orders: this measures something else")
 
 
 def _with(configuration: Configuration) -> Configuration:

@@ -118,7 +118,7 @@ def found_venue(
                    selfTradePrevention=0)
         stream.add("RegisterAccount", account=owner, owner=owner, name="main", autoLend=1,
                    autoBorrow=1)
-        stream.add("Deposit", account=owner, asset=0, amount=10**15)
+        stream.add("Deposit", account=owner, asset=0, amount=10**13)
     for number in range(1, 1 + instruments):
         list_instrument(stream, number, kind)
         stream.add("SetMarkPrice", instrument=number, rule=0, price=mark * ONE // 100,

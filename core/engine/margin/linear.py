@@ -89,7 +89,7 @@ def shift_perpetual(position, book, side, tick, lots, value):
         position.open_sell_value += max(0, -gap) if lots > 0 else min(0, -gap)
         if position.open_sell == 0:
             position.open_sell_value = 0
-            position.group = 0
+            position.lowest_sell = 0
 
 
 @jit
@@ -97,8 +97,8 @@ def widen(position, side, tick):
     """Let the bounds on a perpetual's orders include one at a tick."""
     if side == oe.SIDE_BUY:
         position.highest_buy = max(position.highest_buy, tick)
-    elif position.group == 0 or tick < position.group:
-        position.group = tick
+    elif position.lowest_sell == 0 or tick < position.lowest_sell:
+        position.lowest_sell = tick
 
 
 @linked
@@ -108,7 +108,7 @@ def measure_orders(s, position, book):
     position.open_buy_value = 0
     position.open_sell_value = 0
     position.highest_buy = 0
-    position.group = 0
+    position.lowest_sell = 0
     slot = s.accounts[position.account].first_order
     while slot != 0:
         order, detail = s.orders[slot], s.details[slot]
@@ -219,7 +219,7 @@ def _reaches_far(position, book):
     """Whether an order may still lose at the end of the range that it gains towards."""
     apart = share_up(book.mark_value, book.margin_base_maintenance)
     highest = position.highest_buy * book.value_per_tick_lot
-    lowest = position.group * book.value_per_tick_lot
+    lowest = position.lowest_sell * book.value_per_tick_lot
     return highest > book.mark_value + apart or 0 < lowest < book.mark_value - apart
 
 
@@ -245,7 +245,7 @@ def refresh_linear(s, position):
 def may_lose(position, book):
     """Whether an open order may be worse than the mark, or was when it was last looked at."""
     highest = position.highest_buy * book.value_per_tick_lot
-    lowest = position.group * book.value_per_tick_lot
+    lowest = position.lowest_sell * book.value_per_tick_lot
     worse = highest > book.mark_value or 0 < lowest < book.mark_value
     return worse or position.open_buy_value | position.open_sell_value != 0
 
