@@ -1,6 +1,8 @@
 """`onebook bench`: what it is asked wrongly is said at once, what it measures is written whole."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,9 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
+from core import memory
 from tools.bench.pacing import give_up_after_ns, median_ratio, offered_count, paced_then_full
-from tools.commands.bench import bench
+from tools.commands.bench import bench, remove_leftovers
 
 
 @pytest.mark.parametrize(
@@ -58,6 +61,22 @@ def test_json_and_histograms(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     assert histograms["fsync_append"].get_total_count() == told["messages"]
     median = histograms["fsync_append"].get_value_at_percentile(50)
     assert median == pytest.approx(told["latency_ns"]["p50"], rel=0.01)
+
+
+def test_what_a_killed_bench_left_is_removed() -> None:
+    with subprocess.Popen(["true"]) as dead:
+        pass
+    left = memory.DIRECTORY / f"onebook.bench{dead.pid}.events"
+    ours = memory.DIRECTORY / f"onebook.bench{os.getpid()}.events"
+    try:
+        for path in (left, ours):
+            path.write_bytes(b"whatever")
+        remove_leftovers()
+        assert not left.exists()
+        assert ours.exists()
+    finally:
+        for path in (left, ours):
+            path.unlink(missing_ok=True)
 
 
 def test_what_is_offered_is_bounded_and_so_is_its_time() -> None:

@@ -39,6 +39,19 @@ def test_nothing_is_running(instance: str, capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err == f"onebook: no exchange of the name {instance} is running\n"
 
 
+def test_eighty_columns_are_enough(running: Supervisor, instance: str) -> None:
+    seen = look(instance)
+    wide = msgspec.structs.replace(
+        seen.processes[0], name="settlement", pid=4_194_304, restarts=1000, uptime_seconds=360_000,
+        events_lag_bytes=900 << 20, memory_bytes=9_999 << 20,
+    )
+    screen = io.StringIO()
+    show(msgspec.structs.replace(seen, processes=[wide]), Console(file=screen, width=80))
+    for value in ("settlement", "4194304", "1000", "100:00:00", "900.0 MiB", "9,999.0 MiB", "beat"):
+        assert value in screen.getvalue()
+    assert "…" not in screen.getvalue()
+
+
 def test_every_process_and_ring(running: Supervisor, instance: str) -> None:
     link = CommandLink(instance, "admin", capacity=65536)
     assert link.send("Tick", {})

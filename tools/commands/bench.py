@@ -18,6 +18,7 @@ import importlib
 import inspect
 import math
 import platform
+import signal
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -31,6 +32,8 @@ from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogWriter
 from rich.console import Console
 from rich.table import Table
+
+from core import memory
 
 EXIT_RATE_MISSED = 3
 _HIGHEST_NS = 60_000_000_000
@@ -76,6 +79,9 @@ def bench(
     if unknown := sorted(given.keys() - known.keys()):
         console.print(f"bench {subject} knows no --{unknown[0]}", style="red")
         return 2
+    # Stopped by whatever signal, it removes again what it made.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    remove_leftovers()
     try:
         with hlog.open("w") if hlog else nullcontext() as histograms:
             with console.status(f"measuring {subject} (a first run compiles)"):
@@ -86,10 +92,15 @@ def bench(
     except OSError as error:
         console.print(f"bench {subject}: {error.filename}: {error.strerror}", style="red")
         return 1
+    except KeyboardInterrupt:
+        console.print(f"bench {subject}: interrupted")
+        return 130
     except (MemoryError, RuntimeError) as error:
         reason = str(error) or "not enough memory"
         console.print(f"bench {subject}: {reason}", style="red", soft_wrap=True)
         return 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
     result["environment"] = environment()
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(result)).decode() + "\n")
@@ -99,6 +110,16 @@ def bench(
     for name in missed:
         console.print(f"{name}: the offered rate was NOT reached: no result", style="bold red")
     return EXIT_RATE_MISSED if missed else 0
+
+
+def remove_leftovers() -> None:
+    """Remove the shared memory of measurements that were killed."""
+    for path in memory.DIRECTORY.glob("onebook.bench*"):
+        instance = path.name.split(".")[1]
+        pid = instance.removeprefix("bench")
+        gone = pid.isdigit() and not Path("/proc", pid).exists()
+        if gone and not any(memory.live_owners(instance)):
+            memory.unlink_all(instance)
 
 
 def environment() -> dict[str, Any]:

@@ -7,6 +7,7 @@ time. Exit code 1 if there is no such instance, 4 if a process of it is down.
 import sys
 
 import msgspec
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -57,11 +58,11 @@ def show(seen: Snapshot, console: Console) -> None:
 
 
 def _processes(seen: Snapshot) -> Table:
-    table = Table(title="processes", title_justify="left")
+    table = _table("processes")
     for name in ("process", "state"):
-        table.add_column(name)
-    for name in ("pid", "restarts", "uptime", "heartbeat", "events lag", "memory"):
-        table.add_column(name, justify="right")
+        table.add_column(name, no_wrap=True)
+    for name in ("pid", "restarts", "uptime", "beat", "lag", "memory"):
+        table.add_column(name, justify="right", no_wrap=True)
     for process in seen.processes:
         style = "" if process.alive else "bold red"
         table.add_row(
@@ -73,11 +74,20 @@ def _processes(seen: Snapshot) -> Table:
     return table
 
 
+def _table(title: str) -> Table:
+    """A table that stays whole on eighty columns."""
+    return Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0),
+        show_edge=False,
+        pad_edge=False,
+    )
+
+
 def _rings(seen: Snapshot) -> Table:
-    table = Table(title="rings", title_justify="left")
-    table.add_column("ring")
+    table = _table("rings")
+    table.add_column("ring", no_wrap=True)
     for name in ("waiting", "of", "%"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for ring in seen.rings:
         share = 100 * ring.depth_bytes / ring.capacity_bytes
         table.add_row(
@@ -92,7 +102,9 @@ def _size(count: int) -> str:
         return f"{count} B"
     if count < MEGABYTE:
         return f"{count / 1024:.0f} KiB"
-    return f"{count / MEGABYTE:,.1f} MiB"
+    if count < 10_000 * MEGABYTE:
+        return f"{count / MEGABYTE:,.1f} MiB"
+    return f"{count / MEGABYTE / 1024:,.1f} GiB"
 
 
 def _duration(seconds: float) -> str:
