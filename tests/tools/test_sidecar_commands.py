@@ -107,6 +107,19 @@ def test_assets_arrive_once(
         run_until_quiet([settlement])
     deposits = [f for _, name, f in stage.take(settlement.link) if name == "Deposit"]
     assert [(f["account"], f["amount"]) for f in deposits] == [(LIQUIDITY, 5_000_000)]
+    # Beyond the owner's cap: the core says so, custody has it all the same.
+    stage.refuse["Deposit"] = 93
+    custody_command.receive("desk-101", "USDC", "7", transaction="too much", data=tmp_path)
+    capsys.readouterr()
+    for _ in range(3):
+        stage.now += SECOND
+        run_until_quiet([settlement])
+        stage.take(settlement.link)
+    assert custody_command.refused(data=tmp_path) == 0
+    said = capsys.readouterr().out
+    assert "too much" in said
+    assert "DepositLimit" in said
+    assert "5.000000" not in said
 
 
 def test_a_report_is_signed_handed_in_and_shown(

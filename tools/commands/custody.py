@@ -3,6 +3,7 @@
     onebook custody holdings                               what is held, and what has departed
     onebook custody receive ACCOUNT ASSET AMOUNT           assets arrive; settlement credits them
     onebook custody waiting                                withdrawals that wait, and why
+    onebook custody refused                                receipts that were not credited, and why
     onebook custody fail WITHDRAWAL                        the world refuses a payment under way
 """
 
@@ -17,6 +18,7 @@ from core.config import fixed
 from core.errors import CoreError
 from core.sidecars.books import INSURANCE, LIQUIDITY
 from core.sidecars.custody import EmbeddedCustody, custody_path
+from tools.operator.desk import reason_name
 from tools.stores import (
     amount_text,
     data_directory,
@@ -112,6 +114,30 @@ def waiting(*, instance: str = "onebook", data: Path | None = None) -> int:
         table.add_row(
             str(number), owner.name if owner else str(account), known.name,
             amount_text(amount, known.decimals), moment(held_at), destination, waits,
+        )
+    Console().print(table)
+    return 0
+
+
+@custody.command
+def refused(*, instance: str = "onebook", data: Path | None = None) -> int:
+    """Show what came in and the core did not credit: custody has it, and a person sends it back."""
+    try:
+        with read_store(instance, data, "settlement") as connection:
+            reference = reference_of(connection)
+            rows = connection.execute(
+                "SELECT receipt, transaction_id, account, asset, amount, reason FROM deposit"
+                " WHERE reason <> 0 ORDER BY receipt"
+            ).fetchall()
+    except CoreError as error:
+        return fail(error)
+    table = Table("receipt", "transaction", "account", "asset", "amount", "why")
+    for receipt, transaction, account, asset, amount, reason in rows:
+        known, owner = reference.assets.get(asset), reference.accounts.get(account)
+        table.add_row(
+            str(receipt), transaction, owner.name if owner else str(account),
+            known.name if known else str(asset),
+            amount_text(amount, known.decimals) if known else str(amount), reason_name(reason),
         )
     Console().print(table)
     return 0
