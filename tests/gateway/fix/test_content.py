@@ -1,5 +1,6 @@
 """Situations 32 to 36: what stands in messages, and how sessions live and die."""
 
+import threading
 import time
 
 import pytest
@@ -97,6 +98,22 @@ def test_34_messages_behind_it_wait_and_a_gap_above_is_asked_for(desk: Desk) -> 
     desk.expect("8", _11="P5", _150=0)
     desk.expect("0", _112="first")
     desk.expect("2", _7=desk.number)
+
+
+def test_34_a_crowd_behind_it_waits_in_the_socket(stage: Stage) -> None:
+    """More messages than wait above a gap: no more are read, and none is lost."""
+    client = stage.connect()
+    client.logon("141=Y")
+    stage.aid.paused = True
+    client.order("P6", head="97=Y")
+    sender = threading.Thread(target=lambda: [client.send("0") for _ in range(6000)])
+    sender.start()
+    time.sleep(0.5)
+    stage.aid.paused = False
+    sender.join()
+    client.expect("8", _11="P6", _150=0)
+    client.send("1", "112=behind")
+    client.expect("0", _112="behind")
 
 
 def test_34_or_is_ignored_where_the_session_says_so(stage: Stage) -> None:
