@@ -37,7 +37,8 @@ from tests.gateway.fix.exchange import SESSION, VENUE, running
 from tools.supervisor.exchange import Exchange
 
 PATIENCE = 60.0
-START_SECONDS = 6  # until the exchange is there, if nothing is to be compiled
+START_SECONDS = 4  # until the exchange is there, if nothing is to be compiled
+AFTER_SECONDS = 3  # the day's change at least
 SHORTEST = 15
 CHANGE, KILLS = 0.6, ((0.2, "core"), (0.35, "fix"), (0.8, "core"), (0.9, "fix"))  # of the run
 SAY_SECONDS = 10.0
@@ -133,7 +134,7 @@ class CompressedDay:
         began = said = time.monotonic()
         kills = list(KILLS)
         while time.monotonic() < began + self._seconds or (
-                time.time_ns() < self._change + 5 * SECOND):
+                time.time_ns() < self._change + AFTER_SECONDS * SECOND):
             passed = time.monotonic() - began
             if kills and passed > kills[0][0] * self._seconds:
                 name = kills.pop(0)[1]

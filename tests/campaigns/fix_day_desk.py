@@ -142,7 +142,7 @@ class Desk:
     def settled(self) -> Iterator[str]:
         """It is answered, so it was told everything before.
 
-        An answer above a gap is filled over when the gap is closed: then the question is asked again.
+        An answer above a gap is filled over when the gap is closed: then it is asked again.
         """
         for attempt in range(ATTEMPTS):
             name = f"settled-{attempt}"
