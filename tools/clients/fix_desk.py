@@ -198,7 +198,9 @@ class FixDesk:
     def _compare(self, found: dict[int, str], tag: int, wanted: str) -> None:
         given = found.get(tag)
         name = _NAME.fullmatch(wanted)
-        if name is not None and name[1] not in self.names and given is not None:
+        if name is not None and name[1] not in self.names:
+            if given is None:
+                raise Unexpected(f"expected a value of {tag}, there is none")
             self.names[name[1]] = given
         elif wanted.startswith("~"):
             if wanted[1:] not in (given or ""):
