@@ -12,6 +12,7 @@ import msgspec
 import psutil
 
 from core import memory
+from core.config import Configuration, ConfigurationError, load
 from core.errors import SegmentMissing
 from core.journal.segment import EVENTS_NAME, JOURNAL_NAME
 from core.memory import Segment
@@ -144,3 +145,11 @@ def _word(instance: str, kind: str, offset: int) -> int:
             return load_word(segment.address + offset)
     except SegmentMissing:
         return 0
+
+
+def configuration_of(data: Path) -> Configuration:
+    """What the exchange on a data directory runs with. Raises ConfigurationError if none does."""
+    file = data / "run" / "config.json"
+    if not file.exists():
+        raise ConfigurationError(f"no exchange is running on {data}")
+    return load(file)

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from core.config import Configuration, ConfigurationError, load
+from core.config import Configuration, ConfigurationError
 from core.errors import CoreError, SegmentMismatch
 from core.memory import Segment
 from core.messages import layout
 from core.state import state_dtype
 from sbe.layout import Choice, Enum
+from tools.inspection import configuration_of
 
 EVERYWHERE = {
     "LiquidationEnabled": "enabled", "LiquidationInterval": "interval",
@@ -114,7 +115,7 @@ class Seen(NamedTuple):
 def live_state(instance: str, data: Path) -> Iterator[tuple[Any, Configuration]]:
     """The record of a running exchange's state, and its configuration. Raises CoreError."""
     try:
-        configuration = load(data / "run" / "config.json")
+        configuration = configuration_of(data)
     except ConfigurationError as error:
         raise CoreError(str(error)) from error
     with Segment.open(instance, "state", writable=False) as segment:

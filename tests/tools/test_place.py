@@ -174,3 +174,17 @@ def test_two_places_on_one_data_directory(tmp_path: Path, instance: str) -> None
     ):
         Place(tables(f"{instance}-b", tmp_path / "data"))
     place.leave(keep=False)
+
+
+@pytest.mark.parametrize("command", [["admin", "kill", "venue"], ["risk", "--account", "maker"]])
+def test_whoever_asks_for_an_exchange_that_does_not_run(
+    command: list[str], tmp_path: Path, instance: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.cli", *command, "--instance", instance,
+         "--data", str(tmp_path)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )
+    assert done.stderr == f"onebook: no exchange is running on {tmp_path}\n"
+    assert done.returncode == 1
+    assert not done.stdout

@@ -73,6 +73,9 @@ def fix(
             print(f"{script}: as it says")
         else:
             _by_hand(desk)
+    except ConnectionRefusedError:
+        print(f"onebook: nobody listens at {host}:{port}", file=sys.stderr)
+        return 1
     except (Unexpected, OSError) as error:
         print(f"onebook: {error}", file=sys.stderr)
         return 1

@@ -8,12 +8,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from core.config import ConfigurationError, load
+from core.config import ConfigurationError
 from core.errors import CoreError
 from core.reference import Asset
 from core.sidecars.lending.__main__ import curve_of
 from core.sidecars.lending.agent import latest_accruals
 from core.sidecars.lending.curve import Knot, rate_at
+from tools.inspection import configuration_of
 from tools.stores import (
     amount_text,
     data_directory,
@@ -54,7 +55,7 @@ def lending(
     Console().print(table)
     if plot is not None:
         try:
-            configuration = load(data_directory(instance, data) / "run" / "config.json")
+            configuration = configuration_of(data_directory(instance, data))
         except ConfigurationError as error:
             return fail(error)
         draw(curve_of(configuration.lending), places, plot)

@@ -21,7 +21,7 @@ from cyclopts import App
 from rich.console import Console
 from rich.table import Table
 
-from core.config import ConfigurationError, load
+from core.config import ConfigurationError
 from core.errors import CoreError
 from core.reference import ReferenceData
 from core.sidecars.keys import SigningKey
@@ -34,6 +34,7 @@ from core.sidecars.oracle.reports import (
     evidence_of,
 )
 from core.sidecars.oracle.rules import kept, rules_at
+from tools.inspection import configuration_of
 from tools.rehearsal import ONE, SECOND, Rehearsal, rehearse
 from tools.stores import (
     data_directory,
@@ -86,7 +87,7 @@ def show(
 
 def symbols_of(instance: str, data: Path | None, reference: ReferenceData) -> dict[int, str]:
     """What events are called; the core knows only their numbers. Raises ConfigurationError."""
-    configuration = load(data_directory(instance, data) / "run" / "config.json")
+    configuration = configuration_of(data_directory(instance, data))
     return {
         number: name for name, number in configuration.numbers().events.items()
         if number in reference.events

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from core.config import Configuration, load
+from core.config import Configuration
 from core.errors import CoreError
 from core.link import CommandLink, CoreBell, EventFollower, released
 from core.messages import decode_body, layout, message_name, template
@@ -23,6 +23,7 @@ from core.producers import Producer
 from core.status import StatusTable
 from sbe.dtypes import wire_place
 from sbe.layout import Enum
+from tools.inspection import configuration_of
 
 WAIT_SECONDS = 10.0
 _RESULT = template("CommandResult")
@@ -38,7 +39,7 @@ class Desk:
     def __init__(self, instance: str, data: Path) -> None:
         """Open it. Raises CoreError, ConfigurationError if the exchange isn't running."""
         rundir = data / "run"
-        self.configuration: Configuration = load(rundir / "config.json")
+        self.configuration: Configuration = configuration_of(data)
         self._lock = os.open(rundir / "operator.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._status = StatusTable.open(instance)

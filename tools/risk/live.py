@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import sbe.generated.order_entry as oe
-from core.config import load
 from core.errors import CoreError, SegmentMismatch
 from core.memory import Segment
 from core.records import LAYOUT_VERSION
 from core.state import state_dtype
+from tools.inspection import configuration_of
 from tools.live_account import parameters
 
 ONE = 10**8
@@ -30,7 +30,7 @@ def case_of(instance: str, data: Path, account: str) -> dict[str, Any]:
 
     Raises CoreError (not running, another layout, no such account) and ConfigurationError.
     """
-    configuration = load(data / "run" / "config.json")
+    configuration = configuration_of(data)
     limits = configuration.limits
     volatility = {
         source.asset: Fraction(source.volatility_millionths, MILLION)
