@@ -87,6 +87,11 @@ def test_limits_and_the_record(place: admin.Place, capsys: pytest.CaptureFixture
     assert admin.protect("desk-south", excluded_until=until, loss="250.5", place=place) == 0
     told = said(capsys).splitlines()[-1]
     assert told == "desk-south: excluded until 2100-01-01 00:00 UTC, may lose 250.5 USDC a day"
+    assert admin.protect("desk-north", deposits="1000", place=place) == 0
+    assert said(capsys) == "desk-north: may deposit 1000 USDC a day"
+    assert admin.conflict("desk-south", "CUP", place=place) == 0
+    assert said(capsys) == "desk-south may not trade CUP"
+    assert admin.conflict("desk-south", "CUP", lift=True, place=place) == 0
     assert admin.protect("desk-south", place=place) == 1
     assert "refused: SelfExcluded" in capsys.readouterr().err
     where = Place(place.instance, place.data, format="csv")

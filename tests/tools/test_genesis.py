@@ -84,6 +84,23 @@ def test_numbers_and_units() -> None:
     assert found["deposit desk-north BTC"].fields["amount"] == 2 * 10**7
 
 
+def test_who_decides_an_event_may_not_trade_it() -> None:
+    event = read(DEFAULTS)["event"][0]
+    reporter, arbiter, disputer = ("11" * 32, "22" * 32, "33" * 32)
+    accounts = [account["name"] for account in read(DEFAULTS)["account"]][:3]
+    rules = event["rules"] | {
+        "reporters": [reporter], "arbiter": arbiter, "disputers": [disputer]}
+    changed = event | {"rules": rules, "key_accounts": dict(
+        zip((reporter, arbiter, disputer), accounts, strict=True))}
+    configuration = decode(read(DEFAULTS) | {"event": [changed, *read(DEFAULTS)["event"][1:]]})
+    numbers = configuration.numbers()
+    owners = {account.name: account.owner for account in configuration.account}
+    barred = {(c.fields["owner"], c.fields["event"]) for c in told(configuration).values()
+              if c.message == "SetMarketConflict"}
+    assert barred == {
+        (numbers.owners[owners[name]], numbers.events[event["symbol"]]) for name in accounts[:2]}
+
+
 def test_a_later_start_sends_only_what_is_new(
     genesis: Callable[[Configuration], Genesis]
 ) -> None:
