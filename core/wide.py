@@ -32,7 +32,7 @@ from numba.extending import (
 
 RATE_BITS = 110
 RATE_ONE = 1 << RATE_BITS
-_I64, _I128, _I256 = ir.IntType(64), ir.IntType(128), ir.IntType(256)
+_I64, _I128 = ir.IntType(64), ir.IntType(128)
 _LOW = (1 << 64) - 1
 
 
@@ -208,9 +208,31 @@ def _low_word(builder: Any, x: Any) -> Any:
 
 @_function(times, WIDE, (WIDE, WIDE))
 def _times(builder: Any, x: Any, rate: Any) -> Any:
-    whole = builder.mul(builder.sext(x, _I256), builder.sext(rate, _I256))
-    whole = builder.add(whole, ir.Constant(_I256, 1 << (RATE_BITS - 1)))
-    return builder.trunc(builder.ashr(whole, ir.Constant(_I256, RATE_BITS)), _I128)
+    """Four products of words, as of unsigned numbers, and what the signs take from the upper half.
+
+    LLVM multiplies sign-extended i256 with ten and their carries, in three times the time.
+    """
+    def word(number: Any, shift: int) -> Any:
+        moved = builder.lshr(number, ir.Constant(_I128, shift))
+        return builder.zext(builder.trunc(moved, _I64), _I128)
+
+    x_low, x_high, rate_low, rate_high = word(x, 0), word(x, 64), word(rate, 0), word(rate, 64)
+    lowest, highest = builder.mul(x_low, rate_low), builder.mul(x_high, rate_high)
+    across = builder.mul(x_low, rate_high), builder.mul(x_high, rate_low)
+    middle = builder.add(word(lowest, 64), builder.add(word(across[0], 0), word(across[1], 0)))
+    lower = builder.or_(builder.shl(middle, ir.Constant(_I128, 64)), word(lowest, 0))
+    upper = highest
+    for part in (*across, middle):
+        upper = builder.add(upper, word(part, 64))
+    sign = ir.Constant(_I128, 127)
+    upper = builder.sub(upper, builder.and_(builder.ashr(x, sign), rate))
+    upper = builder.sub(upper, builder.and_(builder.ashr(rate, sign), x))
+    rounded = builder.add(lower, ir.Constant(_I128, 1 << (RATE_BITS - 1)))
+    upper = builder.add(upper, builder.zext(builder.icmp_unsigned("<", rounded, lower), _I128))
+    return builder.or_(
+        builder.shl(upper, ir.Constant(_I128, 128 - RATE_BITS)),
+        builder.lshr(rounded, ir.Constant(_I128, RATE_BITS)),
+    )
 
 
 @_function(greater, WIDE, (WIDE, WIDE))

@@ -7,10 +7,10 @@ Between two strikes nothing changes, so the worst price is next to one of them o
 
 from core.jit import jit
 from core.margin_records import NO_STRIKE, RATE_UNIT
-from core.wide import product, wide
+from core.wide import lesser, product, wide
 
 
-@jit
+@jit(forceinline=True)
 def opens_strip(lines, number):
     """Whether a line is the first of its expiry."""
     first = 0
@@ -27,9 +27,17 @@ def pays(line, price, beyond):
     return price < line.upper or (price == line.upper and not beyond)
 
 
-@jit
+@jit(forceinline=True)
 def strip_loss(lines, count, first):
     """ML of the strip that a line opens; below zero if it can't lose."""
+    if count == 1 and _has_strike(lines[0]):
+        held = lines[0].face
+        return product(held, lines[0].mark) - lesser(wide(0), product(held, RATE_UNIT))
+    return _loss_of_many(lines, count, first)
+
+
+@jit
+def _loss_of_many(lines, count, first):
     expiry = lines[first].expiry
     marked = wide(0)
     least = worth_at(lines, count, expiry, 0, True)
@@ -46,6 +54,12 @@ def strip_loss(lines, count, first):
                 if worth < least:
                     least = worth
     return marked - least
+
+
+@jit(forceinline=True)
+def _has_strike(line):
+    """Whether there are prices at which a link pays and prices at which it doesn't."""
+    return line.lower > 0 or 0 < line.upper < NO_STRIKE
 
 
 @jit

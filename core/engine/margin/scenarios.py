@@ -26,21 +26,54 @@ def scan(unit, lines, linear_orders, link_orders, nodes, kind):
     """(the worst loss, at least 0; its node; its column) over the scenarios of a kind."""
     worst = wide(0)
     worst_node, worst_column = _NONE, _NONE
+    single = unit.lines == 1 and _tells_values_apart(lines[0])
+    column = _NONE
     for number in range(unit.nodes):
         node = nodes[number]
         weight = amount(node.weight[kind])
         if weight == wide(0):
             continue
-        linear = multiple(linear_loss(unit, linear_orders, amount(node.move)), THOUSAND)
-        most, column = _worst_column(unit, lines, link_orders, node.place, linear)
-        loss = most if weight == join(_ONE_HIGH, _ONE_LOW) else times(most, weight)
+        loss = multiple(linear_loss(unit, linear_orders, amount(node.move)), THOUSAND)
+        if single:
+            first = node.place * unit.column_stride
+            column = _extreme_column(lines[0], first, unit.columns)
+            loss += link_loss(lines[0], link_orders, first + column)
+        else:
+            loss, column = _worst_column(unit, lines, link_orders, node.place, loss)
+        if weight != join(_ONE_HIGH, _ONE_LOW):
+            loss = times(loss, weight)
         if loss > worst + wide(TOLERANCE * THOUSAND):
             worst = loss
             worst_node, worst_column = number, column
     return thousandth(worst), worst_node, worst_column
 
 
-@jit
+@jit(forceinline=True)
+def is_plain(line):
+    """Whether a link has no orders and what it loses, in thousandths, is a product of words."""
+    return line.first_order == NO_ORDER and abs(line.face) <= _NARROW
+
+
+@jit(forceinline=True)
+def _tells_values_apart(line):
+    """Whether such a link loses more than TOLERANCE more for each millionth of value."""
+    return is_plain(line) and abs(line.face * line.netted) > TOLERANCE * THOUSAND // MILLION
+
+
+@jit(forceinline=True)
+def _extreme_column(line, first, columns):
+    """The first column in which such a link is worth least; most, if it is owed."""
+    values = line.values + 4 * first
+    owed = line.face < 0
+    extreme, found = load_i32(values), 0
+    for column in range(1, columns):
+        value = load_i32(values + 4 * column)
+        if (value > extreme) if owed else (value < extreme):
+            extreme, found = value, column
+    return found
+
+
+@jit(forceinline=True)
 def _worst_column(unit, lines, orders, node, linear):
     """(the worst loss in thousandths, its column) of a node."""
     if unit.lines == 0:
@@ -55,26 +88,34 @@ def _worst_column(unit, lines, orders, node, linear):
     return worst, worst_column
 
 
-@jit
+@jit(forceinline=True)
 def linear_loss(unit, orders, move):
-    """What spot, perpetuals and their orders lose in a move."""
-    loss = -times(amount(unit.spot) + amount(unit.perpetual), move)
+    """What spot, perpetuals and their orders lose in a move.
+
+    An order to sell loses more the further the price rises, one to buy the further it falls: there
+    it counts like a holding. On the other side it loses what its limit is worse than the reference,
+    less the move, if anything. So there is one product with the move, hardly ever one for an order.
+    """
+    held = amount(unit.spot) + amount(unit.perpetual)
+    loss = wide(0)
     for number in range(unit.linear_orders):
         order = orders[number]
-        moved = times(amount(order.notional), move)
-        if order.sell != 0:
-            loss += clip(amount(order.excess) + moved)
-        else:
-            loss += clip(amount(order.excess) - moved)
-    return loss
+        notional, excess = amount(order.notional), amount(order.excess)
+        sold = -notional if order.sell != 0 else notional
+        if (move >= wide(0)) == (order.sell != 0) or move == wide(0):
+            held += sold
+            loss += excess
+        elif excess > wide(0):
+            loss += clip(excess - times(sold, move))
+    return loss - times(held, move)
 
 
-@jit
+@jit(forceinline=True)
 def link_loss(line, orders, place):
     """What the netted part of a link and of its orders loses where its array says it is worth V."""
     value = load_i32(line.values + 4 * place) * MILLION
     number = line.first_order
-    if number == NO_ORDER and abs(line.face) <= _NARROW:
+    if is_plain(line):
         return product(line.face * line.netted, line.mark - value)
     loss = product(line.face, line.mark - value)
     while number != NO_ORDER:

@@ -20,7 +20,7 @@ Nothing is rounded but products with rates, to the nearest 1e-20 USDC, and √ d
 from fractions import Fraction
 
 from core.engine.margin.expiries import opens_strip, strip_loss
-from core.engine.margin.rates import amount, keep, quotient, rate_of, root
+from core.engine.margin.rates import amount, keep, quotient, rate_of, root, thousandth
 from core.engine.margin.scenarios import THOUSAND, scan
 from core.jit import jit
 from core.margin_records import INITIAL, NO_ORDER, RATE_UNIT
@@ -76,7 +76,7 @@ def judge_unit(unit, lines, linear_orders, link_orders, nodes, kind, result):
     keep(result.total, required + hedge + borrow)
 
 
-@jit
+@jit(forceinline=True)
 def _part(money, rate):
     """Money × a rate in 1e-12; most of what may be required for isn't there."""
     if money == wide(0):
@@ -84,22 +84,23 @@ def _part(money, rate):
     return times(money, rate_of(rate))
 
 
-@jit
+@jit(forceinline=True)
 def _stand(unit, lines, orders):
     """(Σ ML of the strips, Stand)."""
-    losses, stand = wide(0), amount(unit.beyond)
+    losses, alone = wide(0), wide(0)
     for number in range(unit.lines):
         line = lines[number]
-        alone = (THOUSAND - line.netted) * (RATE_UNIT // THOUSAND)
+        share = THOUSAND - line.netted
         if opens_strip(lines, number):
             loss = strip_loss(lines, unit.lines, number)
             losses += loss
-            stand += _part(clip(loss), alone)
-        stand += _part(_most_lost(line, orders), alone)
-    return losses, stand
+            alone += multiple(clip(loss), share)
+        if line.first_order != NO_ORDER:
+            alone += multiple(_most_lost(line, orders), share)
+    return losses, amount(unit.beyond) + thousandth(alone)
 
 
-@jit
+@jit(forceinline=True)
 def _most_lost(line, orders):
     """What the orders on a link can lose: what a bid pays, what an offer doesn't bring of one."""
     lost = wide(0)
@@ -111,7 +112,7 @@ def _most_lost(line, orders):
     return lost
 
 
-@jit
+@jit(forceinline=True)
 def _size(unit, orders, held, kind):
     """What √N requires beyond σ."""
     buys, sells = wide(0), wide(0)
@@ -152,7 +153,7 @@ def _spot(unit, held, kind):
     return share if kind == INITIAL else halved(share)
 
 
-@jit
+@jit(forceinline=True)
 def _hedge(unit, kind):
     """What the lesser of long and short notional costs: hedged price risk has a basis."""
     spot, perpetual = amount(unit.spot), amount(unit.perpetual)
@@ -161,7 +162,7 @@ def _hedge(unit, kind):
     return _part(lesser(long, short), unit.hedge[kind])
 
 
-@jit
+@jit(forceinline=True)
 def _has_cap(unit, orders, held):
     """Whether the loss is bounded: nothing linear is short or may be sold."""
     bounded = held >= wide(0)
@@ -170,7 +171,7 @@ def _has_cap(unit, orders, held):
     return bounded
 
 
-@jit
+@jit(forceinline=True)
 def _orders_lose(unit, linear_orders, lines, link_orders):
     lost = amount(unit.beyond)
     for number in range(unit.linear_orders):
@@ -180,7 +181,7 @@ def _orders_lose(unit, linear_orders, lines, link_orders):
     return lost
 
 
-@jit
+@jit(forceinline=True)
 def _floor(unit, lines, orders):
     """What links are marked at, and bids on them would pay for: never free collateral."""
     marked = wide(0)
