@@ -126,7 +126,8 @@ class CompressedDay:
             stack.callback(cutter.stop)
             application = connect(cutter.port, name, begin, kind)
             self.desks.append(Desk(
-                name, owner, kind, application, Random(f"{self._seed} desk {place}")))
+                name, owner, kind, application, Random(f"{self._seed} desk {place}"),
+                self._change))
             stack.callback(self.desks[-1].stop)
 
     def _trouble(self, exchange: Exchange) -> None:
