@@ -307,6 +307,7 @@ def measure(
     warm = len(frames) // 20
     with _benched(configuration) as core:
         full_speed(core, frames[:warm])
+        core.settle()
         whole, _ = full_speed(core, frames[warm:])
         core.settle()
         backlog = int(load_i64(core.sequenced.address + CAPACITY))
@@ -314,6 +315,7 @@ def measure(
     frames = encode_workload(warm + offered_count(rate, seconds, PACED_MOST), BOOKS, seed)
     with _benched(configuration) as core:
         full_speed(core, frames[:warm])
+        core.settle()
         paced, latencies = paced_run(core, frames[warm:], rate)
         core.settle()
     matching = {
@@ -341,6 +343,7 @@ def _benched(configuration: Configuration) -> Iterator[BenchedCore]:
             core = BenchedCore(Path(made), configuration)
         try:
             core.prepare(BOOKS)
+            core.settle()
             yield core
         finally:
             core.close()
