@@ -49,10 +49,10 @@ def test_a_state_becomes_a_case(replica: Replica) -> None:
     assert [(o.name, o.quantity) for o in event.outcomes] == [("I2-OUTCOME", 5), ("I3-OUTCOME", 0)]
     assert event.outcomes[0].mark == Fraction("0.62")
     assert len(event.vertices) == OTHER
-    # 10^9 deposited, bought at 20.40 what is marked at 20.48, 60 and 45 cents a prediction.
+    # 10^7 deposited, bought at 20.40 what is marked at 20.48, 60 and 45 cents a prediction.
     paid = 5 * Fraction("0.60") - 4 * Fraction("0.45")
     worth = 5 * Fraction("0.62") - 4 * Fraction("0.45")
-    assert equity(case) == 10**9 + 3 * Fraction("0.08") - paid + worth
+    assert equity(case) == 10**7 + 3 * Fraction("0.08") - paid + worth
     assert model.extremes
 
 
