@@ -4,8 +4,8 @@ The loop goes to random places of a hundred megabytes. In pages of 4 kB each of 
 through the page tables as well (on a virtual machine, through two of them), and the first visit a
 page fault. So whoever makes a segment that the loop lives in has it settled:
 
-    populate    every page is in the tables of this process         Linux 5.14, MADV_POPULATE_WRITE
     collapse    2 MB of pages become one, where the machine has it  Linux 6.1, MADV_COLLAPSE
+    populate    every page is in the tables of this process         Linux 5.14, MADV_POPULATE_WRITE
 
 Collapsing needs no right and no setting of the machine, as huge pages for shared memory otherwise
 do (`shmem_enabled`); addresses must only be a multiple of 2 MB apart from the place in the file.
@@ -29,10 +29,11 @@ def settle(address: int, size: int) -> bool:
     address: where a mapping of whole pages begins. What is there stays. Ends smaller than a large
     page keep their small ones.
     """
-    mapped = _libc.madvise(address, size, _POPULATE_WRITE) == 0
     first = -(-address // LARGE) * LARGE
     whole = (address + size - first) // LARGE * LARGE
-    return mapped and whole > 0 and _libc.madvise(first, whole, _COLLAPSE) == 0
+    # In this order: pages that nobody has mapped are collapsed in a tenth of the time.
+    collapsed = whole > 0 and _libc.madvise(first, whole, _COLLAPSE) == 0
+    return _libc.madvise(address, size, _POPULATE_WRITE) == 0 and collapsed
 
 
 def private_memory(size: int) -> memoryview:

@@ -57,7 +57,8 @@ def make_state(limits: Limits, segment: Segment | None = None) -> NDArray[Any]:
         state = new_state(limits)
     else:
         state = segment.array(state_dtype(limits), 1)
-        state.view(np.uint8)[:] = 0
+        if not segment.created:
+            state.view(np.uint8)[:] = 0
     state["layout_version"] = LAYOUT_VERSION
     found_house(state)
     return state
