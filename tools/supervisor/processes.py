@@ -34,7 +34,8 @@ class Spec:
 
 PROCESSES = (
     # A recovery replays the journal before the core is ready, however long that takes.
-    Spec("journal", "core.journal", start=0, stop=3, ready_seconds=600.0, stop_seconds=30.0),
+    Spec("journal", "core.journal", start=0, stop=3, ready_seconds=600.0, stop_seconds=30.0,
+         turn_ns=SHORT_TURN_NS),
     Spec("core", "core", start=0, stop=2, ready_seconds=3600.0, stop_seconds=30.0,
          turn_ns=LONG_TURN_NS),
     Spec("settlement", "core.sidecars.settlement", start=1, stop=1, patient=True),
@@ -66,5 +67,6 @@ def enabled(configuration: Configuration) -> tuple[Spec, ...]:
     # Only under `fsync` does anybody wait for the journal.
     in_no_hurry = "" if exchange.policy == "fsync" else "journal"
     return tuple(
-        replace(spec, patient=True) if spec.name == in_no_hurry else spec for spec in specs
+        replace(spec, patient=True, turn_ns=0) if spec.name == in_no_hurry else spec
+        for spec in specs
     )

@@ -1,6 +1,7 @@
 """How the kernel shares a processor among our processes where there are fewer than of us.
 
-    doors    short turns, so that a wake-up interrupts whoever is running
+    doors    short turns, so that a wake-up interrupts whoever is running; the journal, too, under
+             `fsync`, where every acknowledgement waits for it
     core     long turns: it offers the processor each time it found nothing to do, and an offer goes
              as far as the turn is long
     patient  the sidecars: a tenth of the weight, and a wake-up of theirs interrupts nobody
