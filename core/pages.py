@@ -31,7 +31,7 @@ def settle(address: int, size: int) -> bool:
     """
     first = -(-address // LARGE) * LARGE
     whole = (address + size - first) // LARGE * LARGE
-    # In this order: pages that nobody has mapped are collapsed in a tenth of the time.
+    # In this order: pages that nobody has mapped yet are collapsed sooner.
     collapsed = whole > 0 and _libc.madvise(first, whole, _COLLAPSE) == 0
     return _libc.madvise(address, size, _POPULATE_WRITE) == 0 and collapsed
 
