@@ -47,6 +47,15 @@ GATE = np.dtype(  # The first that fits an owner and a product decides.
     align=True,
 )
 
+DAY_LIMIT = np.dtype(  # What an owner has himself held to in a day.
+    [
+        ("most", "i8"),  # USDC units; 0 none
+        ("next", "i8"),  # what it will be from `next_at` on, if that isn't 0
+        ("next_at", "i8"),
+    ],
+    align=True,
+)
+
 OWNER_CONTROL = np.dtype(
     [
         ("killed", "i4"),
@@ -59,14 +68,10 @@ OWNER_CONTROL = np.dtype(
         ("decided", "i8"),  # sequence of the command that decided
         ("protected", "i8"),  # 1: one of the following is set
         ("excluded_until", "i8"),  # ns UTC: until then positions may only be closed
-        ("loss_limit", "i8"),  # USDC units of a day; 0 none
-        ("loss_next", "i8"),  # what it will be from `loss_next_at` on, if that isn't 0
-        ("loss_next_at", "i8"),
+        ("losses", DAY_LIMIT),
         ("day", "i8"),  # when the day began of which the profit at its first order was
         ("day_profit", "i8"),  # USDC units
-        ("deposit_limit", "i8"),  # USDC units of a day; 0 none
-        ("deposit_next", "i8"),  # what it will be from `deposit_next_at` on, if that isn't 0
-        ("deposit_next_at", "i8"),
+        ("deposits", DAY_LIMIT),
         ("deposit_day", "i8"),  # when the day began of which so much was deposited
         ("deposited", "i8"),  # USDC units
         ("conflicts", "i8"),  # events that the owner may decide

@@ -46,8 +46,8 @@ def set_client_protection(s, a):
         return refuse(s, oe.REASON_INVALID_FIELD, min(loss, deposits), 0)
     reason = _exclude(s, number, until)
     if reason == 0:
-        _limit_losses(s.owner_controls[number], loss, s.work.time)
-        _limit_deposits(s.owner_controls[number], deposits, s.work.time)
+        _limit_day(s.owner_controls[number].losses, loss, s.work.time)
+        _limit_day(s.owner_controls[number].deposits, deposits, s.work.time)
         _protect(s, number)
     return reason
 
@@ -78,8 +78,8 @@ def client_protection(s, a):
         held = s.owner_controls[owner]
         if held.excluded_until > s.work.time:
             oe.set_client_protection_report_excluded_until(r, held.excluded_until)
-        oe.set_client_protection_report_daily_loss(r, held.loss_limit)
-        oe.set_client_protection_report_daily_deposits(r, held.deposit_limit)
+        oe.set_client_protection_report_daily_loss(r, held.losses.most)
+        oe.set_client_protection_report_daily_deposits(r, held.deposits.most)
     if reason == 0:
         oe.set_client_protection_report_effective_time(r, begins)
     else:
@@ -93,7 +93,8 @@ def _ask(s, number, action, until, amount):
     """(0 or the reason against it, the time from which it holds)."""
     owner = s.owner_controls[number]
     now = s.work.time
-    _mature(owner, now)
+    _mature(owner.losses, now)
+    _mature(owner.deposits, now)
     if action == oe.CLIENT_PROTECTION_ACTION_SELF_EXCLUDE:
         if until <= now:
             return refuse(s, oe.REASON_INVALID_FIELD, until, now), 0
@@ -103,12 +104,12 @@ def _ask(s, number, action, until, amount):
     if amount < 0:
         return refuse(s, oe.REASON_INVALID_FIELD, amount, 0), 0
     if action == oe.CLIENT_PROTECTION_ACTION_LIMIT_DAILY_LOSS:
-        _limit_losses(owner, amount, now)
+        _limit_day(owner.losses, amount, now)
         _protect(s, number)
-        return 0, max(now, owner.loss_next_at)
+        return 0, max(now, owner.losses.next_at)
     if action == oe.CLIENT_PROTECTION_ACTION_LIMIT_DAILY_DEPOSITS:
-        _limit_deposits(owner, amount, now)
-        return 0, max(now, owner.deposit_next_at)
+        _limit_day(owner.deposits, amount, now)
+        return 0, max(now, owner.deposits.next_at)
     return refuse(s, oe.REASON_INVALID_FIELD, action, 0), 0
 
 
@@ -133,45 +134,30 @@ def _protect(s, number):
     """Let the path of an order see whether the owner asked to be kept from anything."""
     owner = s.owner_controls[number]
     before = owner.protected
-    limited = owner.loss_limit != 0 or owner.loss_next_at != 0
+    limited = owner.losses.most != 0 or owner.losses.next_at != 0
     owner.protected = owner.excluded_until > s.work.time or limited
     s.controls.protected += owner.protected - before
     refresh_active(s)
 
 
 @jit
-def _limit_losses(owner, loss, now):
-    """Another limit of a day's losses: at once if it is tighter, else a day later."""
-    _mature(owner, now)
-    owner.loss_next_at = 0
-    if owner.loss_limit != 0 and (loss == 0 or loss > owner.loss_limit):
-        owner.loss_next = loss
-        owner.loss_next_at = now + DAY_NS
+def _limit_day(limit, most, now):
+    """Another limit of a day's losses or deposits: at once if it is tighter, else a day later."""
+    _mature(limit, now)
+    limit.next_at = 0
+    if limit.most != 0 and (most == 0 or most > limit.most):
+        limit.next = most
+        limit.next_at = now + DAY_NS
     else:
-        owner.loss_limit = loss
+        limit.most = most
 
 
 @jit
-def _limit_deposits(owner, most, now):
-    """The same of a day's deposits."""
-    _mature(owner, now)
-    owner.deposit_next_at = 0
-    if owner.deposit_limit != 0 and (most == 0 or most > owner.deposit_limit):
-        owner.deposit_next = most
-        owner.deposit_next_at = now + DAY_NS
-    else:
-        owner.deposit_limit = most
-
-
-@jit
-def _mature(owner, now):
-    """Looser limits come into force when their day has passed."""
-    if owner.loss_next_at != 0 and now >= owner.loss_next_at:
-        owner.loss_limit = owner.loss_next
-        owner.loss_next_at = 0
-    if owner.deposit_next_at != 0 and now >= owner.deposit_next_at:
-        owner.deposit_limit = owner.deposit_next
-        owner.deposit_next_at = 0
+def _mature(limit, now):
+    """A looser limit comes into force when its day has passed."""
+    if limit.next_at != 0 and now >= limit.next_at:
+        limit.most = limit.next
+        limit.next_at = 0
 
 
 @linked
@@ -182,9 +168,9 @@ def judge_client(s, position, closes):
     if owner.protected == 0:
         return 0
     now = s.work.time
-    _mature(owner, now)
+    _mature(owner.losses, now)
     lost = 0
-    if owner.loss_limit != 0:
+    if owner.losses.most != 0:
         profit = owner_profit(s, number)
         if now - owner.day >= DAY_NS:
             owner.day = now - now % DAY_NS
@@ -194,8 +180,8 @@ def judge_client(s, position, closes):
         return 0
     if now < owner.excluded_until:
         return refuse(s, oe.REASON_SELF_EXCLUDED, owner.excluded_until - now, 0)
-    if owner.loss_limit != 0 and lost >= owner.loss_limit:
-        return refuse(s, oe.REASON_LOSS_LIMIT, lost, owner.loss_limit)
+    if owner.losses.most != 0 and lost >= owner.losses.most:
+        return refuse(s, oe.REASON_LOSS_LIMIT, lost, owner.losses.most)
     return 0
 
 
@@ -206,12 +192,12 @@ def judge_deposit(s, account, asset, amount):
         return 0
     owner = s.owner_controls[s.accounts[account].owner]
     now = s.work.time
-    _mature(owner, now)
+    _mature(owner.deposits, now)
     if now - owner.deposit_day >= DAY_NS:
         owner.deposit_day = now - now % DAY_NS
         owner.deposited = 0
     total = owner.deposited + (amount if asset == 0 else value_up(s.assets[asset], amount))
-    if owner.deposit_limit != 0 and total > owner.deposit_limit:
-        return refuse(s, oe.REASON_DEPOSIT_LIMIT, total, owner.deposit_limit)
+    if owner.deposits.most != 0 and total > owner.deposits.most:
+        return refuse(s, oe.REASON_DEPOSIT_LIMIT, total, owner.deposits.most)
     owner.deposited = total
     return 0
