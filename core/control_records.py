@@ -94,6 +94,8 @@ ORDER_LIMIT = np.dtype(  # Of an account; the record of account 0 is for all wit
         ("free_orders", "i8"),  # of a day, without a trade
         ("executions", "i8"),  # trades of a window after which a person must look; 0 any
         ("execution_window", "i8"),  # ns
+        ("volume_share", "i8"),  # parts per million of the instrument's day that an order may be
+        ("volume_free", "i8"),  # quote units up to which it may be any share
         # What the account has used.
         ("arrival", "i8"),  # when the next order is due if none came early
         ("paused_until", "i8"),

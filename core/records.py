@@ -276,6 +276,8 @@ ASSET = np.dtype(
     align=True,
 )
 
+TRADED_HOURS = 24
+
 INSTRUMENT = on_lines(
     [
         # Matching: best prices, roots of the price levels by side (0 buy, 1 sell).
@@ -320,6 +322,8 @@ INSTRUMENT = on_lines(
         ("open_orders", "i8"),
         ("trades", "i8"),
         ("open_interest", "i8"),  # lots
+        ("traded", "i8"),  # lots, since the listing
+        ("hour_ends", "i8"),  # ns UTC: from then on another hour of what was traded is counted
         ("mark", "i8"),  # exponent -8, a multiple of the grain
         ("index", "i8"),
         ("grain", "i8"),  # least price step at which a lot is worth whole quote units
@@ -347,6 +351,8 @@ INSTRUMENT = on_lines(
         ("position_limit", "i8"),  # lots, 0 none
         ("next_of_underlying", "i4"),  # instrument, of the base asset's
         ("limited", "i4"),  # 1: the market or its event has limits besides the position's
+        ("hour", "i4"),  # the running one's place among the following
+        ("traded_before", "i8", (TRADED_HOURS,)),  # `traded` as each hour began
         ("rules_hash", "u1", (32,)),
         ("symbol", "u1", (32,)),
     ],

@@ -20,6 +20,7 @@ from core.engine.matching import (
 )
 from core.engine.orders import cancel_order, close_order
 from core.engine.price_levels import level_of, next_above, page_of
+from core.engine.traded import count_lots
 from core.engine.units import value_of
 from core.jit import jit
 from core.linked import linked
@@ -144,9 +145,7 @@ def still_crosses(s, instrument, tick):
 
 @jit
 def _auction_trade(s, book, instrument, buy, sell, lots, tick):
-    s.work.fills += 1
-    s.trades += 1
-    book.trades += 1
+    count_lots(s, book, lots)
     value = value_of(book, tick, lots)
     for slot in (sell, buy):
         order = s.orders[slot]

@@ -256,6 +256,8 @@ def _forget(s, book, number):
     book.next_of_underlying = 0
     book.last_tick = 0
     book.trades = 0
+    book.traded = 0
+    book.hour_ends = 0
     book.mark = 0
     book.mark_value = 0
     book.index = 0

@@ -15,6 +15,7 @@ from core.engine.margin.door import margin_fill, margin_release
 from core.engine.orders import cancel_order, close_order
 from core.engine.price_levels import level_of, next_worse
 from core.engine.protection import protection_fill
+from core.engine.traded import count_lots
 from core.engine.trades import account_fill
 from core.engine.units import value_of
 from core.jit import jit
@@ -78,9 +79,7 @@ def trade(s, taker, maker, lots):
     book = s.instruments[order.instrument]
     tick = order.tick
     value = value_of(book, tick, lots)
-    s.work.fills += 1
-    s.trades += 1
-    book.trades += 1
+    count_lots(s, book, lots)
     book.last_tick = tick + 1
     s.work.triggered = s.orders[taker].instrument
     maker_fee = fill_fee(s, order.account, order.instrument, value, True)

@@ -104,6 +104,8 @@ REJECTS: dict[int, Reject] = {
     oe.REASON_BETA_LIMIT: Reject("{needed} USDC would exceed the beta's cap {free}", _LIMIT),
     oe.REASON_ORDER_VALUE_LIMIT: Reject("order value {needed} exceeds the limit {free}", _LIMIT),
     oe.REASON_VOLUME_LIMIT: Reject("the day's orders {needed} exceed the limit {free}", _LIMIT),
+    oe.REASON_FAT_FINGER: Reject(
+        "quantity {value} is too large beside the market's day: {limit} (tag 38)", _QUANTITY),
     oe.REASON_SELF_EXCLUDED: Reject("excluded at the client's own wish: only closing", _CLOSED),
     oe.REASON_LOSS_LIMIT: Reject(
         "{needed} USDC lost today, the client's own limit is {free}: only closing", _LIMIT),

@@ -526,6 +526,7 @@ REASON_REPEATED_EXECUTIONS = 91
 REASON_MARKET_CONFLICT = 92
 REASON_DEPOSIT_LIMIT = 93
 REASON_FUNDING_RATE_CAP = 94
+REASON_FAT_FINGER = 95
 REASON_NULL = 65535
 
 
@@ -1312,13 +1313,13 @@ set_controls_beta = load("u8", 57)
 set_set_controls_beta = store("u8", 57)
 
 
-# SetOrderLimits: template 474, 60 bytes
+# SetOrderLimits: template 474, 72 bytes
 # What an account may send; 0 is no limit, all of 0 takes its own limits away.
 SET_ORDER_LIMITS_TEMPLATE = 474
-SET_ORDER_LIMITS_BLOCK = 60
-write_set_order_limits_header = image("3c00da0103000100")
+SET_ORDER_LIMITS_BLOCK = 72
+write_set_order_limits_header = image("4800da0103000100")
 SET_ORDER_LIMITS = record(
-    60,
+    72,
     ("key", "<u8", 0),
     ("account", "<u4", 8),
     ("openOrders", "<u4", 12),
@@ -1331,6 +1332,8 @@ SET_ORDER_LIMITS = record(
     ("freeOrders", "<u4", 48),
     ("executions", "<u4", 52),
     ("executionSeconds", "<u4", 56),
+    ("volumeShare", "<u4", 60),
+    ("volumeFree", "<i8", 64),
 )
 SET_ORDER_LIMITS_KEY_OFFSET = 0
 SET_ORDER_LIMITS_KEY_NULL = 18446744073709551615
@@ -1380,6 +1383,14 @@ SET_ORDER_LIMITS_EXECUTION_SECONDS_OFFSET = 56
 SET_ORDER_LIMITS_EXECUTION_SECONDS_NULL = 4294967295
 set_order_limits_execution_seconds = load("u32", 56)
 set_set_order_limits_execution_seconds = store("u32", 56)
+SET_ORDER_LIMITS_VOLUME_SHARE_OFFSET = 60
+SET_ORDER_LIMITS_VOLUME_SHARE_NULL = 4294967295
+set_order_limits_volume_share = load("u32", 60)
+set_set_order_limits_volume_share = store("u32", 60)
+SET_ORDER_LIMITS_VOLUME_FREE_OFFSET = 64
+SET_ORDER_LIMITS_VOLUME_FREE_NULL = -9223372036854775808
+set_order_limits_volume_free = load("i64", 64)
+set_set_order_limits_volume_free = store("i64", 64)
 
 
 # SetClientProtection: template 475, 36 bytes
@@ -4575,6 +4586,12 @@ def set_order_limits_fault(a: int) -> int:
     value = load_u32(a + 56)  # executionSeconds
     if value == 4294967295:
         return 12
+    value = load_u32(a + 60)  # volumeShare
+    if value == 4294967295:
+        return 13
+    value = load_i64(a + 64)  # volumeFree
+    if value == -9223372036854775808:
+        return 14
     return 0
 
 
@@ -5114,7 +5131,7 @@ def session_opened_fault(a: int) -> int:
     if value == 4294967295:
         return 2
     value = load_u16(a + 20)  # reason
-    if not (0 <= value <= 94):
+    if not (0 <= value <= 95):
         return 3
     wide = load_u64(a + 22)  # versionId
     if wide == 18446744073709551615:
@@ -5254,7 +5271,7 @@ def command_result_fault(a: int) -> int:
     if value == 65535:
         return 4
     value = load_u16(a + 28)  # reason
-    if not (0 <= value <= 94):
+    if not (0 <= value <= 95):
         return 5
     value = load_i64(a + 30)  # detail
     if value == -9223372036854775808:
@@ -6512,7 +6529,7 @@ def measure(address: int, length: int) -> int:
         if block < 58:
             return -ERROR_BLOCK_LENGTH
     elif template == 474:  # SetOrderLimits
-        if block < 60:
+        if block < 72:
             return -ERROR_BLOCK_LENGTH
     elif template == 475:  # SetClientProtection
         if block < 36:

@@ -503,6 +503,7 @@ REASON_REPEATED_EXECUTIONS = 91
 REASON_MARKET_CONFLICT = 92
 REASON_DEPOSIT_LIMIT = 93
 REASON_FUNDING_RATE_CAP = 94
+REASON_FAT_FINGER = 95
 REASON_NULL = 65535
 
 
@@ -4440,7 +4441,7 @@ def execution_report_fault(a: int) -> int:
     if not (48 <= value <= 50 or value == 52 or value == 56 or value == 67):
         return 17
     value = load_u16(a + 94)  # reason
-    if not (0 <= value <= 94):
+    if not (0 <= value <= 95):
         return 18
     value = load_i64(a + 120)  # fee
     if value == -9223372036854775808:
@@ -4514,7 +4515,7 @@ def order_cancel_reject_fault(a: int) -> int:
     if value == 4294967295:
         return 5
     value = load_u16(a + 44)  # reason
-    if not (0 <= value <= 94):
+    if not (0 <= value <= 95):
         return 6
     value = load_u8(a + 46)  # responseTo
     if value == 255:
@@ -4561,7 +4562,7 @@ def order_mass_cancel_report_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 36)  # reason
-    if not (0 <= value <= 94):
+    if not (0 <= value <= 95):
         return 6
     value = load_u8(a + 38)  # scope
     if not (1 <= value <= 5):
@@ -4599,7 +4600,7 @@ def mass_quote_ack_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 94):
+    if not (0 <= value <= 95):
         return 5
     return 0
 
@@ -4611,10 +4612,10 @@ def mass_quote_ack_quotes_fault(e: int) -> int:
     if value == 4294967295:
         return 1
     value = load_u16(e + 4)  # bidReason
-    if not (0 <= value <= 94):
+    if not (0 <= value <= 95):
         return 2
     value = load_u16(e + 6)  # offerReason
-    if not (0 <= value <= 94):
+    if not (0 <= value <= 95):
         return 3
     return 0
 
@@ -4689,7 +4690,7 @@ def order_preview_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 94):
+    if not (0 <= value <= 95):
         return 5
     value = load_i64(a + 34)  # detail
     if value == -9223372036854775808:
@@ -4754,7 +4755,7 @@ def trading_halt_report_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 94):
+    if not (0 <= value <= 95):
         return 5
     value = load_u8(a + 34)  # state
     if not (1 <= value <= 5):
@@ -4789,7 +4790,7 @@ def business_reject_fault(a: int) -> int:
     if value == 65535:
         return 3
     value = load_u16(a + 22)  # reason
-    if not (0 <= value <= 94):
+    if not (0 <= value <= 95):
         return 4
     value = load_i64(a + 24)  # detail
     if value == -9223372036854775808:
@@ -4968,7 +4969,7 @@ def account_report_end_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 94):
+    if not (0 <= value <= 95):
         return 5
     return 0
 
@@ -5129,7 +5130,7 @@ def withdrawal_report_fault(a: int) -> int:
     if not (1 <= value <= 4):
         return 6
     value = load_u16(a + 39)  # reason
-    if not (0 <= value <= 94):
+    if not (0 <= value <= 95):
         return 7
     value = load_i64(a + 41)  # amount
     if value == -9223372036854775808:
@@ -5185,7 +5186,7 @@ def withdrawal_rule_report_fault(a: int) -> int:
     if value == -9223372036854775808:
         return 7
     value = load_u16(a + 56)  # reason
-    if not (0 <= value <= 94):
+    if not (0 <= value <= 95):
         return 8
     value = load_u16(a + 58)  # destinations
     if value == 65535:
@@ -5241,7 +5242,7 @@ def client_protection_report_fault(a: int) -> int:
     if value == -9223372036854775808:
         return 9
     value = load_u16(a + 76)  # reason
-    if not (0 <= value <= 94):
+    if not (0 <= value <= 95):
         return 10
     value = load_u8(a + 78)  # action
     if not (1 <= value <= 3):
@@ -5282,7 +5283,7 @@ def transfer_report_fault(a: int) -> int:
     if value == 65535:
         return 5
     value = load_u16(a + 34)  # reason
-    if not (0 <= value <= 94):
+    if not (0 <= value <= 95):
         return 6
     value = load_i64(a + 36)  # amount
     if value == -9223372036854775808:

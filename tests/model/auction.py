@@ -61,6 +61,7 @@ def uncross(x: "Exchange", book: Instrument, tick: int) -> int:
             continue
         x.fills += 1
         x.trades += 1
+        book.count_lots(x.time, lots)
         for order in (sell, buy):
             _fill(x, book, order, lots, tick)
         traded += lots

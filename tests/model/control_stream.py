@@ -31,7 +31,8 @@ def control(stream: "Stream") -> Command:
             openOrders=stream.pick([0, 6]), dailyValue=value * 40, burst=stream.below(4),
             perSecond=stream.pick([0, 5]), pauseMilliseconds=stream.pick([0, 700]),
             orderToTrade=stream.pick([0, 0, 3]), freeOrders=stream.pick([0, 8]),
-            executions=stream.pick([0, 0, 2, 4]), executionSeconds=stream.below(3))
+            executions=stream.pick([0, 0, 2, 4]), executionSeconds=stream.below(3),
+            volumeShare=stream.pick([0, 0, 50_000, 2_000_000]), volumeFree=stream.pick([0, 10**7]))
     if dice == 7 and stream.chance(0.3):
         return stream.client(
             "ClientProtectionRequest", stream.pick(stream.accounts), requestId=stream.below(99),

@@ -34,6 +34,8 @@ class Limit:
     free: int = 0
     executions: int = 0
     window: int = 0
+    share: int = 0
+    share_free: int = 0
 
 
 @dataclass
@@ -134,7 +136,13 @@ def judge(x: "Exchange", order: Order, tick: int, lots: int, counted: int) -> in
     if not controls.limits:
         return 0
     limit = controls.limit_of(order.account)
-    return _judge_limit(x, order, limit, tick * lots * book.value_per_tick_lot, counted)
+    value = tick * lots * book.value_per_tick_lot
+    if limit.value and value > limit.value:
+        return x.refuse(oe.REASON_ORDER_VALUE_LIMIT, value, limit.value)
+    most = book.traded_lately(x.time) * limit.share // 10**6
+    if limit.share and value > limit.share_free and lots > most:
+        return x.refuse(oe.REASON_FAT_FINGER, lots * book.lot_size, most * book.lot_size)
+    return _judge_limit(x, order, limit, value, counted)
 
 
 def _closes(x: "Exchange", order: Order, lots: int) -> bool:
@@ -152,8 +160,6 @@ def _closes(x: "Exchange", order: Order, lots: int) -> bool:
 
 def _judge_limit(x: "Exchange", order: Order, limit: Limit, value: int, counted: int) -> int:
     used = x.controls.used.setdefault(order.account, Used())
-    if limit.value and value > limit.value:
-        return x.refuse(oe.REASON_ORDER_VALUE_LIMIT, value, limit.value)
     stand = len(x.accounts[order.account].orders)
     if limit.open_orders and stand >= limit.open_orders and counted == NEW_ORDER:
         return x.refuse(oe.REASON_OPEN_ORDERS_LIMIT, stand, limit.open_orders)
@@ -192,11 +198,11 @@ def set_order_limits(x: "Exchange", c: dict[str, Any]) -> int:
     limit = Limit(c["openOrders"], c["value"], c["dailyValue"], interval,
                   interval * max(0, c["burst"] - 1), c["pauseMilliseconds"] * 10**6,
                   c["orderToTrade"], c["freeOrders"], c["executions"],
-                  c["executionSeconds"] * SECOND_NS)
+                  c["executionSeconds"] * SECOND_NS, c["volumeShare"], c["volumeFree"])
     used = x.controls.used.setdefault(c["account"], Used())
     used.window_trades, used.disabled = 0, False
     given = limit.open_orders or limit.value or limit.daily or limit.interval
-    if given or limit.order_to_trade or limit.executions:
+    if given or limit.order_to_trade or limit.executions or limit.share:
         x.controls.limits[c["account"]] = limit
     else:
         x.controls.limits.pop(c["account"], None)

@@ -128,6 +128,7 @@ def _trade(x: "Exchange", book: Instrument, taker: Order, maker: Order, lots: in
     value = book.value(tick, lots)
     x.fills += 1
     x.trades += 1
+    book.count_lots(x.time, lots)
     book.last_tick = tick
     x.triggered = book.number
     maker_fee = fee(x, maker.account, book, value, True)

@@ -16,6 +16,7 @@ ONE = 10**8  # 1.0 on the wire
 UNITS_MAX = 2**56
 TICKS_MAX = 2**24 - 1
 QUANTITY_MAX = 2**62
+HOUR_NS = 3_600 * 10**9
 NEW, RESTING, STOPPED, DONE = "new", "resting", "stopped", "done"
 
 
@@ -204,6 +205,7 @@ class Instrument:
         self.mark = 0
         self.index = base.index if base is not None else 0
         self.last_tick: int | None = None
+        self.traded: dict[int, int] = {}  # lots by the hour of UTC
         self.settled_value = 0
         self.settled_mark = 0
         self.settled_cut = 0
@@ -271,6 +273,15 @@ class Instrument:
     def one_value(self) -> int:
         """Quote units of one lot at price 1."""
         return self.one_tick * self.value_per_tick_lot
+
+    def count_lots(self, now: int, lots: int) -> None:
+        """So many lots were traded."""
+        self.traded[now // HOUR_NS] = self.traded.get(now // HOUR_NS, 0) + lots
+
+    def traded_lately(self, now: int) -> int:
+        """Lots of this hour and the 23 before it."""
+        first = now // HOUR_NS - 23
+        return sum(lots for hour, lots in self.traded.items() if hour >= first)
 
     def value(self, tick: int, lots: int) -> int:
         """Quote units of lots at a tick."""

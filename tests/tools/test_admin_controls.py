@@ -83,6 +83,9 @@ def test_limits_and_the_record(place: admin.Place, capsys: pytest.CaptureFixture
     assert admin.limits("desk-north", open_orders=10_000, place=place) == 1
     assert "refused: InvalidField (value 10000, limit 4096)" in capsys.readouterr().err
     assert admin.limits("desk-north", order_to_trade=50, free_orders=1000, place=place) == 0
+    assert admin.limits("desk-north", volume_percent="7.5", volume_free="1000", place=place) == 0
+    assert admin.limits("desk-north", volume_percent="0.00001", place=place) == 1
+    assert "at most 4 decimals" in capsys.readouterr().err
     until = datetime(2100, 1, 1, tzinfo=UTC)
     assert admin.protect("desk-south", excluded_until=until, loss="250.5", place=place) == 0
     told = said(capsys).splitlines()[-1]
@@ -98,4 +101,5 @@ def test_limits_and_the_record(place: admin.Place, capsys: pytest.CaptureFixture
     assert controls(place=where, only=Narrow()) == 0
     journal = capsys.readouterr().out
     assert "SetOrderLimits" in journal
+    assert "75000" in journal
     assert journal.count("InvalidField") == 1

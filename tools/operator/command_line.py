@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from core.config import ConfigurationError, fixed
 from core.errors import CoreError
-from tools.operator.controls import DECISIONS, PRODUCTS, country_number, usdc
+from tools.operator.controls import DECISIONS, PRODUCTS, country_number, parts_per_million, usdc
 from tools.operator.controls import kill as switch
 from tools.operator.desk import Desk, OperatorError, number_of
 from tools.stores import data_directory, fail, moment
@@ -191,7 +191,8 @@ def enforce(
 def limits(
     account: str = "", *, value: str = "0", daily_value: str = "0", open_orders: int = 0,
     per_second: int = 0, burst: int = 1, pause_milliseconds: int = 0, order_to_trade: int = 0,
-    free_orders: int = 0, executions: int = 0, execution_seconds: int = 0, place: Where = _HERE,
+    free_orders: int = 0, executions: int = 0, execution_seconds: int = 0,
+    volume_percent: str = "0", volume_free: str = "0", place: Where = _HERE,
 ) -> int:
     """Limit what an account sends, or every account without limits of its own; 0 is no limit.
 
@@ -220,6 +221,10 @@ def limits(
         given for the account again.
     execution_seconds
         How long such a window is.
+    volume_percent
+        Of what its market traded in 24 hours, that one order may be.
+    volume_free
+        USDC up to which an order may be any share of that.
     """
 
     def act(desk: Desk) -> str:
@@ -230,7 +235,8 @@ def limits(
                   dailyValue=usdc(daily_value), openOrders=open_orders, burst=burst,
                   pauseMilliseconds=pause_milliseconds, orderToTrade=order_to_trade,
                   freeOrders=free_orders, executions=executions,
-                  executionSeconds=execution_seconds)  # fmt: skip
+                  executionSeconds=execution_seconds, volumeFree=usdc(volume_free),
+                  volumeShare=parts_per_million(volume_percent))  # fmt: skip
         return f"limits of {account or 'every other account'} are set"
 
     return at_the_desk(place, act)

@@ -30,6 +30,17 @@ def usdc(amount: str) -> int:
     return int(units)
 
 
+def parts_per_million(percent: str) -> int:
+    """A decimal in percent as parts per million. Raises OperatorError."""
+    try:
+        parts = Decimal(percent).scaleb(4)
+    except InvalidOperation:
+        raise OperatorError(f"expected a percentage, was {percent}") from None
+    if parts != int(parts) or not 0 <= parts < 1 << 32:
+        raise OperatorError(f"expected a percentage with at most 4 decimals, was {percent}")
+    return int(parts)
+
+
 def subject_number(desk: Desk, level: str, subject: str) -> int:
     """What a kill switch is about. Raises OperatorError."""
     configuration = desk.configuration

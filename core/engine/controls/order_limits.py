@@ -4,7 +4,8 @@ The rate is a virtual schedule (GCRA): an order is due one interval behind the o
 come earlier by the burst's tolerance. Who comes earlier still is refused, and, where a pause is
 set, may only cancel for so long. Who sends more orders than his trades of the day allow may only
 cancel until what stands has traded, or the day is over. Who has traded too often within a window
-may only cancel until a person has set his limits again.
+may only cancel until a person has set his limits again. An order that is more than a share of what
+its market traded in 24 hours is a slip of the finger, unless it is worth little.
 """
 
 import numpy as np
@@ -13,7 +14,9 @@ import sbe.generated.control as control
 import sbe.generated.order_entry as oe
 from core.engine.accounts import account_exists
 from core.engine.controls.switches import refresh_active
+from core.engine.money import MILLION, multiply_divide
 from core.engine.order_terms import OPEN_ORDERS_MAX, refuse
+from core.engine.traded import traded_lately
 from core.jit import jit
 from core.linked import linked
 from core.records import FIRST_CLIENT
@@ -30,10 +33,11 @@ def set_order_limits(s, a):
     number = control.set_order_limits_account(a)
     value = control.set_order_limits_value(a)
     daily = control.set_order_limits_daily_value(a)
+    free = control.set_order_limits_volume_free(a)
     rate = control.set_order_limits_per_second(a)
     if number != 0 and (number < FIRST_CLIENT or not account_exists(s, number)):
         return refuse(s, oe.REASON_UNKNOWN_ACCOUNT, number, 0)
-    if value < 0 or daily < 0 or rate > PER_SECOND_MAX:
+    if value < 0 or daily < 0 or free < 0 or rate > PER_SECOND_MAX:
         return refuse(s, oe.REASON_INVALID_FIELD, rate, PER_SECOND_MAX)
     if control.set_order_limits_open_orders(a) > OPEN_ORDERS_MAX:
         return refuse(s, oe.REASON_INVALID_FIELD, control.set_order_limits_open_orders(a),
@@ -50,9 +54,12 @@ def set_order_limits(s, a):
     limit.free_orders = control.set_order_limits_free_orders(a)
     limit.executions = control.set_order_limits_executions(a)
     limit.execution_window = np.int64(control.set_order_limits_execution_seconds(a)) * SECOND_NS
+    limit.volume_share = control.set_order_limits_volume_share(a)
+    limit.volume_free = free
     limit.window_trades = 0
     limit.disabled = 0
-    counted = limit.open_orders + limit.order_to_trade + limit.executions
+    counted = (limit.open_orders + limit.order_to_trade + limit.executions
+               + limit.volume_share)
     limit.given = value != 0 or daily != 0 or rate != 0 or counted != 0
     s.controls.limited += limit.given - before
     refresh_active(s)
@@ -69,6 +76,11 @@ def judge_limits(s, position, tick, lots, counted):
     value = tick * lots * s.instruments[position.instrument].value_per_tick_lot
     if limit.value != 0 and value > limit.value:
         return refuse(s, oe.REASON_ORDER_VALUE_LIMIT, value, limit.value)
+    if limit.volume_share != 0 and value > limit.volume_free:
+        book = s.instruments[position.instrument]
+        most = multiply_divide(traded_lately(s, book), limit.volume_share, MILLION)
+        if lots > most:
+            return refuse(s, oe.REASON_FAT_FINGER, lots * book.lot_size, most * book.lot_size)
     stand = s.accounts[account].open_orders
     if limit.open_orders != 0 and stand >= limit.open_orders and counted == 1:
         return refuse(s, oe.REASON_OPEN_ORDERS_LIMIT, stand, limit.open_orders)

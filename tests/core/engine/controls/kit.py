@@ -18,7 +18,8 @@ def furnished() -> Exchange:
 def limits(house: Exchange, account: int = 0, **given: int) -> int:
     """SetOrderLimits; what isn't given is no limit."""
     names = ("openOrders", "value", "dailyValue", "perSecond", "burst", "pauseMilliseconds",
-             "orderToTrade", "freeOrders", "executions", "executionSeconds")
+             "orderToTrade", "freeOrders", "executions", "executionSeconds", "volumeShare",
+             "volumeFree")
     return house.send("SetOrderLimits", account=account, **(dict.fromkeys(names, 0) | given))
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from sbe.generated import order_entry as oe
 from tests.core.engine.controls.kit import furnished, limits
-from tests.core.engine.exchange import ANN, BOB, PERP, Exchange, whole
+from tests.core.engine.exchange import ANN, BOB, CAT, PERP, SPOT, Exchange, whole
 
 USDC = 10**6
 SECOND = 10**9
@@ -160,3 +160,30 @@ def test_everybodys_limit_of_executions_is_lifted_for_one(house: Exchange) -> No
     assert [bid(house), bid(house, account=BOB)] == [oe.REASON_REPEATED_EXECUTIONS] * 2
     assert limits(house, ANN) == 0
     assert [bid(house), bid(house, account=BOB)] == [0, oe.REASON_REPEATED_EXECUTIONS]
+
+
+def test_an_order_beside_what_its_market_traded_in_a_day(house: Exchange) -> None:
+    """10 % of what was traded, unless it is worth up to 500 USDC; each market by itself."""
+    house.time += 1_800 * SECOND - house.time % (3_600 * SECOND)  # Half past an hour of UTC.
+    assert limits(house, ANN, volumeShare=100_000, volumeFree=500 * USDC) == 0
+    assert bid(house, 0.005) == 0
+    refused = house.order(ANN, PERP, "buy", 0.01, 90_000)
+    assert (refused["reason"], refused["detail"], refused["limit"]) == (
+        oe.REASON_FAT_FINGER, whole(0.01), 0)
+    house.trade(BOB, CAT, PERP, 0.3, 100_000)
+    assert bid(house, 0.03) == 0
+    house.time += 3_600 * SECOND
+    house.trade(BOB, CAT, PERP, 0.1, 100_000)
+    refused = house.order(ANN, PERP, "buy", 0.0401, 90_000)
+    assert (refused["reason"], refused["limit"]) == (oe.REASON_FAT_FINGER, whole(0.04))
+    assert house.order(ANN, SPOT, "buy", 0.01, 90_000)["reason"] == oe.REASON_FAT_FINGER
+    assert bid(house, 1, BOB) == 0  # It is Ann who is limited.
+    house.time += 22 * 3_600 * SECOND
+    assert bid(house, 0.04) == 0
+    house.time += 3_600 * SECOND  # The first hour is a day ago, the second is not.
+    assert [bid(house, 0.011), bid(house, 0.01)] == [oe.REASON_FAT_FINGER, 0]
+    house.time += DAY
+    assert [bid(house, 0.01), bid(house, 0.005)] == [oe.REASON_FAT_FINGER, 0]
+    assert limits(house, ANN, volumeShare=1, volumeFree=-1) == oe.REASON_INVALID_FIELD
+    assert limits(house, ANN) == 0
+    assert bid(house, 0.01) == 0
