@@ -1,12 +1,17 @@
 """`onebook admin` on a real exchange: what an operator says is in the core, and in its journal."""
 
+import asyncio
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tools.commands.audit import Narrow, Place, controls
+from sbe.generated import order_entry as oe
+from tools.clients.binary import BUY, BinaryClient, Event
+from tools.commands.audit import Narrow, Place, controls, query
 from tools.operator import command_line as admin
 from tools.supervisor.exchange import Exchange
 
@@ -101,5 +106,83 @@ def test_limits_and_the_record(place: admin.Place, capsys: pytest.CaptureFixture
     assert controls(place=where, only=Narrow()) == 0
     journal = capsys.readouterr().out
     assert "SetOrderLimits" in journal
-    assert "75000" in journal
+    assert query("SELECT volume_share, volume_free FROM set_order_limits", place=where) == 0
+    assert "75000" in capsys.readouterr().out
     assert journal.count("InvalidField") == 1
+
+
+async def asked(exchange: Exchange, account: int, asks: list[dict[str, Any]]) -> list[Event]:
+    """What maker-two hears over the binary door's socket, a request after the other.
+
+    That an exclusion cancels what stands comes when it does: it is the last of the list.
+    """
+    heard: asyncio.Queue[Event] = asyncio.Queue()
+    client = BinaryClient(*exchange.address("binary"), session=102, key_id="maker-two",
+                          secret="maker-two: for trying out only")
+    client.on_event = heard.put_nowait
+    answers, cancelled = [], []
+    await client.connect()
+    for ask in asks:
+        if "action" in ask:
+            client.send("ClientProtectionRequest",
+                        **{"account": account, "until": None, "amount": 0, "echo": b"e"} | ask)
+        else:
+            client.new_order(account=account, **ask)
+        answer = await asyncio.wait_for(heard.get(), 10)
+        if answer.decode().get("execType") == oe.EXEC_TYPE_CANCELED:
+            cancelled.append(answer)
+            answer = await asyncio.wait_for(heard.get(), 10)
+        answers.append(answer)
+    await client.close()
+    return answers + cancelled
+
+
+def test_the_binary_door_keeps_a_client_from_what_he_asks_to_be_kept_from(
+    exchange: Exchange, place: admin.Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Requests 119, reports 310: tighter at once, looser a day later, an exclusion for all."""
+    with admin.Desk(place.instance, Path(exchange.ready["data"])) as desk:
+        account = desk.configuration.numbers().accounts["maker-two"]
+    assert admin.limits("maker-two", volume_percent="10", volume_free="1000", place=place) == 0
+    order = {"instrument": 4, "side": BUY, "price": 95_000 * 10**8, "quantity": 10**8 // 10}
+    loss, deposits, exclude = (
+        oe.CLIENT_PROTECTION_ACTION_LIMIT_DAILY_LOSS,
+        oe.CLIENT_PROTECTION_ACTION_LIMIT_DAILY_DEPOSITS,
+        oe.CLIENT_PROTECTION_ACTION_SELF_EXCLUDE,
+    )
+    now = time.time_ns()
+    until = now + 3600 * 10**9
+    events = asyncio.run(asked(exchange, account, [
+        order,
+        order | {"quantity": 10**8 // 100},
+        {"requestId": 1, "action": loss, "amount": 500 * 10**6},
+        {"requestId": 2, "action": loss, "amount": 900 * 10**6},
+        {"requestId": 3, "action": deposits, "amount": 70 * 10**6},
+        {"requestId": 4, "action": exclude, "until": until},
+        {"requestId": 5, "action": exclude, "until": until - 1},
+        {"requestId": 6, "action": deposits, "amount": -1},
+        order | {"quantity": 10**8 // 100},
+    ]))
+    capsys.readouterr()
+    refused, entered, *reports, excluded, cancelled = [event.decode() for event in events]
+    assert (refused["reason"], refused["detail"], refused["limit"]) == (
+        oe.REASON_FAT_FINGER, 10**7, 0)  # Nothing has traded: only what is worth little.
+    assert (entered["reason"], entered["execType"]) == (0, oe.EXEC_TYPE_NEW)
+    assert [event.template for event in events[2:-2]] == [
+        oe.CLIENT_PROTECTION_REPORT_TEMPLATE] * len(reports)
+    assert [report["requestId"] for report in reports] == [1, 2, 3, 4, 5, 6]
+    assert {(report["account"], report["echo"]) for report in reports} == {(account, b"e")}
+    names = ("reason", "dailyLoss", "dailyDeposits", "excludedUntil")
+    assert [tuple(report[name] for name in names) for report in reports] == [
+        (0, 500 * 10**6, 0, None),
+        (0, 500 * 10**6, 0, None),
+        (0, 500 * 10**6, 70 * 10**6, None),
+        (0, 500 * 10**6, 70 * 10**6, until),
+        (oe.REASON_SELF_EXCLUDED, 500 * 10**6, 70 * 10**6, until),
+        (oe.REASON_INVALID_FIELD, 500 * 10**6, 70 * 10**6, until),
+    ]
+    begins = [report["effectiveTime"] for report in reports]
+    assert begins[0] > now
+    assert begins[1] >= begins[0] + 86_400 * 10**9  # Looser only a day later.
+    assert excluded["reason"] == cancelled["reason"] == oe.REASON_SELF_EXCLUDED
+    assert cancelled["orderId"] == entered["orderId"]

@@ -136,6 +136,8 @@ class Tree:
 
 def exact_sums(values: Values) -> list[int]:
     """The sum of each column of values that are not negative, beyond 64 bits if need be."""
+    if int(values.max(initial=0)) * len(values) < 1 << 63:
+        return [int(total) for total in values.sum(axis=0)]
     high, low = values >> 32, values & 0xFFFFFFFF
     return [
         (int(a) << 32) + int(b)
