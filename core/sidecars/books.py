@@ -124,6 +124,7 @@ class Books:
         self.positions: dict[tuple[int, int], Position] = {}
         self.changed_balances: set[tuple[int, int]] = set()
         self.changed_positions: set[tuple[int, int]] = set()
+        self._terms: dict[int, tuple[Instrument, int, int, int, int, int]] = {}
         self._posted = posted
         self._stated = stated
         self.handlers: dict[int, Callable[[Event], None]] = {
@@ -146,13 +147,10 @@ class Books:
         _, _, account, contra, asset, amount, _, _, _ = posting
         if amount == 0:
             return
-        balances, changed = self.balances, self.changed_balances
-        key = account, asset
+        balances, key, other = self.balances, (account, asset), (contra, asset)
         balances[key] += amount
-        changed.add(key)
-        key = contra, asset
-        balances[key] -= amount
-        changed.add(key)
+        balances[other] -= amount
+        self.changed_balances.update((key, other))
         if self._posted is not None:
             self._posted(posting)
 
@@ -180,22 +178,23 @@ class Books:
     # ---- events ----------------------------------------------------------------------------------
 
     def _on_report(self, event: Event) -> None:
-        """A trade: most events are, so this reads no field by name."""
+        """A trade: most events are, so this reads no field by name and asks for nothing twice."""
         body = event.body
         if body[_EXEC_TYPE] != _EXEC_TRADE:
             return
         time, account, number, side, price, quantity, trade, fee, outcome = _trade(body)
-        instrument = self.reference.instruments[number]
-        kind, quote = instrument.kind, instrument.quote_asset
+        terms = self._terms.get(number)
+        if terms is None or terms[0] is not self.reference.instruments[number]:
+            terms = self._learn(number)
+        _, kind, base, base_unit, quote, quote_unit = terms
         if side != _BUY:
             quantity = -quantity
         if outcome == _NO and kind > PERPETUAL:
             price, quantity = ONE - price, -quantity
-        value = self.value_of(instrument, price, quantity)
+        value = price * quantity // quote_unit
         sequence, post = event.sequence, self.post
         if kind == SPOT:
-            base = instrument.base_asset
-            units = self.units_of(base, quantity)
+            units = quantity // base_unit
             post(_new((time, sequence, account, CLEARING, base, units, TRADE, number, trade)))
         else:
             position = self._position(account, number)
@@ -206,6 +205,18 @@ class Books:
             post(_new((time, sequence, account, CLEARING, quote, -value, TRADE, number, trade)))
         if fee:
             post(_new((time, sequence, account, FEES, quote, -fee, FEE, number, trade)))
+
+    def _learn(self, number: int) -> tuple[Instrument, int, int, int, int, int]:
+        """What a trade needs of an instrument; its number may be another's one day."""
+        instrument = self.reference.instruments[number]
+        assets, base, quote = self.reference.assets, instrument.base_asset, instrument.quote_asset
+        base_unit = POWERS[8 - assets[base].decimals] if instrument.kind == SPOT else 0
+        terms = (
+            instrument, instrument.kind, base, base_unit, quote,
+            POWERS[16 - assets[quote].decimals],
+        )
+        self._terms[number] = terms
+        return terms
 
     def _on_balance(self, event: Event) -> None:
         b = _balance(event.body)
@@ -262,10 +273,6 @@ class Books:
         """Price times quantity in quote units; exact on the instrument's steps."""
         unit = POWERS[16 - self.reference.assets[instrument.quote_asset].decimals]
         return price * quantity // unit
-
-    def units_of(self, asset: int, quantity: int) -> int:
-        """A quantity with exponent −8 in units of the asset."""
-        return quantity // POWERS[8 - self.reference.assets[asset].decimals]
 
     def _position(self, account: int, instrument: int) -> Position:
         key = (account, instrument)

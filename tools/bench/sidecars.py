@@ -34,6 +34,7 @@ from core.sidecars.reserves.attestation import GENESIS, Cut, compose, sign
 from core.sidecars.reserves.files import ReserveFiles
 from core.sidecars.reserves.liabilities import columns_of, leaves_of
 from core.sidecars.reserves.tree import Tree, customer_secret
+from core.sidecars.serve import collect_seldom
 from core.sidecars.settlement import ledger
 from core.sidecars.settlement.ledger import Ledger
 from tools import verify_reserves
@@ -155,6 +156,8 @@ def _ledger() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as directory:
         connection = _database(Path(directory) / "ledger.sqlite")
         books = Ledger(connection, reference)
+        usual = gc.get_threshold()
+        collect_seldom()  # As its process does.
 
         def post() -> None:
             for begin in range(0, REPORTS, BATCH):
@@ -166,6 +169,8 @@ def _ledger() -> dict[str, Any]:
 
         _, wall, processor = _timed(post)
         (rows,) = connection.execute("SELECT count(*) FROM posting").fetchone()
+        gc.set_threshold(*usual)
+        gc.unfreeze()
         bare = _database(Path(directory) / "bare.sqlite")
         row = (1, 1, 100, 3, 0, 5, 11, 1, 1)
 
