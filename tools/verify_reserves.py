@@ -3,6 +3,7 @@
     python verify_reserves.py chain attestations/                   every attestation, in order
     python verify_reserves.py proof my-proof.json attestations/     that you are in one of them
     python verify_reserves.py compare mine/ theirs/                 that all are shown the same
+    python verify_reserves.py complaint my-proof.json attestations/ that you were left out
 
 It needs Python 3.11 and two packages, `pip install blake3 cryptography`, and no network. Get the
 attestations from where everybody gets them (not from the one who gave you the proof), and compare
@@ -16,6 +17,7 @@ What is checked, and against which cheat:
     reserves + debts owed to it >= what customers have    a hole
     longs = shorts for every instrument                   positions out of nowhere
     your leaf: your number, your secret, this epoch       your leaf shown to another customer too
+    your statement, signed with the attestation's key     its word to you not meant to be held to
     every step: values bound, not negative, sums exact    a branch left out or made negative
     the end of the path = the published root and totals   another tree than the published one
     two copies of the chain say the same                  different roots for different customers
@@ -249,6 +251,50 @@ def check_proof(proof: dict[str, Any], page: Attestation) -> None:
     demand(digest == page.root, "the path does not lead to the published root")
 
 
+def statement_of(proof: dict[str, Any], engine: bytes) -> bytes:
+    """What the exchange signed of the account, to the byte. Raises Broken."""
+    named = zip(proof["columns"], proof["values"], strict=True)
+    lines = ["onebook statement 1", f"epoch {proof['epoch']}", f"account {proof['account']}"]
+    lines += [f"{name} {value}" for name, value in named if value != "0"]
+    lines += [f"{name} {proof[name]}" for name in ("equity", "maintenance", "positions")]
+    text = ("\n".join(lines) + "\n").encode()
+    demand(
+        signed(engine, bytes.fromhex(proof["signature"]), text),
+        "the exchange has not signed this statement, so it could deny it: ask for one that is",
+    )
+    return text
+
+
+def complain(
+    mine: dict[str, Any], page: Attestation | None, engine: bytes, answer: dict[str, Any] | None
+) -> list[str]:
+    """Why the exchange has to answer for a statement that it signed. Raises Broken if it has not.
+
+    Only the statement is signed, so a path that leads nowhere may be the customer's own doing: the
+    exchange answers with another one for the same statement, or can't.
+    """
+    text = statement_of(mine, engine)
+    who = f"epoch {mine['epoch']}, account {mine['account']}"
+    if page is None:
+        return [f"The exchange signed a statement of {who}, and attests no such epoch."]
+    if answer is not None:
+        other = statement_of(answer, engine)
+        same = [f"{answer[name]}" == f"{mine[name]}" for name in ("epoch", "account")]
+        demand(all(same), "the answer is about another account or epoch")
+        if other != text:
+            return [f"The exchange signed two different statements of {who}: keep both files."]
+    try:
+        check_proof(answer or mine, page)
+    except Broken as why:
+        return [
+            f"The exchange signed a statement of {who}, and this does not lead to what it "
+            f"attests: {why}.",
+            "Only the exchange can make a path. Ask for one, in public, and give this file again "
+            "with --answer: while none holds, its own signature is against it.",
+        ]
+    raise Broken("no cause for complaint: the statement is in the tree, as it was signed")
+
+
 def values_of(texts: list[str], count: int, what: str) -> list[int]:
     """The values of a leaf or node; none may be negative or huge."""
     demand(len(texts) == count, f"{what} has the wrong number of values")
@@ -364,9 +410,25 @@ def verify_proof(file: Path, directory: Path, keys: set[bytes]) -> list[str]:
         found = [page for page in pages if page.epoch == proof["epoch"]]
         demand(bool(found), "there is no attestation of the proof's epoch")
         check_proof(proof, found[0])
+        statement_of(proof, pages[0].signatures["engine"][0])
     except (KeyError, ValueError, TypeError, OverflowError) as error:
         raise Broken(f"this is no proof: {type(error).__name__} {error}") from error
     return explain_proof(proof)
+
+
+def verify_complaint(
+    file: Path, directory: Path, keys: set[bytes], answer: Path | None
+) -> list[str]:
+    """Check a complaint against the chain; why it holds, in words. Raises Broken."""
+    pages = load_chain(directory)
+    check_chain(pages, keys)
+    try:
+        mine = json.loads(file.read_bytes())
+        told = json.loads(answer.read_bytes()) if answer is not None else None
+        page = next((page for page in pages if page.epoch == mine["epoch"]), None)
+        return complain(mine, page, pages[0].signatures["engine"][0], told)
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
+        raise Broken(f"this is no statement: {type(error).__name__} {error}") from error
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -379,7 +441,10 @@ def main(arguments: list[str] | None = None) -> int:
     both = commands.add_parser("compare", help="check that two copies of them agree")
     both.add_argument("mine", type=Path)
     both.add_argument("theirs", type=Path)
-    for command in (chain, proof):
+    against = commands.add_parser("complaint", help="show that a signed statement was left out")
+    against.add_argument("proof", type=Path)
+    against.add_argument("--answer", type=Path, help="the proof that the exchange gave instead")
+    for command in (chain, proof, against):
         command.add_argument("attestations", type=Path, help="their directory")
         command.add_argument("--hours", type=float, help="how old the newest may be")
         command.add_argument("--key", action="append", default=[], type=bytes.fromhex,
@@ -390,6 +455,10 @@ def main(arguments: list[str] | None = None) -> int:
             lines = compare(load_chain(options.mine), load_chain(options.theirs))
         elif options.command == "chain":
             lines = verify_chain(options.attestations, set(options.key))
+        elif options.command == "complaint":
+            lines = verify_complaint(
+                options.proof, options.attestations, set(options.key), options.answer
+            )
         else:
             lines = verify_proof(options.proof, options.attestations, set(options.key))
         if options.command != "compare" and options.hours is not None:
@@ -401,7 +470,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Cannot read: {error}.")
         return 2
     print("\n".join(lines))
-    print("Everything holds.")
+    print("The complaint holds." if options.command == "complaint" else "Everything holds.")
     return 0
 
 

@@ -83,7 +83,8 @@ def prove(
         if not epochs:
             return fail("nothing was attested yet")
         key = SigningKey.load(data_directory(instance, data) / "keys" / "engine.key")
-        proof = json.dumps(files.prove(epoch or epochs[-1], number, master_of(key)), indent=1)
+        made = files.prove(epoch or epochs[-1], number, master_of(key), key)
+        proof = json.dumps(made, indent=1)
     except CoreError as error:
         return fail(error)
     except ValueError:

@@ -2,7 +2,7 @@
 
     <data>/reserves/attestations/<epoch>.json     public, for ever
     <data>/reserves/leaves/<epoch>.npz            private: accounts and values of the leaves
-    proof.json                                    one customer's, made on request
+    proof.json                                    one customer's, made on request and signed
 
 A proof holds all that is needed to check it, but the attestation itself, which must come from where
 everybody gets it: else two customers could be shown two different exchanges.
@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from core.errors import CoreError
+from core.sidecars.keys import SigningKey
 from core.sidecars.reserves import attestation
 from core.sidecars.reserves.attestation import Attestation
+from core.sidecars.reserves.statement import signed_statement
 from core.sidecars.reserves.tree import Leaves, Tree, customer_secret
 
 
@@ -85,15 +87,18 @@ class ReserveFiles:
             leaves = Leaves(*(stored[name] for name in Leaves._fields))
             return leaves, [str(name) for name in stored["columns"]]
 
-    def prove(self, epoch: int, account: int, master: bytes) -> dict[str, Any]:
-        """The proof of one account in one epoch, as JSON values. Raises NoProof."""
+    def prove(self, epoch: int, account: int, master: bytes, key: SigningKey) -> dict[str, Any]:
+        """The proof of one account in one epoch, as JSON values; its statement signed by the key.
+
+        Raises NoProof.
+        """
         leaves, columns = self.kept(epoch)
         rows = np.flatnonzero(leaves.accounts == account)
         if len(rows) == 0:
             raise NoProof(f"account {account} had nothing in epoch {epoch}")
         row, tree = int(rows[0]), Tree(leaves, epoch, master)
         index = int(tree.places[row])
-        return {
+        proof = {
             "format": "onebook proof 1",
             "epoch": epoch,
             "account": account,
@@ -110,3 +115,4 @@ class ReserveFiles:
                 for step in tree.path(index)
             ],
         }
+        return signed_statement(proof, key)

@@ -4,7 +4,11 @@ The prover here has both keys, custody's signature and the whole tree; it only w
 something better than what is true. Attacks by people without keys are in test_reserves.
 """
 
+import copy
+import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ import pytest
 
 from core.sidecars.reserves import attestation
 from core.sidecars.reserves.agent import Reserves, master_of
+from core.sidecars.reserves.statement import signed_statement
 from core.sidecars.reserves.tree import Leaves, Tree, customer_secret
 from tests.core.sidecars.stage import ONE, USDC, Stage
 from tests.core.sidecars.test_reserves import HOUR, KEYS, M, Scene, scene
@@ -77,7 +82,7 @@ def _republish(scene: Scene, change: Change, into: Path | None = None) -> Tree:
 def _own_proof(scene: Scene, tree: Tree, row: int, columns: list[str]) -> dict[str, Any]:
     """A proof out of a tree, for a row of its leaves."""
     index, account = int(tree.places[row]), int(tree.leaves.accounts[row])
-    return {
+    return signed_statement({
         "format": "onebook proof 1", "epoch": tree.epoch, "account": account,
         "secret": customer_secret(master_of(KEYS["engine"]), account).hex(), "index": index,
         "salt": tree.salt(index).hex(), "columns": columns,
@@ -86,7 +91,7 @@ def _own_proof(scene: Scene, tree: Tree, row: int, columns: list[str]) -> dict[s
         "positions": tree.leaves.positions[row].tobytes().hex(),
         "path": [{"hash": step.hash.hex(), "values": [str(value) for value in step.values]}
                  for step in tree.path(index)],
-    }
+    }, KEYS["engine"])
 
 
 def test_a_dropped_account_has_no_proof_that_holds(scene: Scene) -> None:
@@ -209,3 +214,71 @@ def test_the_scene_is_what_the_attacks_assume(scene: Scene, stage: Stage) -> Non
     assert isinstance(scene.reserves, Reserves)
     leaves, _ = scene.reserves.files.kept(scene.reserves.files.epochs()[-1])
     assert leaves.accounts.tolist() == [100, 101, 102, 104]
+
+
+def _complaint(
+    scene: Scene, mine: dict[str, Any], answer: dict[str, Any] | None = None
+) -> tuple[int, str]:
+    """What the verifier says of a complaint: exit code and words, run as a customer would."""
+    names = []
+    for name, proof in (("mine", mine), ("answer", answer)):
+        file = scene.stage.directory / f"{name}.json"
+        file.write_text(json.dumps(proof))
+        names.append(str(file))
+    said = subprocess.run(
+        [sys.executable, verifier.__file__, "complaint", names[0], str(scene.public),
+         *(["--answer", names[1]] if answer is not None else [])],
+        capture_output=True, text=True, check=False,
+    )
+    return said.returncode, said.stdout
+
+
+def test_who_was_left_out_has_the_exchanges_signature_for_it(scene: Scene) -> None:
+    """The statement was signed before the account was dropped; no answer makes it good."""
+    mine = scene.proof(102)
+    files = scene.reserves.files
+    leaves, columns = files.kept(files.epochs()[-1])
+    tree = Tree(leaves, files.epochs()[-1], master_of(KEYS["engine"]))
+    row = leaves.accounts.tolist().index(102)
+    assert _complaint(scene, mine) == (1, "BROKEN: no cause for complaint: the statement is in "
+                                          "the tree, as it was signed.\n")
+    _republish(scene, _without(row))
+    verifier.verify_chain(scene.public, set())
+    code, said = _complaint(scene, mine)
+    assert (code, "The complaint holds." in said) == (0, True)
+    assert "account 102" in said
+    same = _own_proof(scene, tree, row, columns)
+    assert _complaint(scene, mine, same)[0] == 0  # The honest tree is not the published one.
+
+
+def test_a_complaint_that_a_customer_made_up_is_answered(scene: Scene) -> None:
+    """A path bent by the customer, a statement nobody signed, an answer about somebody else."""
+    honest = scene.proof(100)
+    bent = copy.deepcopy(honest)
+    bent["path"][0]["hash"] = bytes(32).hex()
+    assert _complaint(scene, bent)[0] == 0  # Until the exchange has answered.
+    assert "no cause for complaint" in _complaint(scene, bent, honest)[1]
+    richer = honest | {"equity": str(int(honest["equity"]) + 1)}
+    code, said = _complaint(scene, richer)
+    assert (code, "has not signed this statement" in said) == (1, True)
+    with pytest.raises(Broken):
+        scene.check({name: value for name, value in honest.items() if name != "signature"})
+    assert "about another account" in _complaint(scene, bent, scene.proof(101))[1]
+    assert "no statement" in _complaint(scene, {"epoch": 1})[1]
+
+
+def test_two_statements_of_one_epoch_are_against_the_exchange(scene: Scene) -> None:
+    honest = scene.proof(100)
+    other = signed_statement(honest | {"equity": "0"}, KEYS["engine"])
+    code, said = _complaint(scene, honest, other)
+    assert (code, "signed two different statements" in said) == (0, True)
+    later = signed_statement(honest | {"epoch": honest["epoch"] + 1}, KEYS["engine"])
+    code, said = _complaint(scene, later)
+    assert (code, "attests no such epoch" in said) == (0, True)
+
+
+def test_a_proof_without_the_exchanges_word_is_not_taken(scene: Scene) -> None:
+    """Signed by the attestor, or by anybody, it could be denied."""
+    honest = scene.proof(100)
+    with pytest.raises(Broken, match="has not signed this statement"):
+        scene.check(signed_statement(honest, KEYS["attestor"]))

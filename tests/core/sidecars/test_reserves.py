@@ -100,7 +100,8 @@ class Scene:
     def proof(self, account: int, epoch: int | None = None) -> dict[str, Any]:
         files = self.reserves.files
         epoch = epoch or files.epochs()[-1]
-        return json.loads(json.dumps(files.prove(epoch, account, master_of(KEYS["engine"]))))
+        key = KEYS["engine"]
+        return json.loads(json.dumps(files.prove(epoch, account, master_of(key), key)))
 
     def check(self, proof: dict[str, Any]) -> list[str]:
         file = self.stage.directory / "proof.json"
