@@ -104,6 +104,7 @@ class FixGateway(Section, frozen=True, kw_only=True):
     port: Port = 7001
     session: tuple[FixSession, ...] = ()
     logon_seconds: Seconds = 8.0
+    repeat_seconds: Seconds = 30.0  # after a Logon, until what was probably read is told again
     connections_max: PositiveInt = 1024
     send_buffer_bytes: PositiveInt = 1 << 22  # a client further behind than this is cut off
     tls_certificate: str = ""  # files in PEM

@@ -76,11 +76,11 @@ class Client(Connection):
     def eof_received(self) -> bool:
         """The client will say nothing more; what it said was dealt with.
 
-        A socket that is closed with bytes unread is reset instead, and what its machine didn't
-        acknowledge is still counted here: so an orderly end says that everything was read.
+        A socket that is closed with bytes unread is reset instead, as a rule, and what its machine
+        didn't acknowledge is still counted here: so it has probably read everything.
         """
         if self.unacknowledged == 0:
-            self.session.receipts.ended(self.session.last_sent)
+            self.session.receipts.orderly = True
         return False
 
     def too_slow(self) -> None:

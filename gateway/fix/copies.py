@@ -12,29 +12,19 @@ same message again.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from core.errors import EventsLost
-from core.jit import jit
 from core.messages import decode_body
 from gateway.fix.backlog import Backlog
 from gateway.fix.message import Message, parse
-from gateway.fix.replay import AGAIN, CAPTURE, COPY, KIND_SHIFT, numbers_kind
+from gateway.fix.owed import REPORTS, TOLD_AGAIN, Finder, Owed
+from gateway.fix.replay import AGAIN, CAPTURE, COPY
 from gateway.fix.report import POSSIBLE_RESEND
 from gateway.fix.resend import copy_reference, locate
-from gateway.fix.search import (
-    FRAME_BYTES_MAX,
-    Backward,
-    Forward,
-    Searches,
-    stretches,
-)
+from gateway.fix.search import Backward, Forward, Searches
 from gateway.fix.trades import trade_fields
-from sbe.generated import control
 from sbe.generated import order_entry as oe
-from sbe.raw import load_i32, load_i64, load_u32, store_i64
 
 if TYPE_CHECKING:
     from gateway.fix.client import Client
@@ -46,65 +36,18 @@ FOUND_MAX = 4096
 EVENT_HEADER = 24
 
 
-class Lost(NamedTuple):
-    """Reports that a client may not have: those between two positions, numbered above one."""
-
-    start: int
-    end: int
-    above: int
-    away: bool = False  # they came while nobody was there
-
-
-@jit
-def find_reports(
-    a: int, length: int, stop: int, position: int, session: int, above: int, out: int, room: int
-) -> int:
-    """Positions of reports a session was told, in frames that begin before `stop`, newest last.
-
-    One that was told again (97=Y) is found by the number taken for that, too. above: only those
-    with a higher number. out: room for that many words after one that holds
-    their count; the oldest give way. Answers how many bytes were dealt with.
-    """
-    at = 0
-    while at < stop and at + 32 <= length:
-        size = load_i32(a + at)
-        if size < 32 or at + size > length:
-            break
-        frame = a + at
-        place = -1
-        if load_i32(frame + 4) == session and load_u32(frame + EVENT_HEADER + 8) > above:
-            template = oe.header_template(frame + 16)
-            if template == oe.EXECUTION_REPORT_TEMPLATE:
-                place = position + at
-            numbers = template == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE
-            if numbers and numbers_kind(frame) == AGAIN:
-                reference = control.session_numbers_assigned_reference(frame + EVENT_HEADER)
-                place = reference & ((1 << KIND_SHIFT) - 1)
-        if place >= 0:
-            count = load_i64(out)
-            store_i64(out + 8 + 8 * (count % room), place)
-            store_i64(out, count + 1)
-        at += size
-    return at
-
-
 class Copies:
     """See the module; one for the gateway."""
 
-    def __init__(self, gateway: "FixGateway") -> None:
+    def __init__(self, gateway: "FixGateway", repeat_seconds: float) -> None:
         self._gateway = gateway
-        # By session: where its numbers began, and which of them the client has; where it was last
-        # left; what it may not have of these numbers, and of those before.
-        self._begun: dict[int, int] = {}
-        self._proved: dict[int, int] = {}
-        self._closed: dict[int, int] = {}
-        self._lost: dict[int, Lost] = {}
-        self._owed: dict[int, list[Lost]] = {}
-        self.live = False  # all that was before the gateway's start was walked
         self._listeners: dict[int, list[int]] = {}  # owner: drop-copy sessions
         self._listening: set[int] = set()  # of these those that have all there was before
         self._behind: dict[int, Backlog] = {}
         self._searches = Searches()
+        self.owed = Owed(
+            gateway, self._searches, repeat_seconds,
+            lambda session, at: self._take_number(session, AGAIN, at))
 
     def refresh(self) -> None:
         """Sessions came or went: who wants copies?"""
@@ -142,52 +85,21 @@ class Copies:
         for reader in self._gateway.balances.watchers(account):
             self._take_number(reader.id, COPY, position)
 
-    def again(self, session: int, positions: list[int]) -> None:
-        """Send reports again under new numbers, marked as possible resends."""
-        for position in positions:
-            self._take_number(session, AGAIN, position)
+    def again(self, session: int, position: int) -> None:
+        """Send a report again under a new number, marked as a possible resend."""
+        self._take_number(session, AGAIN, position)
 
     def _take_number(self, session: int, kind: int, position: int) -> None:
         fields = {"count": 1, "reference": copy_reference(kind, position), "text": ""}
         self._gateway.command("SessionNumbers", fields, session)
 
     def session_opened(
-        self, fields: dict[str, Any], position: int, entry: "Entry | None", reset_from: int
+        self, fields: dict[str, Any], position: int, entry: "Entry | None"
     ) -> None:
-        """A session was opened, or its numbers were set: if they begin, what was lost comes again.
-
-        entry: the Logon that asked for it if its connection is ours. reset_from: where it asked
-        within a session; the connection stood, so nothing before is lost.
-        """
+        """A session was opened; entry: the Logon that asked for it if its connection is ours."""
         session = fields["session"]
         if entry is not None and entry.session.drop_copy and session not in self._listening:
             self._catch_up(session, fields["nextOutbound"] - 1, position)
-        if fields["nextOutbound"] != 1:
-            self._lost.pop(session, None)
-        else:
-            self._begun[session], self._proved[session] = position, 0
-            self._owe(session, reset_from or self._closed.get(session), position)
-            if fields["nextInbound"] != 1:
-                return
-        if entry is not None:
-            positions: set[int] = set()
-            for lost in self._owed.pop(session, []):
-                if lost.away or entry.misses_what_was_lost:
-                    positions.update(self._find(session, lost.start, lost.end, lost.above))
-            self.again(session, sorted(positions)[-FOUND_MAX:])
-
-    def _owe(self, session: int, left: int | None, position: int) -> None:
-        """Numbers are over: what they did not bring comes again, as soon as somebody is there.
-
-        left: where the session was left or the reset asked for. What was before the gateway was
-        started, the one before has told again, or it is found by the numbers it took for that.
-        """
-        lost = self._lost.pop(session, None)
-        if self.live and left is not None:
-            owed = self._owed.setdefault(session, [])
-            if lost is not None:
-                owed.append(lost)
-            owed.append(Lost(left, position, 0, away=True))
 
     def _catch_up(self, session: int, last: int, position: int) -> None:
         """A drop-copy session logged on: what it missed is copied first, if its numbers go on.
@@ -211,17 +123,6 @@ class Copies:
             lambda at: self._take_number(session, COPY, at), listen)
         self._behind[session].go_on()
 
-    def session_closed(self, fields: dict[str, Any], position: int) -> None:
-        """A session was left: what comes for it from here on is not delivered."""
-        session, begun = fields["session"], self._begun.get(fields["session"], 0)
-        last = fields["nextOutbound"] - 1
-        told = last if fields["logout"] else fields["acknowledged"]
-        proved = self._proved[session] = max(told, self._proved.get(session, 0))
-        found = locate(self._gateway.context, session, proved + 1, self._gateway.begin)
-        start = found if found is not None and begun <= found <= position else begun
-        self._closed[session] = position
-        self._lost[session] = Lost(start, position, proved)
-
     def reports(self, session: "Session", start: int, end: int) -> list[Message]:
         """The session's newest reports between two positions, oldest first, as it was told them."""
         found = (self.report_at(session, at) for at in self._find(session.id, start, end))
@@ -229,7 +130,7 @@ class Copies:
 
     def report_at(self, session: "Session", position: int) -> Message | None:
         """The report at a position as the session was told it; None at 0 or if it is gone."""
-        text = self.message(session, COPY, position, 0, 0) if position else None
+        text = self.message(session, COPY, position, 0, 0, 0) if position else None
         return None if text is None else parse(text)
 
     def look_for(
@@ -251,29 +152,21 @@ class Copies:
 
         self._searches.begin(Backward(gateway, client, orders, found))
 
-    def _find(self, session: int, start: int, end: int, above: int = 0) -> list[int]:
+    def _find(self, session: int, start: int, end: int) -> list[int]:
         """Positions of a session's newest reports between two, the oldest first."""
         found: list[int] = []
-        out = np.zeros(FOUND_MAX + 1, np.int64)
-        for begin, stop in stretches(self._gateway.context, session, start, end):
-            try:
-                data = self._gateway.read(begin, stop - begin + FRAME_BYTES_MAX)
-            except EventsLost:
-                break
-            out[0] = 0
-            array = np.frombuffer(data, np.uint8)
-            find_reports(
-                int(array.ctypes.data) if len(data) else 0, len(data), stop - begin, begin,
-                session, above, int(out.ctypes.data), FOUND_MAX)
-            found += out[1 : 1 + min(int(out[0]), FOUND_MAX)].tolist()
-            if len(found) >= FOUND_MAX:
-                break
+        finder = Finder(self._gateway, session, start, end, 0, REPORTS | TOLD_AGAIN)
+        while not finder.done:
+            found += [place for place, _ in finder.step()]
         return sorted(found)[-FOUND_MAX:]
 
     def message(
-        self, session: "Session", kind: int, position: int, number: int, again: int
+        self, session: "Session", kind: int, position: int, number: int, time: int, again: int
     ) -> bytes | None:
-        """The copy of the event at a position, for a session; None if it is gone."""
+        """The copy of the event at a position, for a session; None if it is gone.
+
+        time: when it got its number, ns; that may be long after the event. again: 0, or now.
+        """
         try:
             head = self._gateway.read(position, 32)
             size = int.from_bytes(head[:4], "little")
@@ -284,15 +177,11 @@ class Copies:
             return None
         if kind == CAPTURE:
             trade = "AE", trade_fields(frame, self._gateway.reference, [])
-            return session.spell(trade, number, _time(frame), again)
+            return session.spell(trade, number, time, again)
         if int.from_bytes(frame[18:20], "little") == oe.BALANCE_UPDATE_TEMPLATE:
             fields = decode_body(oe.BALANCE_UPDATE_TEMPLATE, frame[EVENT_HEADER:])
             told = self._gateway.accounts.balance(session.id, fields)
-            return None if told is None else session.spell(told, number, _time(frame), again)
-        mark = again or (POSSIBLE_RESEND if kind == AGAIN else 0)
-        return self._gateway.report(session.connection, frame, number, mark)
-
-
-def _time(frame: bytes) -> int:
-    """The transactTime of an event."""
-    return int.from_bytes(frame[EVENT_HEADER : EVENT_HEADER + 8], "little")
+            return None if told is None else session.spell(told, number, time, again)
+        if kind == AGAIN:
+            again = -again or POSSIBLE_RESEND
+        return self._gateway.report(session.connection, frame, number, time, again)

@@ -177,7 +177,7 @@ class Dialect:
             return False
         session.known[identity] = position
         if session.entry is None or session.entry.possible_resend == "report":
-            self._venue.copies.again(session.id, [position])
+            self._venue.copies.again(session.id, position)
         return True
 
     def _cancel(self, session: Session, message: Message, number: int) -> bool:

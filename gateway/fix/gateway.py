@@ -93,7 +93,7 @@ class FixGateway:
         self.bulletin, self.trades, self.balances = Bulletin(self), Trades(self), Balances()
         self._queries = Queries(self.reference, self.market_data, {
             "g": self.bulletin.request, "AD": self.trades.request})
-        self.copies = Copies(self)
+        self.copies = Copies(self, settings.repeat_seconds)
         self._dialect = Dialect(self, self._queries)
         self._renderer = Renderer(self.reference, self._dialect.quoting)
         self._resends = Resends(self)
@@ -137,8 +137,7 @@ class FixGateway:
 
     def send(self, command: Command, session: int) -> bool:
         """Put a command into the ring, behind what its session asked for before."""
-        client = self._by_session.get(session)
-        if client is not None:
+        if (client := self._by_session.get(session)) is not None:
             self.carry_out(client)
         return self._link.send(command.name, command.fields, session)
 
@@ -206,7 +205,7 @@ class FixGateway:
             if isinstance(action, Command):
                 self._command(action, session.id)
         if self._by_session.get(session.id) is client:
-            del self._by_session[session.id]
+            self._by_session.pop(session.id)
             self.context.attach(session.id, None)
             self._logger.info("disconnected", session=session.id, reason=session.reason)
             self.copies.refresh()
@@ -261,34 +260,36 @@ class FixGateway:
         """
         template_id = int.from_bytes(frame[18:20], "little")
         fields = decode_body(template_id, frame[EVENT_HEADER:])
+        when = fields["header"]["transactTime"]
         if template_id == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE:
             kind, position = reference_kind(fields["reference"])
             if kind == PLAIN:
                 if not fields["text"]:
                     return None
-                kept, when = kept_message(fields["text"]), fields["header"]["transactTime"]
+                kept = kept_message(fields["text"])
                 if is_recipe(kept):
                     kept.body = body(self._dialect.lists.words(
                         client.session, recipe_of(kept.body), at, when))
                 return client.session.wire(kept, number, when, again)
-            return self.copies.message(client.session, kind, position, number, again)
+            return self.copies.message(client.session, kind, position, number, when, again)
         if template_id == oe.EXECUTION_REPORT_TEMPLATE and fields["orderId"]:
             extra = body(self._renderer.reject_fields(fields))
-            return self.report(client.record, frame, number, again, extra)
+            return self.report(client.record, frame, number, when, again, extra)
         rendered = self._renderer.render(template_id, client.session.id, fields)
         if rendered is None:
             return None
-        return client.session.spell(rendered, number, fields["header"]["transactTime"], again)
+        return client.session.spell(rendered, number, when, again)
 
     def report(
-        self, record: Connection, frame: bytes, number: int, again: int, extra: bytes = b""
+        self, record: Connection, frame: bytes, number: int, time: int, again: int,
+        extra: bytes = b"",
     ) -> bytes:
-        """An execution report event as its message for a connection."""
+        """An execution report event as its message for a connection, numbered at `time`."""
         source = ctypes.create_string_buffer(frame + extra, len(frame) + len(extra) + 8)
         address = ctypes.addressof(source)
         out = int(self._scratch.ctypes.data)
         length = int(put_report(
-            out, record.address, self.context.address, address, number, again,
+            out, record.address, self.context.address, address, number, time, again,
             address + len(frame), len(extra)))
         return self._scratch[:length].tobytes()
 
@@ -297,7 +298,7 @@ class FixGateway:
     def catch_up(self) -> None:
         """Walk the stream from its begin."""
         self._walk_until(1 << 62)
-        self.copies.live = True
+        self.copies.owed.live = True
         self._refresh()
         for session, connection in self._open.items():
             # It died with the last gateway; cancel-on-disconnect hangs on the core knowing.
@@ -373,8 +374,7 @@ class FixGateway:
         if session == EVERYONE:
             self._public(frame, position)
             return
-        client = self._by_session.get(session)
-        if client is None:
+        if (client := self._by_session.get(session)) is None:
             return
         number = int.from_bytes(frame[32:36], "little")
         if int.from_bytes(frame[18:20], "little") == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE:
@@ -388,8 +388,8 @@ class FixGateway:
         if client.session.live:
             data = self.word(client, frame, number, 0, position)
             if data is None:
-                time_stamp = int.from_bytes(frame[24:32], "little")
-                data = gap_message(client.record, number, time_stamp)
+                data = gap_message(
+                    client.record, number, int.from_bytes(frame[24:32], "little"))
             client.write(data)
             client.session.passed(number, time.time_ns())
 
@@ -411,7 +411,8 @@ class FixGateway:
             number = decode_body(template_id, frame[EVENT_HEADER:])["instrument"]
             for tell in self._instrument_events[template_id]:
                 tell(self.reference.instruments[number])
-            self._carry_out_all()
+            for client in list(self._by_session.values()):
+                self.carry_out(client)
 
     def _session_opened(self, fields: dict[str, Any], position: int) -> None:
         self._open[fields["session"]] = fields["connection"]
@@ -419,7 +420,7 @@ class FixGateway:
 
     def _session_closed(self, fields: dict[str, Any], position: int) -> None:
         self._open.pop(fields["session"], None)
-        self.copies.session_closed(fields, position)
+        self.copies.owed.closed(fields, position)
 
     def _session_reset(self, fields: dict[str, Any], position: int) -> None:
         self._numbers_set(fields, position, fields["reference"])
@@ -427,16 +428,14 @@ class FixGateway:
     def _numbers_set(self, fields: dict[str, Any], position: int, connection: int) -> None:
         """A session was opened, or had its numbers set within it; for our client it goes on."""
         self._began[fields["session"]] = fields["header"]["transactTime"]
-        client, entry, start = self.clients.get(connection), None, 0
+        client, entry, start, proved = self.clients.get(connection), None, 0, 0
         if client is not None and client.session.id == fields["session"]:
             entry, start = client.session.logon, client.reset_from
+            proved = client.session.receipts.number
             client.session.opened(fields["nextInbound"], fields["nextOutbound"], time.time_ns())
             self.carry_out(client)
-        self.copies.session_opened(fields, position, entry, start)
-
-    def _carry_out_all(self) -> None:
-        for client in list(self._by_session.values()):
-            self.carry_out(client)
+        self.copies.session_opened(fields, position, entry)
+        self.copies.owed.opened(fields, position, entry, start, proved)
 
     def _refresh(self) -> None:
         """Definitions changed: fill the tables that compiled code reads."""
@@ -483,7 +482,8 @@ class FixGateway:
         for client in list(self.clients.values()):
             entry = client.session.entry
             if entry and is_over(self._began.get(entry.session, 0), now, entry.reset_time):
-                client.session.say_goodbye(f"the day ended at {entry.reset_time} UTC; start again")
+                client.session.say_goodbye(
+                    f"the day ended at {entry.reset_time} UTC; start again", now)
             if not paused:
                 client.session.tick(now)
             self.carry_out(client)
@@ -495,6 +495,6 @@ class FixGateway:
             if client.session.state == State.WAITING:
                 client.finish()
             else:
-                client.session.say_goodbye(text)
+                client.session.say_goodbye(text, time.time_ns())
                 self.carry_out(client)
 

@@ -15,6 +15,7 @@ from gateway.fix.actions import Action, Command, Send
 from gateway.fix.dictionary.fields import FIELDS
 from gateway.fix.dictionary.validate import Fault, routing
 from gateway.fix.message import Message, body, frame
+from gateway.fix.receipts import Receipts
 from gateway.fix.tables import Connection
 from gateway.fix.times import time_text
 
@@ -68,6 +69,8 @@ class Outbox(ABC):
         self.version = ""
         self.heartbeat = 0  # ns
         self.last_number = 0  # newest outbound number that passed by
+        self.reported = 0  # that of the newest report, or other event told
+        self.receipts = Receipts()
         self.reason = ""  # why it ended
         self._fields = connection.fields
         self._pending: deque[Pending] = deque()
@@ -178,12 +181,18 @@ class Outbox(ABC):
 
     def passed(self, number: int, now: int) -> None:
         """A message for an event went out under this number."""
-        self.last_number = number
+        self.last_number = self.reported = number
         self._beat_due = now + self.heartbeat
 
     def wrote(self, now: int) -> None:
         """Compiled code sent reports of this session."""
+        self.reported = max(self.reported, int(self._fields["send_seq"]))
         self._beat_due = now + self.heartbeat
+
+    def _ask_for_a_receipt(self, now: int) -> None:
+        """A TestRequest, whose answer proves that what went before was received."""
+        receipts, name = self.receipts, self.receipts.ask(now)
+        self.emit("1", [(112, name)], sent=lambda number: receipts.asked(name, number))
 
     def command(self, name: str, fields: dict[str, object]) -> None:
         """Send a command of this session."""

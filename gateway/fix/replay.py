@@ -111,7 +111,8 @@ def replay(p: int, c: int, t: int, a: int, length: int, out: int, room: int, now
         if is_plain_report(t, template, frame):
             close_gap(p, c, out, number, now)
             written = load_i64(p + P_WRITTEN)
-            written += put_report(out + written, c, t, frame, number, now, 0, 0)
+            time = load_i64(frame + EVENT_HEADER)
+            written += put_report(out + written, c, t, frame, number, time, now, 0, 0)
             store_i64(p + P_WRITTEN, written)
         elif assigned and is_forgotten(frame):
             open_gap(p, load_i64(frame + EVENT_HEADER))

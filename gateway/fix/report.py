@@ -119,18 +119,19 @@ def put_long_time(a: int, time: int, cache: int) -> int:
 def put_head(a: int, c: int, number: int, time: int, again: int) -> int:
     """35=8 and the header after it.
 
-    again: 0; or the time of a resend, then `time` goes to 122; or POSSIBLE_RESEND.
+    time: when it got its number. again: 0; or the time of a resend, then `time` goes to 122. Of an
+    event sent under a new number it is POSSIBLE_RESEND, and the time of a resend is negative.
     """
     a = put(a, _35, 5)
     length = load_i64(c + C_PREFIX_LENGTH)
     copy(a, c + C_PREFIX, length)
     a = end_field(put_integer(put(a + length, _34, 3), number))
     cache = c + C_TIME_CACHE
-    if again == POSSIBLE_RESEND:
+    if again < 0:
         a = put(a, _97, 5)
-    elif again:
+    if again != 0 and again != POSSIBLE_RESEND:
         a = put(a, _43, 5)
-        a = end_field(put_short_time(put(a, _52, 3), again, cache))
+        a = end_field(put_short_time(put(a, _52, 3), abs(again), cache))
         return end_field(put_short_time(put(a, _122, 4), time, cache))
     return end_field(put_short_time(put(a, _52, 3), time, cache))
 
@@ -323,16 +324,17 @@ def finish(out: int, c: int, end: int) -> int:
 
 @jit
 def put_report(
-    out: int, c: int, t: int, frame: int, number: int, again: int, extra: int, extra_length: int
+    out: int, c: int, t: int, frame: int, number: int, time: int, again: int, extra: int,
+    extra_length: int,
 ) -> int:
     """The whole message for an ExecutionReport event at `out`; its bytes.
 
     out: room for REPORT_BYTES_MAX + extra_length. frame: address of the event frame. number: its
-    MsgSeqNum. again: as of `put_head`, ns UTC. extra: fields to put at the end in
-    place of the reason's.
+    MsgSeqNum. time, again: as of `put_head`, ns UTC. extra: fields to put at the end in place of
+    the reason's.
     """
     e = frame + EVENT_HEADER
     echo = e + oe.header_block_length(frame + 16)
-    a = put_head(out + begin_room(c), c, number, load_i64(e), again)
+    a = put_head(out + begin_room(c), c, number, time, again)
     a = put_body(a, c, t, e, echo, extra, extra_length)
     return finish(out, c, a)

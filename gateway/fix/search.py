@@ -41,6 +41,16 @@ FRAME_BYTES_MAX = 1 << 16
 PAUSE_SECONDS = 0.001
 WORDS, W_NUMBER, W_POSITION = 3, 8, 16
 
+
+
+@jit
+def is_of_own_order(frame: int) -> bool:
+    """Whether an event is a report of the addressee's order; a status may be of another's."""
+    if oe.header_template(frame + 16) != oe.EXECUTION_REPORT_TEMPLATE:
+        return False
+    return oe.execution_report_exec_type(frame + EVENT_HEADER) != oe.EXEC_TYPE_ORDER_STATUS
+
+
 @jit
 def find_newest(a: int, length: int, position: int, session: int, orders: int, count: int) -> int:
     """Note the reports of `count` orders in `length` bytes of the stream; the bytes of frames.
@@ -53,8 +63,7 @@ def find_newest(a: int, length: int, position: int, session: int, orders: int, c
         size = load_i32(frame)
         if size < 32 or at + size > length:
             break
-        mine = load_i32(frame + 4) == session
-        if mine and oe.header_template(frame + 16) == oe.EXECUTION_REPORT_TEMPLATE:
+        if load_i32(frame + 4) == session and is_of_own_order(frame):
             e = frame + EVENT_HEADER
             identity = load_i64(e + oe.EXECUTION_REPORT_CL_ORD_ID_OFFSET)
             number = load_i64(e + oe.EXECUTION_REPORT_ORDER_ID_OFFSET)
@@ -83,8 +92,7 @@ def find_latest(
         size = load_i32(frame)
         if size < 32 or at + size > length:
             break
-        mine = load_i32(frame + 4) == session
-        if mine and oe.header_template(frame + 16) == oe.EXECUTION_REPORT_TEMPLATE:
+        if load_i32(frame + 4) == session and is_of_own_order(frame):
             identity = load_i64(frame + EVENT_HEADER + oe.EXECUTION_REPORT_CL_ORD_ID_OFFSET)
             for i in range(count):
                 order = orders + 8 * WORDS * i

@@ -20,7 +20,7 @@ from gateway.fix.identity import identity_fault
 from gateway.fix.logon import Admission, Entry, refusal_of
 from gateway.fix.message import Garbled, Message, body, frame, parse
 from gateway.fix.outbox import Field, Outbox
-from gateway.fix.receipts import TEST, Receipts
+from gateway.fix.receipts import Receipts
 from gateway.fix.records import FLAG_LIVE, FLAG_READY
 from gateway.fix.search import possible_resends
 from gateway.fix.tables import Connection
@@ -32,6 +32,7 @@ LEAVE_SECONDS = 2  # how long we wait for the answer to our Logout
 GARBLED_GRACE = SECOND // 2
 GARBLED_SECONDS = 2  # how long a connection that began with garbage may go on without a Logon
 NUMBER_MAX = 0xFFFF_FFFE
+TEST = b"TEST"  # TestReqID (112) of ours when the client is silent
 
 
 class State(IntEnum):
@@ -66,7 +67,6 @@ class Session(Outbox):
         self._test_sent = False
         self._looking = False  # orders marked PossResend are being looked for
         self.known: dict[int, int] = {}  # what was found of them: 64-bit id, position or 0
-        self.receipts = Receipts()
         self.throttled = 0  # orders refused by the throttle
 
     # ---- what others look at -------------------------------------------------------------------
@@ -102,6 +102,7 @@ class Session(Outbox):
         elif self.state == State.OPENING:
             self._hold(raw)
         elif self.state == State.LEAVING:
+            self.receipts.heard(message, self.last_sent, not self._ahead)
             if message.kind == "5" and self._pending:
                 self._pending[-1].last = True  # ours is still on its way
             elif message.kind == "5":
@@ -143,9 +144,11 @@ class Session(Outbox):
             self._logon_again(message, number, now)
             return
         fault = identity_fault(self._fields, message, now)
-        self.receipts.heard(message, self.last_sent)
+        in_order = fault is None and number == self.expected and not self._ahead
+        self.receipts.heard(message, self.last_sent, in_order)
         if fault is not None:
-            self._count(number)
+            if number == self.expected:
+                self._advance(number + 1)
             self._reject(message, number, fault)
             self._leave(fault.text)
         elif message.kind == "4" and message.get(123) != b"Y":
@@ -159,10 +162,6 @@ class Session(Outbox):
         else:
             self._in_order(message, number, now)
             self._drain(now)
-
-    def _count(self, number: int) -> None:
-        if number == self.expected:
-            self._advance(number + 1)
 
     def _advance(self, number: int) -> None:
         """The next inbound number, and the core is told."""
@@ -354,7 +353,7 @@ class Session(Outbox):
         if self.state != State.OPENING or entry is None:
             return
         self._fields["expected"] = next_inbound
-        self.last_number = self._fields["send_seq"] = next_outbound - 1
+        self.last_number = self._fields["send_seq"] = self.reported = next_outbound - 1
         self.receipts = Receipts(max(0, entry.next_expected - 1))
         refused = refusal_of(entry, next_inbound, next_outbound)
         if refused:
@@ -427,15 +426,15 @@ class Session(Outbox):
     def _watch(self, now: int) -> None:
         if self.crowded:
             self._fields["last_heard"] = now  # It isn't being listened to.
-        heard = int(self._fields["last_heard"])
-        silent = now - heard
-        self.receipts.passed(now, heard, self.last_sent, self.heartbeat)
+        silent = now - int(self._fields["last_heard"])
         if silent > 2.4 * self.heartbeat:
             self._leave("nothing heard for 2.4 heartbeat intervals", at_once=True)
             return
         if silent > 1.2 * self.heartbeat and not self._test_sent:
             self._test_sent = True
-            self.emit("1", [(112, TEST)], sent=self.receipts.tested)
+            self.emit("1", [(112, TEST)])
+        elif not self._test_sent and self.receipts.is_due(self.reported, now, self.heartbeat):
+            self._ask_for_a_receipt(now)
         elif now >= self._beat_due and not self._test_sent:
             self._beat_due += self.heartbeat
             self.emit("0", [])
@@ -444,8 +443,10 @@ class Session(Outbox):
         if self._gap_asked and now - self._gap_asked > max(self.heartbeat, 10 * SECOND):
             self._ask_again(now)
 
-    def say_goodbye(self, text: str) -> None:
-        """Log the client out, as at the end of the day."""
+    def say_goodbye(self, text: str, now: int) -> None:
+        """Log the client out, as at the end of the day; what it has by then it can say first."""
+        if self.state == State.ACTIVE and self.reported > self.receipts.number:
+            self._ask_for_a_receipt(now)
         self._leave(text)
 
     def _leave(self, text: str, at_once: bool = False) -> None:
@@ -479,7 +480,7 @@ class Session(Outbox):
             self._opened = False
             out = self.reason.startswith(("client logged out", "logged out"))
             self._command(
-                "SessionClose", connection=self.number, logout=int(out),
+                "SessionClose", connection=self.number, logout=int(out or self.receipts.orderly),
                 acknowledged=self.receipts.number)
             if (out and self.entry.reset_on_logout) or self.entry.reset_on_disconnect:
                 self._command("SessionReset", nextInbound=1, nextOutbound=1, reference=0)

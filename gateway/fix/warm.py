@@ -14,10 +14,10 @@ from gateway.feed.book import copy_levels, new_books
 from gateway.feed.book_layout import DEPTH
 from gateway.fix import (
     backlog,
-    copies,
     names,
     numbers,
     orders,
+    owed,
     replay,
     report,
     scan,
@@ -37,7 +37,7 @@ KERNELS = (
     ("the gaps of FIX resends", replay.open_gap),
     ("their ends", replay.close_gap),
     ("their last", replay.finish_replay),
-    ("finding FIX reports", copies.find_reports),
+    ("finding FIX reports", owed.find_reports),
     ("their newest", search.find_newest),
     ("orders that came before", search.find_latest),
     ("reports for drop copies", backlog.find_missed),

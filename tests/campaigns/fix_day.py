@@ -38,6 +38,7 @@ from tools.supervisor.exchange import Exchange
 
 PATIENCE = 60.0
 START_SECONDS = 4  # until the exchange is there, if nothing is to be compiled
+REPEAT_SECONDS = 4.0  # after a logon, until what was probably read comes again
 AFTER_SECONDS = 3  # the day's change at least
 SHORTEST = 15
 CHANGE, KILLS = 0.6, ((0.2, "core"), (0.35, "fix"), (0.8, "core"), (0.9, "fix"))  # of the run
@@ -57,7 +58,7 @@ def venue(day_ends: str) -> str:
     sessions = [(name, owner, f'reset_time = "{day_ends}"' if kind == "D" else "")
                 for name, owner, _, kind in PARTIES]
     sessions += [(name, owner, "drop_copy = true") for name, owner in COPIES]
-    return VENUE + "".join(
+    return VENUE + f"repeat_seconds = {REPEAT_SECONDS}\n" + "".join(
         SESSION.format(number=number, name=name, owner=owner, more=more)
         for number, (name, owner, more) in enumerate(sessions, 1))
 
@@ -102,6 +103,7 @@ class CompressedDay:
             except AssertionError as error:
                 self._faults.append(f"somebody does not come back: {error}")
                 return
+            time.sleep(REPEAT_SECONDS + AFTER_SECONDS)
             self._faults += self.held_to_the_exchange()
             self._count()
 
@@ -126,8 +128,7 @@ class CompressedDay:
             stack.callback(cutter.stop)
             application = connect(cutter.port, name, begin, kind)
             self.desks.append(Desk(
-                name, owner, kind, application, Random(f"{self._seed} desk {place}"),
-                self._change))
+                name, owner, kind, application, Random(f"{self._seed} desk {place}")))
             stack.callback(self.desks[-1].stop)
 
     def _trouble(self, exchange: Exchange) -> None:

@@ -9,12 +9,11 @@ from random import Random
 
 import quickfix
 
-from gateway.fix.times import SECOND, time_text
+from gateway.fix.times import time_text
 from tests.gateway.fix.counterparty import Counterparty, field
 
 PATIENCE = 60.0
 ATTEMPTS = 10
-QUIET_SECONDS = 2
 FAR = 10**14  # beyond any ExecID
 PAUSE_SECONDS = 0.02
 SPOT, OUTCOME = "BTC-USDC", "VOTE-PASSES"
@@ -32,19 +31,13 @@ State = tuple[str, str, str, str]
 
 
 class Desk:
-    """One session; `kind` says whether its numbers go on (C), have days (D) or are reset (R).
-
-    Nobody trades around the day's change: QuickFIX then logs out and is gone without reading what
-    is under way to it, which a Logout says it has.
-    """
+    """One session; `kind` says whether its numbers go on (C), have days (D) or are reset (R)."""
 
     def __init__(
-        self, name: str, owner: str, kind: str, application: Counterparty, random: Random,
-        change: int,
+        self, name: str, owner: str, kind: str, application: Counterparty, random: Random
     ) -> None:
         self.name, self.owner, self.kind, self.application = name, owner, kind, application
         self.sent = 0
-        self._change = change  # of the day, ns UTC
         self._random = random
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._trade)
@@ -57,8 +50,7 @@ class Desk:
 
     def _trade(self) -> None:
         while not self._stopping.is_set():
-            quiet = abs(time.time_ns() - self._change) < QUIET_SECONDS * SECOND
-            if self.application.up.is_set() and not quiet:
+            if self.application.up.is_set():
                 self.act()
             time.sleep(PAUSE_SECONDS)
 

@@ -426,6 +426,15 @@ class Desk:
             if message.kind == kind:
                 return message
 
+    def said(self, seconds: float) -> bool:
+        """Whether something has come, or comes within that time."""
+        self.flush()
+        if not self._received:
+            self._socket.settimeout(seconds)
+            with contextlib.suppress(TimeoutError):
+                self._received += self._socket.recv(65536)
+        return bool(self._received)
+
     def quiet(self, seconds: float = 0.15) -> None:
         """Nothing comes for a while."""
         self.flush()

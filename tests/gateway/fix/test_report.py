@@ -52,7 +52,7 @@ class Writer:
         more = np.frombuffer(extra + bytes(8), np.uint8)
         length = put_report(
             int(self._out.ctypes.data), self.scanner.connection.address,
-            self.scanner.context.address, int(frame.ctypes.data), number, again,
+            self.scanner.context.address, int(frame.ctypes.data), number, NOW, again,
             int(more.ctypes.data), len(extra),
         )
         return bytes(self._out[:length])
