@@ -244,6 +244,24 @@ def instrument_of(s: Any, wanted: str) -> int:
     raise Unwritable(f"there is no instrument {wanted}")
 
 
+def perpetuals_of(s: Any, account: int, also: Iterable[int] = ()) -> list[int]:
+    """The perpetuals on offer to hedge what an account has, and instruments it is to have.
+
+    Of each underlying the first listed, unless it has another already.
+    """
+    used = [int(position["instrument"]) for position in _positions(s, account)] + list(also)
+    books = [s["instruments"][number] for number in used]
+    held = {int(b["base"]) for b in books if b["kind"] == oe.INSTRUMENT_KIND_PERPETUAL}
+    balances = s["accounts"][account]["assets"]["balance"]
+    bases = {int(book["base"]) for book in books} | {int(asset) for asset in balances.nonzero()[0]}
+    first = [int(s["assets"][base]["perpetual"]) for base in sorted(bases - held - {0})]
+    return [
+        number for number in first
+        if number and s["instruments"][number]["mark"] > 0
+        and s["instruments"][number]["state"] == oe.TRADING_STATE_OPEN
+    ]
+
+
 def check_steps(s: Any, number: int, quantity: Fraction, price: Fraction) -> None:
     """Quantity and price are ones that the instrument trades in. Raises Unwritable."""
     book = s["instruments"][number]

@@ -12,12 +12,19 @@ from rich.table import Table
 from core.errors import SegmentError
 from core.margin_reference.case import CaseError
 from tools import what_if as wishes
-from tools.live_account import Unwritable, case_file, check_steps, instrument_of, place_of
+from tools.hedges import on_offer
+from tools.live_account import (
+    Unwritable,
+    case_file,
+    check_steps,
+    instrument_of,
+    perpetuals_of,
+    place_of,
+)
 from tools.running import Restless, Running
 from tools.stores import fail
 
 USAGE = 2
-HEDGES = (Fraction(1, 8), Fraction(1, 4), Fraction(1, 2), Fraction(1))  # of the notional at risk
 Compute = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -27,6 +34,10 @@ def show(instance: str, account: int, words: list[str], compute: Compute) -> int
         asked = [wishes.parse(entry) for entry in words]
         content, places = _read(instance, account, asked)
         before = compute(content)
+        if asked:
+            show_wishes(content, list(zip(places, asked, strict=True)), compute, Console())
+        else:
+            print(json.dumps(before, indent=1, ensure_ascii=False))
     except (SegmentError, Restless, Unwritable) as error:
         return fail(error)
     except CaseError as error:
@@ -34,10 +45,6 @@ def show(instance: str, account: int, words: list[str], compute: Compute) -> int
     except wishes.WrongWish as error:
         fail(error)
         return USAGE
-    if asked:
-        show_wishes(content, list(zip(places, asked, strict=True)), compute, Console())
-    else:
-        print(json.dumps(before, indent=1, ensure_ascii=False))
     return 0
 
 
@@ -54,7 +61,8 @@ def _read(
             numbers = [instrument_of(s, wish.symbol) for wish in asked]
             for number, wish in zip(numbers, asked, strict=True):
                 check_steps(s, number, wish.quantity, wish.price)
-            content = case_file(s, account, running.volatility, now, numbers)
+            also = [*numbers, *perpetuals_of(s, account, numbers)]
+            content = case_file(s, account, running.volatility, now, also)
             return content, [place_of(s, number, now) for number in numbers]
 
         return running.read(look)
@@ -64,8 +72,11 @@ def show_wishes(
     content: dict[str, Any], asked: list[tuple[dict[str, str], wishes.Wish]], compute: Compute,
     console: Console,
 ) -> None:
-    """Print the account's numbers before, with the orders resting, filled, and with hedges."""
-    table = Table("", "equity", "initial", "maintenance", "free", title_justify="left")
+    """Print the account's numbers before, with the orders resting, filled, and with each hedge.
+
+    Raises CaseError for an order that no account could have.
+    """
+    table = Table("", "equity", "initial", "maintenance", "free", "frees", title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"
     _row(table, "now", compute(content))
@@ -76,49 +87,12 @@ def show_wishes(
     _row(table, "orders resting", compute(resting))
     done = compute(filled)
     _row(table, "orders filled", done)
-    for label, hedged in _hedges(filled, done, compute):
-        _row(table, f"then {label}", hedged)
+    for hedge in on_offer(done, compute):
+        _row(table, f"then {hedge.label}", hedge.content, f"{float(hedge.freed):,.2f}")
     console.print(table)
 
 
-def _row(table: Table, label: str, content: dict[str, Any]) -> None:
+def _row(table: Table, label: str, content: dict[str, Any], frees: str = "") -> None:
     found = content["cases"][0]["expected"]
     numbers = (Fraction(found[name]) for name in ("equity", "im", "mm", "free_im"))
-    table.add_row(label, *(f"{float(number):,.2f}" for number in numbers))
-
-
-def _hedges(
-    content: dict[str, Any], done: dict[str, Any], compute: Compute
-) -> list[tuple[str, dict[str, Any]]]:
-    """For each underlying the trade in its perpetual at the mark that frees most, if one does."""
-    found = []
-    initial = Fraction(done["cases"][0]["expected"]["im"])
-    for unit in content["cases"][0]["underlyings"]:
-        if "perp_mark" not in unit:
-            continue
-        place = {"kind": "perp", "underlying": unit["name"]}
-        best = None
-        for wish in _candidates(content, unit, initial):
-            hedged = compute(wishes.filled(content, place, wish))
-            freed = initial - Fraction(hedged["cases"][0]["expected"]["im"])
-            if freed > 0 and (best is None or freed > best[0]):
-                best = (freed, wish, hedged)
-        if best is not None:
-            _, wish, hedged = best
-            side = "buy" if wish.buy else "sell"
-            label = f"{side} {float(wish.quantity):.4f} of the {unit['name']} perpetual"
-            found.append((label, hedged))
-    return found
-
-
-def _candidates(
-    content: dict[str, Any], unit: dict[str, Any], initial: Fraction
-) -> list[wishes.Wish]:
-    """Sizes on either side up to the notional that would require the whole initial margin."""
-    sigma = Fraction(content["underlying_params"][unit["params"]]["sigma_im"])
-    mark = Fraction(unit["perp_mark"])
-    most = max(initial, Fraction(0)) / sigma / mark if sigma else Fraction(0)
-    sizes = [round(most * share, 4) for share in HEDGES]
-    return [
-        wishes.Wish(buy, size, "", mark) for size in sizes if size > 0 for buy in (True, False)
-    ]
+    table.add_row(label, *(f"{float(number):,.2f}" for number in numbers), frees)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tools.risk.component import EVENTS, NODES, PRICES, Array, Component, factor
 
 _MICRO = 1_000_000
+_WORD = 2.0**62
 _LEAST = 1e-12  # Probability that is noise of the transform.
 
 Complex = NDArray[np.complex128]
@@ -59,8 +60,11 @@ def lattice_of(worlds: list[World], bins: int) -> Lattice:
             totals = component.totals
             first += float(totals.min())
             span += float(totals.max() - totals.min())
-            units = np.rint((totals - totals.min()) * _MICRO).astype(np.int64)
-            common = math.gcd(common, *np.unique(units)[:bins].tolist())
+            units = np.rint((totals - totals.min()) * _MICRO)
+            if units.max() >= _WORD:  # No step of so much would fit the lattice.
+                common = 1
+                continue
+            common = math.gcd(common, *np.unique(units.astype(np.int64))[:bins].tolist())
         firsts.append(first)
         spans.append(span)
     first = min(firsts)

@@ -15,9 +15,10 @@ import numpy as np
 
 from core.margin_reference.case import Digital, Underlying
 from core.margin_reference.links import MARK_MAX, MARK_MIN, YEAR
-from tools.risk.assumptions import Assumptions, Link
+from tools.risk.assumptions import AssumptionError, Assumptions, Link
 from tools.risk.component import PRICES, Array, Component, cdf
 
+STEP_MAX = 20  # of a price's logarithm: beyond, it says nothing of prices
 _normal = NormalDist()
 
 
@@ -29,7 +30,7 @@ def student_four(probabilities: Array) -> Array:
 
 
 def moves(underlying: Underlying, assumptions: Assumptions, link: Link | None) -> Array:
-    """Equally likely moves δ of the price, lowest first."""
+    """Equally likely moves δ of the price, lowest first. Raises AssumptionError."""
     deviation = yearly(underlying, assumptions) * math.sqrt(assumptions.horizon_seconds / YEAR)
     path = assumptions.returns.get(underlying.name)
     if path is None:
@@ -39,9 +40,14 @@ def moves(underlying: Underlying, assumptions: Assumptions, link: Link | None) -
         scores = np.sort(np.log1p(np.array(path)))
         spread = float(scores.std())
         scores = scores / spread if spread > 0 else scores
+    steps = scores * deviation
     if link is not None:
-        return np.expm1(scores * deviation * link.volatility_times + math.log1p(link.drift))
-    return np.expm1(scores * deviation)
+        steps = steps * link.volatility_times + math.log1p(link.drift)
+    if float(np.abs(steps).max(initial=0)) > STEP_MAX:
+        raise AssumptionError(
+            f"volatility: {yearly(underlying, assumptions):g} a year would move {underlying.name} "
+            f"by more than e^{STEP_MAX} within {assumptions.horizon_seconds:g} seconds")
+    return np.expm1(steps)
 
 
 def yearly(underlying: Underlying, assumptions: Assumptions) -> float:
@@ -69,7 +75,8 @@ def value(digital: Digital, underlying: Underlying, horizon: float, delta: Array
         return np.clip(mark + _between(digital, after, spread) - before, 0, 1)
     anchor = min(max(mark, MARK_MIN), MARK_MAX)
     sign = 1 if digital.low is not None else -1
-    moved = cdf(_normal.inv_cdf(anchor) + sign * np.log1p(delta) / spread)
+    with np.errstate(divide="ignore"):  # Of a price of which nothing is left.
+        moved = cdf(_normal.inv_cdf(anchor) + sign * np.log1p(delta) / spread)
     return np.clip(mark + moved - anchor, 0, 1)
 
 
@@ -77,8 +84,9 @@ def _between(digital: Digital, prices: Array, spread: float) -> Array:
     low, high = digital.low, digital.high
     assert low is not None
     assert high is not None
-    upper = cdf(np.log(prices / float(low)) / spread - spread / 2)
-    return upper - cdf(np.log(prices / float(high)) / spread - spread / 2)
+    with np.errstate(divide="ignore"):
+        upper = cdf(np.log(prices / float(low)) / spread - spread / 2)
+        return upper - cdf(np.log(prices / float(high)) / spread - spread / 2)
 
 
 def component(

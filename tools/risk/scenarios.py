@@ -117,7 +117,8 @@ def _moves(case: Case, assumptions: Assumptions) -> list[dict[str, Fraction]]:
             for strike in (digital.low, digital.high):
                 if strike is not None and digital.quantity != 0:
                     to = strike / underlying.index - 1
-                    together += [{underlying.name: to}, {underlying.name: to - _NEAR}]
+                    near = (to, to - _NEAR) if to - _NEAR > -1 else (to,)
+                    together += [{underlying.name: move} for move in near]
     return [moves for i, moves in enumerate(together) if moves not in together[:i]]
 
 

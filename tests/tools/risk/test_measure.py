@@ -216,6 +216,36 @@ def test_assumptions_work_against_the_account() -> None:
     assert equity(case) == 100_000 - Fraction(4, 10)
 
 
+@pytest.mark.parametrize("unit", [
+    {"perp_qty": "-300000000", "digitals": ["90000000000", "100000", None]},  # all there can be
+    {"perp_qty": "0.00000001"},
+    {"perp_qty": "-1", "digitals": ["1000", "0.000000000000000001", None]},
+    {"digitals": ["1", "0.000000000000000001", "1000000000000000"]},
+])
+def test_amounts_and_strikes_at_their_bounds_have_figures(unit: dict[str, Any]) -> None:
+    if "digitals" in unit:
+        quantity, low, high = unit["digitals"]
+        link = {"name": "D", "qty": quantity, "mark": "0.5", "tau_s": 864_000}
+        link |= {"type": "range", "low": low, "high": high} if high else {
+            "type": "above", "strike": low}
+        unit = {**unit, "digitals": [link]}
+    case, model = account(underlyings=[{"name": "BTC", "index": "100000", **unit}])
+    figures, distribution = measure(case, model, Assumptions())
+    assert distribution.probabilities.sum() == pytest.approx(1)
+    assert figures.value_at_risk <= figures.expected_shortfall * (1 + 1e-9)
+    if figures.maximum_loss is not None:
+        assert figures.expected_shortfall <= figures.maximum_loss + figures.lattice_step
+    assert all(math.isfinite(scenario.loss) for scenario in figures.worst)
+
+
+def test_a_volatility_that_says_nothing_is_refused() -> None:
+    model, (case,) = read_file({
+        "underlying_params": {"BTC": {**PARAMETERS["BTC"], "vol": "100"}},
+        "cases": [{"id": "x", "underlyings": [{"name": "BTC", "index": "1", "perp_qty": "1"}]}]})
+    with pytest.raises(AssumptionError, match="volatility: 100 a year would move BTC by more"):
+        measure(case, model, Assumptions())
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "risk.png"
     assert risk(PUBLISHED, case="C08b", plot=picture) == 0

@@ -22,7 +22,7 @@ from tests.core.engine.exchange import (
     Exchange,
     whole,
 )
-from tools.live_account import case_file
+from tools.live_account import case_file, perpetuals_of
 
 MICRO, CENT = 10**6, 10**4
 DAY = 86_400 * 10**9
@@ -84,6 +84,19 @@ def test_cash_and_carry_requires_its_basis(house: Exchange) -> None:
     expected = agree(house, ANN, now)
     assert expected["im"] == "50500.00"
     assert expected["im_parts"]["unit:BTC"]["scan"] == "500"
+
+
+def test_the_perpetual_is_on_offer_to_who_has_none(house: Exchange) -> None:
+    house.account(110, ANN)
+    assert perpetuals_of(house.s, 110) == []
+    assert perpetuals_of(house.s, 110, [20]) == [PERP]
+    house.deposit(110, 1_000)
+    house.order(110, 20, "buy", 10, 0.4)
+    assert perpetuals_of(house.s, 110) == [PERP]
+    content = case_file(house.s, 110, VOLATILITY, house.time, [PERP])
+    assert content["cases"][0]["underlyings"][0]["perp_qty"] == "0"
+    house.trade(ANN, BOB, PERP, 1, 100_000)
+    assert perpetuals_of(house.s, ANN) == []  # It has it.
 
 
 def test_spot_alone_is_weighed_by_its_size(house: Exchange) -> None:
