@@ -34,7 +34,7 @@ RISK_NODES_MAX = 64
 RISK_COLUMNS_MAX = 8
 RISK_LEVELS_MAX = 3
 ARRAYS_AGE_MAX = 60_000_000_000  # ns; older risk arrays net nothing
-LAYOUT_VERSION = 11
+LAYOUT_VERSION = 12
 
 # Accounts of the house, owned by owner 1; clients' start at FIRST_CLIENT.
 FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING, BACKSTOP_FUND = 1, 2, 3, 4, 5, 6, 7
@@ -316,6 +316,7 @@ INSTRUMENT = on_lines(
         ("outcome", "i4"),
         ("one_tick", "i4"),  # ticks of price 1.0, of a prediction
         ("price_band", "i4"),  # parts per million, 0 none
+        ("lowest_buy", "i4"),  # of a perpetual: no open buy is below this tick; 0: none came yet
         # Stops waiting, by trigger (0 last, 1 mark, 2 index) and side.
         ("stop_root", "i4", (3, 2)),
         ("stop_best", "i4", (3, 2)),  # tick + 1 of the next to trigger

@@ -1,10 +1,10 @@
-"""Exact integer arithmetic on money: 128-bit products, shares, square roots.
+"""Exact integer arithmetic on money: 128-bit products, and shares.
 
 Nothing here overflows silently: a product that may not fit goes through `multiply_divide`, and the
 listing and deposit limits of `core.engine.registry` keep everything else below 2^62.
 """
 
-from core.atomics import count_leading_zeros, multiply_high
+from core.atomics import multiply_high
 from core.jit import jit
 
 MILLION = 1_000_000
@@ -54,20 +54,6 @@ def share_down(value, parts_per_million):
     whole = value // MILLION
     rest = value - whole * MILLION
     return whole * parts_per_million + rest * parts_per_million // MILLION
-
-
-@jit
-def square_root(value):
-    """floor(√value) for 0 ≤ value < 2^62."""
-    if value < 2:
-        return value
-    # Newton's iteration from above falls until it is there.
-    root = 1 << ((65 - count_leading_zeros(value)) >> 1)
-    while True:
-        better = (root + value // root) >> 1
-        if better >= root:
-            return root
-        root = better
 
 
 @jit

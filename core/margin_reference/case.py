@@ -16,7 +16,7 @@ Whatever is wrong is a CaseError that names the field.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -39,6 +39,8 @@ LOT = Fraction(1, 10**8)
 FACE_MAX = 9 * 10**10  # of one prediction or order on it
 WORTH_MAX = 4 * 10**13  # USDC, of an underlying's balance, perpetual and orders together
 PRICE_PLACES = 12  # of a prediction, and of parameters
+EXTREME_LEAST, EXTREME_MOST = Fraction(1, 1000), 10  # moves, either way; all is lost at -1
+SHOWN = 80  # characters of what is wrong
 DECIMAL = re.compile(r"[-+]?[0-9]{1,40}(\.[0-9]{0,40})?(e[-+]?[0-9]{1,3})?", re.IGNORECASE)
 MISSING = object()
 RANGE_ENDS = (  # The first is ours; other books of the same accounts say it in these words.
@@ -154,14 +156,19 @@ class _At:
     def text(self, name: str) -> str:
         value = self.needed(name)
         if not isinstance(value, str) or not value:
-            raise CaseError(f"{self.path}.{name}: expected a text, was {value!r}")
+            raise CaseError(f"{self.path}.{name}: expected a text, was {_shown(value)}")
         return value
+
+    def comment(self, name: str) -> None:
+        """A text that may be there, of which nothing depends."""
+        if name in self.values:
+            self.text(name)
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
         value = self.needed(name)
         if value not in choices:
             expected = ", ".join(choices)
-            raise CaseError(f"{self.path}.{name}: expected one of {expected}, was {value!r}")
+            raise CaseError(f"{self.path}.{name}: expected one of {expected}, was {_shown(value)}")
         return str(value)
 
     def number(
@@ -205,12 +212,12 @@ def number(
 ) -> Fraction:
     """A decimal as an exact fraction, within its bounds. Raises CaseError."""
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise CaseError(f"{path}: expected a decimal in quotes, was {value!r}")
+        raise CaseError(f"{path}: expected a decimal in quotes, was {_shown(value)}")
     if isinstance(value, str) and not DECIMAL.fullmatch(value):
-        raise CaseError(f"{path}: expected a decimal in quotes, was {value[:80]!r}")
+        raise CaseError(f"{path}: expected a decimal in quotes, was {_shown(value)}")
     exact = Fraction(value)
     if abs(exact) > GREATEST or exact.denominator > FINEST:
-        raise CaseError(f"{path}: expected at most 15 digits and 18 decimals, was {value!r}")
+        raise CaseError(f"{path}: expected at most 15 digits and 18 decimals, was {_shown(value)}")
     if least is not None and exact < least:
         raise CaseError(f"{path}: expected at least {least}, was {value}")
     if most is not None and exact > most:
@@ -218,6 +225,15 @@ def number(
     if above is not None and exact <= above:
         raise CaseError(f"{path}: expected more than {above}, was {value}")
     return exact
+
+
+def _shown(value: Any) -> str:
+    """A value that isn't what was expected, no longer than fits a line."""
+    try:
+        text = repr(value)
+    except ValueError:  # A number of thousands of digits.
+        return f"a number of {value.bit_length()} bits"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def read_file(content: Any) -> tuple[Model, list[Case]]:
@@ -244,9 +260,20 @@ def read_file(content: Any) -> tuple[Model, list[Case]]:
             cases.append(_case(entry, parameters))
         except CaseError as error:
             raise CaseError(f"case {entry.values.get('id')!r}: {error}") from None
-        if any(cases[-1].id == other.id for other in cases[:-1]):
-            raise CaseError(f"{entry.path}.id: {cases[-1].id!r} is there twice")
+    _once((f"file.cases[{i}].id", case.id) for i, case in enumerate(cases))
+    for free in ("model", "rounding"):
+        at.comment(free)
+    at.done()
     return model, cases
+
+
+def _once(names: Iterable[tuple[str, str]]) -> None:
+    """Refuse a name that is there twice; pairs of (field, name)."""
+    known = set()
+    for path, name in names:
+        if name in known:
+            raise CaseError(f"{path}: {name!r} is there twice")
+        known.add(name)
 
 
 def _parameter(at: _At, name: str, default: Any = None) -> Fraction:
@@ -264,15 +291,19 @@ def _extremes(listed: Any) -> tuple[Fraction, ...]:
         raise CaseError("global.extremes: expected a list")
     moves = []
     for i, entry in enumerate(listed):
-        moves.append(number(entry, f"global.extremes[{i}]", most=1000, above=-1))
-        if moves[-1] == 0:
-            raise CaseError(f"global.extremes[{i}]: expected a move, was 0")
+        path = f"global.extremes[{i}]"
+        moves.append(number(entry, path, most=EXTREME_MOST, above=-1))
+        if abs(moves[-1]) < EXTREME_LEAST:
+            raise CaseError(f"{path}: expected a move of at least 0.001 either way, was {entry}")
+        if moves[-1].denominator > 10**PRICE_PLACES:
+            raise CaseError(f"{path}: expected at most 12 decimals, was {entry}")
     return tuple(moves)
 
 
 def _case(at: _At, parameters: Mapping[str, Mapping[str, Fraction]]) -> Case:
-    for free in ("title", "anchor", "expected"):
-        at.get(free)
+    at.get("expected")
+    for free in ("title", "anchor"):
+        at.comment(free)
     orders = at.list("orders")
     taken: set[int] = set()
 
@@ -290,13 +321,9 @@ def _case(at: _At, parameters: Mapping[str, Mapping[str, Fraction]]) -> Case:
         tuple(_underlying(entry, parameters, of) for entry in at.list("underlyings")),
         tuple(_group(entry, of) for entry in at.list("groups")),
     )
-    for entries in (
-        case.underlyings, case.groups, *(u.digitals for u in case.underlyings),
-        *(g.outcomes for g in case.groups),
-    ):
-        names = [entry.name for entry in entries]  # type: ignore[attr-defined]
-        if len(set(names)) < len(names):
-            raise CaseError(f"{at.path}: a name is there twice among {', '.join(names)}")
+    _judge_names(case, at.path)
+    if _all_worth(case) > GREATEST:
+        raise CaseError(f"{at.path}: expected all of it worth at most {GREATEST} USDC")
     for i, order in enumerate(orders):
         order.choice("kind", ("spot", "perp", "digital", "event"))
         if i not in taken:
@@ -304,6 +331,26 @@ def _case(at: _At, parameters: Mapping[str, Mapping[str, Fraction]]) -> Case:
         order.done()
     at.done()
     return case
+
+
+def _judge_names(case: Case, path: str) -> None:
+    """Names that the answer goes by are there once: a price link's in the whole account."""
+    units = [(f"{path}.underlyings[{i}]", u) for i, u in enumerate(case.underlyings)]
+    groups = [(f"{path}.groups[{i}]", g) for i, g in enumerate(case.groups)]
+    _once((f"{at}.name", u.name) for at, u in units)
+    _once((f"{at}.digitals[{i}].name", d.name) for at, u in units for i, d in enumerate(u.digitals))
+    _once((f"{at}.name", g.name) for at, g in groups)
+    for at, g in groups:
+        _once((f"{at}.outcomes[{i}].name", o.name) for i, o in enumerate(g.outcomes))
+
+
+def _all_worth(case: Case) -> Fraction:
+    """What everything in an account comes to, whatever its side."""
+    predictions: list[Digital | Outcome] = [d for u in case.underlyings for d in u.digitals]
+    predictions += [outcome for group in case.groups for outcome in group.outcomes]
+    faces = [abs(held.quantity) for held in predictions]
+    faces += [order.quantity for held in predictions for order in held.orders]
+    return abs(case.usdc) + sum(map(_worth, case.underlyings), Fraction(0)) + sum(faces)
 
 
 def _order(at: _At) -> Order:

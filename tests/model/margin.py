@@ -77,9 +77,12 @@ def collateral(
 def perpetual(
     book: Instrument, position: Position | None, orders: list[Wanted], base: int
 ) -> int:
-    """The worse end of the range, with each order that loses there or on the way to its limit."""
+    """The worse end of the range, with each order that loses there or on the way to its limit.
+
+    Who is not short and sells nothing loses at most what he has and bids.
+    """
     held = position.quantity if position is not None else 0
-    worst = 0
+    worst, most = 0, held * book.mark_value
     for move in (-base, base):
         loss = -held * book.mark_value * move
         for _, side, tick, lots in orders:
@@ -88,6 +91,9 @@ def perpetual(
             worse = max(0, sign * (book.value(tick, lots) - worth))
             loss += max(0, worse * MILLION - sign * worth * move)
         worst = max(worst, loss)
+    if held >= 0 and all(side == BUY for _, side, _, _ in orders):
+        most += sum(book.value(tick, lots) for _, _, tick, lots in orders)
+        worst = min(worst, most * MILLION)
     return up(worst, MILLION)
 
 

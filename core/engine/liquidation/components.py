@@ -7,8 +7,8 @@ stands beside it; requirements of events are in the positions.
 
 import sbe.generated.control as control
 from core.atomics import count_trailing_zeros
-from core.engine.margin.rates import amount
-from core.engine.margin.whole import unit_saved, units_up, whole_units
+from core.engine.margin.rates import amount, units_up
+from core.engine.margin.whole import unit_saved, whole_units
 from core.jit import jit
 from core.wide import low, times, wide
 

@@ -13,33 +13,28 @@ results are USDC units, requirements rounded up.
 """
 
 import sbe.generated.order_entry as oe
+from core.engine.margin.rates import MICRO, units_up
+from core.engine.margin.size import share_of, size_rate
 from core.engine.money import (
     MILLION,
-    multiply_divide_up,
     share_down,
     share_up,
-    square_root,
     value_down,
     value_up,
 )
 from core.jit import jit
 from core.linked import linked
 from core.records import RESTING
+from core.wide import multiple, wide
 
-_SIZE_SCALE = 1_000_000_000_000  # 1e9 of the factor × √1e6 of the units
+_FACTOR_TO_RATE = 1_000  # from 1e-9
 
 
-@jit
+@linked
 def size_requirement(notional, factor):
     """ceil(factor × √notional × notional), at most the notional itself."""
-    shift = 0
-    scaled = notional
-    while scaled < 1 << 58 and shift < 20:  # The root of a number with 60 bits has 30 good ones.
-        scaled <<= 2
-        shift += 1
-    root = square_root(scaled) + 1
-    required = multiply_divide_up(notional, factor * root, _SIZE_SCALE << shift)
-    return min(required, notional)
+    money = multiple(wide(notional), MICRO)
+    return units_up(share_of(money, size_rate(factor * _FACTOR_TO_RATE, money)))
 
 
 @jit
@@ -77,7 +72,7 @@ def shift_perpetual(position, book, side, tick, lots, value):
     """
     gap = value - lots * book.mark_value
     if lots > 0:
-        widen(position, side, tick)
+        widen(position, book, side, tick)
     if side == oe.SIDE_BUY:
         position.open_buy += lots
         position.open_buy_value += max(0, gap) if lots > 0 else min(0, gap)
@@ -93,10 +88,12 @@ def shift_perpetual(position, book, side, tick, lots, value):
 
 
 @jit
-def widen(position, side, tick):
+def widen(position, book, side, tick):
     """Let the bounds on a perpetual's orders include one at a tick."""
     if side == oe.SIDE_BUY:
         position.highest_buy = max(position.highest_buy, tick)
+        if tick < book.lowest_buy or book.lowest_buy == 0:
+            book.lowest_buy = tick
     elif position.lowest_sell == 0 or tick < position.lowest_sell:
         position.lowest_sell = tick
 
@@ -115,7 +112,7 @@ def measure_orders(s, position, book):
         own = order.instrument == position.instrument and slot != s.work.aside
         if own and order.state == RESTING:
             gap = order.leaves * (detail.reserved_tick * per_tick - mark)
-            widen(position, order.side, detail.reserved_tick)
+            widen(position, book, order.side, detail.reserved_tick)
             if order.side == oe.SIDE_BUY:
                 position.open_buy_value += max(0, gap)
             else:
@@ -224,6 +221,19 @@ def _reaches_far(position, book):
 
 
 @jit
+def _may_cost_less(position, book, initial):
+    """Whether what a perpetual requires may be more than it and its bids can ever lose.
+
+    All of it is gone at a price of zero, and every bid has been paid: the cap of UPM-1, for who is
+    not short and sells nothing. Nobody's bid is lower than the lowest of the book.
+    """
+    if position.open_buy == 0 or position.open_sell != 0 or position.quantity < 0:
+        return False
+    paid = position.open_buy * (book.lowest_buy * book.value_per_tick_lot)
+    return initial > position.quantity * book.mark_value + paid
+
+
+@jit
 def refresh_linear(s, position):
     """Compute profit and requirement of a position again, and its account's sums with them."""
     book = s.instruments[position.instrument]
@@ -233,7 +243,8 @@ def refresh_linear(s, position):
         initial = perpetual_initial(position, book)
         account.profit += profit - position.profit
         position.profit = profit
-        if position.open_buy_value | position.open_sell_value != 0 and _reaches_far(position, book):
+        worse = position.open_buy_value | position.open_sell_value != 0
+        if (worse and _reaches_far(position, book)) or _may_cost_less(position, book, initial):
             account.reaching |= 1 << book.base
     else:
         initial = spot_order_loss(s, position, book) + spot_order_haircut(s, position, book, True)

@@ -8,7 +8,7 @@ account's orders; `work.asked` has it, and `work.aside` an order that a replace 
 
 import sbe.generated.order_entry as oe
 from core.engine.margin.grid import arrays_are_fresh, fill_nodes
-from core.engine.margin.rates import amount, keep
+from core.engine.margin.rates import MICRO, amount, keep
 from core.jit import jit
 from core.linked import linked
 from core.margin_records import (
@@ -22,7 +22,6 @@ from core.margin_records import (
 from core.records import RESTING
 from core.wide import greater, multiple, product, wide
 
-MICRO = 100_000_000_000_000  # money of margin_records in one USDC unit
 PRICE_TO_RATE = 10_000  # from exponent −8
 SHARE_TO_RATE = 1_000_000  # from parts per million
 FACTOR_TO_RATE = 1_000  # from 1e-9
@@ -222,11 +221,9 @@ def _linear_order(s, unit, side, notional, paid):
 
 @jit
 def _drop_unused_sides(s, unit):
-    """An empty record of sells would deny the unit its cap; sums of perpetuals alone have none."""
-    if s.work.alone != 0:
-        return
+    """An empty record of sells would deny the unit its cap."""
     sells = s.work.linear_orders[_PLAIN_SELLS]
-    if amount(sells.notional) == wide(0):
+    if amount(sells.paid) == wide(0):
         sells.sell = 0
 
 

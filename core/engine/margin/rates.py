@@ -14,6 +14,9 @@ _PER_TRILLION_HIGH, _PER_TRILLION_LOW = words(_PER_TRILLION)
 _THOUSANDTH_HIGH, _THOUSANDTH_LOW = words(round(Fraction(1 << RATE_BITS, 1000)))
 _TWO_64 = 18446744073709551616.0
 _QUOTIENT_BITS = 16
+MICRO = 100_000_000_000_000  # money of margin_records in one USDC unit
+_TOLERANCE = 100_000  # As of losses: what products with rates may be off by, and more.
+_PER_UNIT_HIGH, _PER_UNIT_LOW = words((1 << RATE_BITS) // MICRO)
 
 
 @jit
@@ -27,6 +30,13 @@ def keep(words, x):
     """Write a wide number into a field of two words."""
     words[0] = high(x)
     words[1] = low(x)
+
+
+@jit
+def units_up(money):
+    """Wide money in USDC units, rounded up unless it is whole but for the last digits."""
+    below = money - wide(_TOLERANCE + MICRO // 2)
+    return low(times(below, join(_PER_UNIT_HIGH, _PER_UNIT_LOW))) + 1
 
 
 @jit

@@ -17,31 +17,22 @@ orders can bring about, and per link λ, ML the greatest loss of a strip against
 Nothing is rounded but products with rates, to the nearest 1e-20 USDC, and √ down to 1e-12.
 """
 
-from fractions import Fraction
-
 from core.engine.margin.expiries import opens_strip, strip_loss
-from core.engine.margin.rates import amount, keep, quotient, rate_of, root, thousandth
+from core.engine.margin.rates import amount, keep, quotient, rate_of, thousandth
 from core.engine.margin.scenarios import THOUSAND, scan
+from core.engine.margin.size import one, root_of, share_of, size_rate
 from core.jit import jit
 from core.margin_records import INITIAL, NO_ORDER, RATE_UNIT
 from core.wide import (
     clip,
     greater,
     halved,
-    join,
     lesser,
     multiple,
     product,
-    shifted,
     times,
     wide,
-    words,
 )
-
-_TO_24 = 10_000  # from money to units of 1e-24, whose root has 12 places
-_PER_24 = round(Fraction(1 << 190, 10**24))  # 2^80 a rate's worth of one 1e-24
-_PER_24_HIGH, _PER_24_LOW = words(_PER_24)
-_ONE_24_HIGH, _ONE_24_LOW = words(10**24)
 
 
 @jit
@@ -122,11 +113,10 @@ def _size(unit, orders, held, kind):
         else:
             buys += amount(orders[number].notional)
     notional = greater(_magnitude(held), greater(_magnitude(held + buys), _magnitude(held - sells)))
-    rate = product(unit.size_factor[kind], _root(notional))
-    rate = lesser(rate, join(_ONE_24_HIGH, _ONE_24_LOW)) - product(unit.sigma[kind], RATE_UNIT)
+    rate = size_rate(unit.size_factor[kind], notional) - product(unit.sigma[kind], RATE_UNIT)
     if rate <= wide(0):
         return wide(0)
-    return times(notional, times(shifted(rate, 30), join(_PER_24_HIGH, _PER_24_LOW)))
+    return share_of(notional, rate)
 
 
 @jit
@@ -135,18 +125,12 @@ def _magnitude(x):
 
 
 @jit
-def _root(money):
-    """√ in USDC, in units of 1e-12, rounded down."""
-    return root(multiple(money, _TO_24))
-
-
-@jit
 def _spot(unit, held, kind):
     """What spot counts less than its value as collateral, by its weight."""
     counted = clip(lesser(clip(amount(unit.spot)), held))
     if counted == wide(0):
         return counted
-    penalty = join(_ONE_24_HIGH, _ONE_24_LOW) + product(unit.weight_penalty, _root(counted))
+    penalty = one() + product(unit.weight_penalty, root_of(counted))
     weight = quotient(product(unit.weight_base, RATE_UNIT), penalty)
     weight = lesser(weight, rate_of(unit.weight))
     share = times(counted, rate_of(RATE_UNIT) - weight)

@@ -3,7 +3,8 @@
 A unit is judged whole if the account has price links on the underlying and there are fresh arrays
 to judge them by, or if the asset's own rates say so (SetUnitRates) and the account has had some of
 it or ordered it. A perpetual is judged alone, order by order, if some are so far beyond the mark
-that they may lose at both ends of the range. Everything else is known from sums that are kept up to
+that they may lose at both ends of the range, or bids so far below it that all there is to lose may
+be less than what the range asks for. Everything else is known from sums that are kept up to
 date (core.engine.margin.linear, events, collateral), which say the same; `saved` is the difference,
 below zero where the whole requires more than its parts.
 """
@@ -19,23 +20,12 @@ from core.engine.margin.linear import (
     spot_order_haircut,
     spot_order_loss,
 )
-from core.engine.margin.look import MICRO, is_line, look
-from core.engine.margin.rates import amount
+from core.engine.margin.look import is_line, look
+from core.engine.margin.rates import amount, units_up
 from core.engine.margin.unit import judge_unit
 from core.jit import jit
 from core.linked import linked
 from core.margin_records import INITIAL, MAINTENANCE
-from core.wide import RATE_BITS, join, low, times, wide, words
-
-_TOLERANCE = 100_000  # As of losses: what products with rates may be off by, and more.
-_PER_UNIT_HIGH, _PER_UNIT_LOW = words((1 << RATE_BITS) // MICRO)
-
-
-@jit
-def units_up(money):
-    """Wide money in USDC units, rounded up unless it is whole but for the last digits."""
-    below = money - wide(_TOLERANCE + MICRO // 2)
-    return low(times(below, join(_PER_UNIT_HIGH, _PER_UNIT_LOW))) + 1
 
 
 @jit

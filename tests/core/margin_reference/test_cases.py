@@ -155,7 +155,7 @@ def test_an_order_never_lowers_a_requirement(
     ({"usdc": "1e999999999"}, "usdc: expected a decimal"),
     ({"usdc": "0.000000001"}, "usdc: expected whole lots"),
     ({"usdc": "1e400"}, "usdc: expected at most 15 digits"),
-    ({"underlyings": [bitcoin(), bitcoin()]}, r"cases\[0\]: a name is there twice among BTC, BTC"),
+    ({"underlyings": [bitcoin(), bitcoin()]}, r"underlyings\[1\].name: 'BTC' is there twice"),
     ({"usdc": "nan"}, "usdc: expected a decimal"),
     ({"cash": "1"}, r"cases\[0\].cash: there is no such field"),
     ({"underlyings": [bitcoin(digitals=[above("1", "-0.1")])]}, r"digitals\[0\].mark: .*at least"),
@@ -167,7 +167,16 @@ def test_an_order_never_lowers_a_requirement(
     ({"underlyings": [bitcoin(digitals=[{"name": "D", "type": "below", "qty": "1", "mark": "0.5",
                                          "tau_s": 60}])]}, r"digitals\[0\].strike: is missing"),
     ({"groups": [{"name": "G", "kind": "nested", "outcomes": [
-        {"name": "A", "qty": "1", "mark": "0.5"}] * 2}]}, "a name is there twice among A, A"),
+        {"name": "A", "qty": "1", "mark": "0.5"}] * 2}]},
+     r"groups\[0\].outcomes\[1\].name: 'A' is there twice"),
+    ({"underlyings": [bitcoin(digitals=[above("1")]),
+                      {"name": "SOL", "index": "100", "digitals": [above("1")]}]},
+     r"underlyings\[1\].digitals\[0\].name: 'A100000-30' is there twice"),
+    ({"title": 5}, r"cases\[0\].title: expected a text, was 5"),
+    ({"usdc": 10**5000}, r"cases\[0\].usdc: expected at most 15 digits .* a number of 16610 bits"),
+    ({"groups": [{"name": "G", "kind": "exclusive", "outcomes": [
+        {"name": str(i), "qty": "90000000000", "mark": "0.5"} for i in range(12_000)]}]},
+     r"cases\[0\]: expected all of it worth at most"),
     ({"underlyings": [bitcoin(index="0")]}, r"underlyings\[0\].index: expected more than 0"),
     ({"underlyings": [bitcoin(params="ETH")]}, r"underlyings\[0\].params: there are no"),
     ({"groups": [{"name": "G", "kind": "other", "outcomes": []}]}, r"groups\[0\].kind"),
@@ -179,6 +188,20 @@ def test_an_order_never_lowers_a_requirement(
 def test_wrong_input_is_refused_by_naming_the_field(case: dict[str, Any], message: str) -> None:
     with pytest.raises(CaseError, match=message):
         expected(**case)
+
+
+@pytest.mark.parametrize(("fields", "message"), [
+    ({"global": {"extremes": ["-0.9999999999999"]}}, r"extremes\[0\]: expected at most 12 dec"),
+    ({"global": {"extremes": ["0.0001"]}}, r"extremes\[0\]: expected a move of at least 0.001"),
+    ({"global": {"extremes": ["0.5", "11"]}}, r"extremes\[1\]: expected at most 10"),
+    ({"global": {"sigma": "1"}}, "global.sigma: there is no such field"),
+    ({"underlying_params": []}, "underlying_params: expected an object"),
+    ({"case": []}, "file.case: there is no such field"),
+    ({"rounding": None}, "file.rounding: expected a text, was None"),
+])
+def test_what_all_accounts_share_is_judged_too(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(CaseError, match=message):
+        compute({"cases": [{"id": "T"}], **fields})
 
 
 def test_an_account_is_there_once() -> None:

@@ -63,6 +63,63 @@ def test_random_perpetual_accounts_agree_with_the_reference(house: Exchange) -> 
             agree(house, account, house.time)
 
 
+def test_bids_require_no_more_than_what_they_pay(house: Exchange) -> None:
+    far = house.order(ANN, PERP, "buy", 1, 4_000)
+    assert initial(house) == 4_000 * MICRO  # A tenth of the notional would be 10,000.
+    near = house.order(ANN, PERP, "buy", 1, 99_000)
+    agree(house, ANN, house.time)
+    assert initial(house) == 20_000 * MICRO
+    house.cancel(near)
+    assert initial(house) == 4_000 * MICRO
+    offer = house.order(ANN, PERP, "sell", 1, 250_000)
+    assert initial(house) == 10_000 * MICRO  # What is sold has no greatest loss.
+    house.cancel(offer)
+    house.mark(PERP, 20_000)
+    agree(house, ANN, house.time)
+    assert initial(house) == 2_000 * MICRO
+    house.mark(PERP, 90_000)
+    agree(house, ANN, house.time)
+    house.cancel(far)
+    assert initial(house) == 0
+
+
+def test_a_bid_far_below_needs_only_what_it_pays(house: Exchange) -> None:
+    house.account(110, ANN)
+    house.deposit(110, 5_000)
+    assert house.order(110, PERP, "buy", 2, 4_000)["reason"] == MARGIN
+    assert house.order(110, PERP, "buy", 1, 4_000)["reason"] == 0
+    agree(house, 110, house.time)
+    assert house.send("Transfer", 0, 4, fromAccount=110, toAccount=BOB, asset=0,
+                      amount=1_000 * MICRO) == 0
+    assert house.send("Transfer", 0, 4, fromAccount=110, toAccount=BOB, asset=0, amount=1) == MARGIN
+
+
+def test_random_orders_far_from_the_mark_agree_with_the_reference(house: Exchange) -> None:
+    random = Random(8)
+    for _ in range(25):
+        open_orders = []
+        for account in (ANN, BOB):
+            sides = random.choice((("buy",), ("buy",), ("sell",), ("buy", "sell")))
+            for _ in range(random.randint(1, 4)):
+                side = random.choice(sides)
+                shares = (0.001, 0.05, 0.12, 0.9) if side == "buy" else (1.05, 1.2, 3, 9)
+                price = round(100_000 * random.choice(shares) * random.uniform(0.9, 1.1), 1)
+                size = random.choice((1, 100, 10_000)) * random.random()
+                open_orders.append(house.order(account, PERP, side, round(size, 3) + 0.001, price))
+                agree(house, account, house.time)
+        if random.random() < 0.5:
+            buyer, seller = random.sample((ANN, BOB), 2)
+            house.trade(buyer, seller, PERP, random.randint(1, 500) / 100, 100_000)
+        for _ in range(2):
+            house.mark(PERP, round(100_000 * random.choice((0.02, 0.3, 1, 1, 8)), 1))
+            for account in (ANN, BOB):
+                agree(house, account, house.time)
+        house.mark(PERP, 100_000)
+        for report in open_orders:
+            house.cancel(report)
+            agree(house, ANN, house.time)
+
+
 def test_collateral_counts_at_the_worse_of_index_and_stable_price(house: Exchange) -> None:
     house.deposit(ANN, 2, BTC)
     for index, stable in ((100_000, 95_000), (100_000, 108_000), (97_000, 97_000.5), (97_000, 0)):
