@@ -112,6 +112,8 @@ class Instrument:
     mark_time: int = 0
     funding_rate: int = 0  # 1e-9 of the notional, of the last funding
     funding_time: int = 0
+    next_funding_rate: int = 0  # an estimate
+    next_funding_time: int = 0  # 0: none is known
     auction_price: int | None = None
     auction_quantity: int | None = None
     payout: int | None = None  # of one YES, once resolved
@@ -149,6 +151,7 @@ class ReferenceData:
             "IndexPriceChanged": self._index,
             "MarkPriceChanged": self._mark,
             "FundingCompleted": self._funding,
+            "FundingEstimated": self._funding_estimate,
             "InstrumentResolved": self._resolved,
         }
         self._handlers = {template(name): handler for name, handler in handlers.items()}
@@ -271,6 +274,12 @@ class ReferenceData:
         if instrument is not None:
             instrument.funding_rate = f["rate"]
             instrument.funding_time = f["header"]["transactTime"]
+
+    def _funding_estimate(self, f: Fields) -> None:
+        instrument = self.instruments.get(f["instrument"])
+        if instrument is not None:
+            instrument.next_funding_rate = f["rate"]
+            instrument.next_funding_time = f["fundingTime"]
 
     def _resolved(self, f: Fields) -> None:
         instrument = self.instruments.get(f["instrument"])

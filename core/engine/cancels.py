@@ -3,7 +3,7 @@
 import numpy as np
 
 import sbe.generated.order_entry as oe
-from core.engine.emit import cancel_reject, echo_size, event_begin, put_echo, report
+from core.engine.emit import cancel_reject, echo_size, event_begin, put_echo, report_to
 from core.engine.order_terms import account_of, judge_account, keep_echo
 from core.engine.orders import cancel_order, find_order, is_open
 from core.jit import jit
@@ -115,7 +115,7 @@ def cancel_account(s, account, session, quotes_only, spare_survivors, reason):
 
 @linked
 def order_status(s, a):
-    """Handle an OrderStatusRequest: the order as it stands, or a reject that says it is unknown."""
+    """Handle an OrderStatusRequest: to who asks, the order as it stands, or that it is unknown."""
     client_order_id = np.int64(oe.order_status_request_cl_ord_id(a))
     account = account_of(s, oe.order_status_request_account(a))
     slot = find_order(s, np.int64(oe.order_status_request_order_id(a)), client_order_id)
@@ -130,19 +130,22 @@ def order_status(s, a):
         oe.set_execution_report_reason(r, oe.REASON_UNKNOWN_ORDER)
         put_echo(r, block, s.work.echo)
         return
-    report(s, slot, oe.EXEC_TYPE_ORDER_STATUS, 0)
+    report_to(s, slot, oe.EXEC_TYPE_ORDER_STATUS, 0, s.work.session)
 
 
 @linked
 def open_orders(s, a):
-    """Handle an OpenOrdersRequest: the status of each open order, then the end."""
+    """Handle an OpenOrdersRequest: to who asks, the status of each open order, then the end.
+
+    Whichever session entered it: orders are an account's.
+    """
     account = account_of(s, oe.open_orders_request_account(a))
     reason = judge_account(s, account)
     reports = 0
     if reason == 0:
         slot = s.accounts[account].first_order
         while slot != 0:
-            report(s, slot, oe.EXEC_TYPE_ORDER_STATUS, 0)
+            report_to(s, slot, oe.EXEC_TYPE_ORDER_STATUS, 0, s.work.session)
             reports += 1
             slot = s.details[slot].account_next
     block = oe.ACCOUNT_REPORT_END_BLOCK

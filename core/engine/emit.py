@@ -72,8 +72,14 @@ def own_price(book, flags, tick):
     return tick * book.tick_size
 
 
-@linked
+@jit
 def report(s, slot, exec_type, reason):
+    """ExecutionReport of an order as it now stands, to its session; see `report_to`."""
+    return report_to(s, slot, exec_type, reason, s.details[slot].session)
+
+
+@linked
+def report_to(s, slot, exec_type, reason, session):
     """ExecutionReport of an order as it now stands; the address of its root block.
 
     Trade, reject and cancel fields stay null or 0 for the caller to set.
@@ -82,7 +88,7 @@ def report(s, slot, exec_type, reason):
     detail = s.details[slot]
     stored = stored_echo(s, slot)
     size = detail.echo_length
-    a = event_begin(s, oe.EXECUTION_REPORT_BLOCK, 1 + size, detail.session)
+    a = event_begin(s, oe.EXECUTION_REPORT_BLOCK, 1 + size, session)
     oe.write_execution_report_header(a - 8)
     s.events += 1
     oe.set_execution_report_order_id(a, order.order_id)

@@ -68,7 +68,12 @@ from core.engine.sessions import (
     session_open,
     session_reset,
 )
-from core.engine.settlement import funding_start, report_balances, settlement_start
+from core.engine.settlement import (
+    funding_estimate,
+    funding_start,
+    report_balances,
+    settlement_start,
+)
 from core.engine.timers import run_timers, set_cancel_timer
 from core.engine.transfers import deposit, transfer, transfer_request
 from core.engine.withdrawals import withdrawal_request, withdrawal_step
@@ -333,6 +338,8 @@ def _sidecar_command(s, template, a, block):
         return settlement_start(s, a)
     if template == ct.FUNDING_START_TEMPLATE:
         return funding_start(s, a)
+    if template == ct.FUNDING_ESTIMATE_TEMPLATE:
+        return funding_estimate(s, a)
     if template == ct.RESOLVE_EVENT_TEMPLATE:
         return resolve_event(s, a, block)
     if template == ct.RESOLVE_INSTRUMENT_TEMPLATE:

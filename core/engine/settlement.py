@@ -188,6 +188,24 @@ def funding_start(s, a):
 
 
 @linked
+def funding_estimate(s, a):
+    """FundingEstimate: 0 or the reason against it. It is told on; nothing else hangs on it."""
+    number = control.funding_estimate_instrument(a)
+    rate = control.funding_estimate_rate(a)
+    reason = known_instrument(s, number)
+    if reason != 0:
+        return reason
+    if s.instruments[number].kind != oe.INSTRUMENT_KIND_PERPETUAL or abs(rate) > RATE_MAX:
+        return refuse(s, oe.REASON_INVALID_FIELD, rate, RATE_MAX)
+    e = event_begin(s, control.FUNDING_ESTIMATED_BLOCK, 0, 0)
+    control.write_funding_estimated_header(e - 8)
+    control.set_funding_estimated_instrument(e, number)
+    control.set_funding_estimated_rate(e, rate)
+    control.set_funding_estimated_funding_time(e, control.funding_estimate_funding_time(a))
+    return 0
+
+
+@linked
 def funding_slice(s, job, budget):
     """Visit up to `budget` positions; how much of the budget is left, −1 when more remains."""
     book = s.instruments[job.subject]

@@ -159,6 +159,8 @@ class FeedGateway:
             self._put_instrument("MarkPrice", fields | renamed)
         elif name == "FundingCompleted":
             self._put_instrument("Funding", fields)
+        elif name == "FundingEstimated":
+            self._put_instrument("FundingEstimate", fields)
         elif name in ("IndexPriceChanged", "SettlementCompleted") and not self._f["muted"]:
             public = "IndexPrice" if name == "IndexPriceChanged" else "Settlement"
             self._put(layout.PRICES, public, fields | fields["header"])

@@ -1,7 +1,7 @@
 """Figures of an instrument beside its book, as entries of market data.
 
     2 the last trade   3 index   4 open   6 mark   7 high   8 low   B volume   C open interest
-    z funding: the rate last paid, as a fraction, and when
+    z funding: the rate last paid, as a fraction, and when   y the next one's estimate, and when
 
 Open, high, low and volume are since the listing, as in the snapshots of the binary feed. Index and
 mark are prices; open interest is counted in the instrument's unit, one side of it.
@@ -15,8 +15,9 @@ from gateway.fix.times import clock_text, date_text
 from sbe.generated import order_entry as oe
 
 TRADE, INDEX, OPENING, MARK, HIGH, LOW = "2", "3", "4", "6", "7", "8"
-VOLUME, INTEREST, FUNDING = "B", "C", "z"
-FIGURES = frozenset((TRADE, INDEX, OPENING, MARK, HIGH, LOW, VOLUME, INTEREST, FUNDING))
+VOLUME, INTEREST, FUNDING, NEXT_FUNDING = "B", "C", "z", "y"
+FIGURES = frozenset(
+    (TRADE, INDEX, OPENING, MARK, HIGH, LOW, VOLUME, INTEREST, FUNDING, NEXT_FUNDING))
 Figure = tuple[tuple[int, object], ...]
 
 
@@ -45,9 +46,11 @@ def figures(
     if instrument.kind != oe.INSTRUMENT_KIND_SPOT:
         held = 0 if instrument.payout is not None else interest
         found[INTEREST] = ((271, decimal_text(held)),)
-    if instrument.funding_time:
-        time = instrument.funding_time
-        found[FUNDING] = (
-            (270, f"{instrument.funding_rate / 1e9:.9f}"),
-            (272, date_text(time)), (273, clock_text(time)))
+    for kind, time, rate in (
+        (FUNDING, instrument.funding_time, instrument.funding_rate),
+        (NEXT_FUNDING, instrument.next_funding_time, instrument.next_funding_rate),
+    ):
+        if time:
+            found[kind] = (
+                (270, f"{rate / 1e9:.9f}"), (272, date_text(time)), (273, clock_text(time)))
     return {kind: figure for kind, figure in found.items() if kind in kinds}

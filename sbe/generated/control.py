@@ -74,6 +74,7 @@ MESSAGE_NAMES = {
     437: "ReportBalances",
     438: "SetRiskArray",
     439: "SetUnitRates",
+    441: "FundingEstimate",
     460: "SetBackstop",
     461: "SetRiskParameter",
     462: "DecideRiskProposal",
@@ -102,6 +103,7 @@ MESSAGE_NAMES = {
     547: "WithdrawalChanged",
     548: "AccountStateChanged",
     549: "FeesChanged",
+    550: "FundingEstimated",
     560: "LiquidationCertificate",
     561: "LiquidationStep",
     562: "PositionTransferred",
@@ -2021,6 +2023,36 @@ set_unit_rates_hedge_maintenance = load("u32", 26)
 set_set_unit_rates_hedge_maintenance = store("u32", 26)
 
 
+# FundingEstimate: template 441, 28 bytes
+# What the next funding of a perpetual would be if the premium so far were that of the whole interval. It is told on; nothing hangs on it.
+FUNDING_ESTIMATE_TEMPLATE = 441
+FUNDING_ESTIMATE_BLOCK = 28
+write_funding_estimate_header = image("1c00b90103000100")
+FUNDING_ESTIMATE = record(
+    28,
+    ("key", "<u8", 0),
+    ("instrument", "<u4", 8),
+    ("rate", "<i8", 12),
+    ("fundingTime", "<u8", 20),
+)
+FUNDING_ESTIMATE_KEY_OFFSET = 0
+FUNDING_ESTIMATE_KEY_NULL = 18446744073709551615
+funding_estimate_key = load("u64", 0)
+set_funding_estimate_key = store("u64", 0)
+FUNDING_ESTIMATE_INSTRUMENT_OFFSET = 8
+FUNDING_ESTIMATE_INSTRUMENT_NULL = 4294967295
+funding_estimate_instrument = load("u32", 8)
+set_funding_estimate_instrument = store("u32", 8)
+FUNDING_ESTIMATE_RATE_OFFSET = 12
+FUNDING_ESTIMATE_RATE_NULL = -9223372036854775808
+funding_estimate_rate = load("i64", 12)
+set_funding_estimate_rate = store("i64", 12)
+FUNDING_ESTIMATE_FUNDING_TIME_OFFSET = 20
+FUNDING_ESTIMATE_FUNDING_TIME_NULL = 18446744073709551615
+funding_estimate_funding_time = load("u64", 20)
+set_funding_estimate_funding_time = store("u64", 20)
+
+
 # SetBackstop: template 460, 24 bytes
 # What a provider pledges to take over positions of one market with; taken from its balance at once, given back after the notice.
 SET_BACKSTOP_TEMPLATE = 460
@@ -3376,6 +3408,44 @@ FEES_CHANGED_TAKER_FEE_OFFSET = 22
 FEES_CHANGED_TAKER_FEE_NULL = -2147483648
 fees_changed_taker_fee = load("i32", 22)
 set_fees_changed_taker_fee = store("i32", 22)
+
+
+# FundingEstimated: template 550, 36 bytes
+# The next funding of a perpetual, as it looks now.
+FUNDING_ESTIMATED_TEMPLATE = 550
+FUNDING_ESTIMATED_BLOCK = 36
+write_funding_estimated_header = image("2400260203000100")
+FUNDING_ESTIMATED = record(
+    36,
+    ("header", OUTBOUND_HEADER, 0),
+    ("instrument", "<u4", 16),
+    ("rate", "<i8", 20),
+    ("fundingTime", "<u8", 28),
+)
+FUNDING_ESTIMATED_HEADER_TRANSACT_TIME_OFFSET = 0
+FUNDING_ESTIMATED_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
+funding_estimated_header_transact_time = load("u64", 0)
+set_funding_estimated_header_transact_time = store("u64", 0)
+FUNDING_ESTIMATED_HEADER_MSG_SEQ_NUM_OFFSET = 8
+FUNDING_ESTIMATED_HEADER_MSG_SEQ_NUM_NULL = 4294967295
+funding_estimated_header_msg_seq_num = load("u32", 8)
+set_funding_estimated_header_msg_seq_num = store("u32", 8)
+FUNDING_ESTIMATED_HEADER_LAST_APPLIED_SEQ_NO_OFFSET = 12
+FUNDING_ESTIMATED_HEADER_LAST_APPLIED_SEQ_NO_NULL = 4294967295
+funding_estimated_header_last_applied_seq_no = load("u32", 12)
+set_funding_estimated_header_last_applied_seq_no = store("u32", 12)
+FUNDING_ESTIMATED_INSTRUMENT_OFFSET = 16
+FUNDING_ESTIMATED_INSTRUMENT_NULL = 4294967295
+funding_estimated_instrument = load("u32", 16)
+set_funding_estimated_instrument = store("u32", 16)
+FUNDING_ESTIMATED_RATE_OFFSET = 20
+FUNDING_ESTIMATED_RATE_NULL = -9223372036854775808
+funding_estimated_rate = load("i64", 20)
+set_funding_estimated_rate = store("i64", 20)
+FUNDING_ESTIMATED_FUNDING_TIME_OFFSET = 28
+FUNDING_ESTIMATED_FUNDING_TIME_NULL = 18446744073709551615
+funding_estimated_funding_time = load("u64", 28)
+set_funding_estimated_funding_time = store("u64", 28)
 
 
 # LiquidationCertificate: template 560, 64 bytes
@@ -5018,6 +5088,27 @@ def set_unit_rates_fault(a: int) -> int:
     return 0
 
 
+# FundingEstimate: values and ends
+
+
+@compiled
+def funding_estimate_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # instrument
+    if value == 4294967295:
+        return 2
+    value = load_i64(a + 12)  # rate
+    if value == -9223372036854775808:
+        return 3
+    wide = load_u64(a + 20)  # fundingTime
+    if wide == 18446744073709551615:
+        return 4
+    return 0
+
+
 # SetBackstop: values and ends
 
 
@@ -5880,6 +5971,33 @@ def fees_changed_fault(a: int) -> int:
     return 0
 
 
+# FundingEstimated: values and ends
+
+
+@compiled
+def funding_estimated_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # msgSeqNum
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # lastAppliedSeqNo
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 16)  # instrument
+    if value == 4294967295:
+        return 2
+    value = load_i64(a + 20)  # rate
+    if value == -9223372036854775808:
+        return 3
+    wide = load_u64(a + 28)  # fundingTime
+    if wide == 18446744073709551615:
+        return 4
+    return 0
+
+
 # LiquidationCertificate: values and ends
 
 
@@ -6588,6 +6706,9 @@ def measure(address: int, length: int) -> int:
     elif template == 439:  # SetUnitRates
         if block < 30:
             return -ERROR_BLOCK_LENGTH
+    elif template == 441:  # FundingEstimate
+        if block < 28:
+            return -ERROR_BLOCK_LENGTH
     elif template == 460:  # SetBackstop
         if block < 24:
             return -ERROR_BLOCK_LENGTH
@@ -6679,6 +6800,9 @@ def measure(address: int, length: int) -> int:
             return -ERROR_BLOCK_LENGTH
     elif template == 549:  # FeesChanged
         if block < 26:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 550:  # FundingEstimated
+        if block < 36:
             return -ERROR_BLOCK_LENGTH
     elif template == 560:  # LiquidationCertificate
         if block < 64:

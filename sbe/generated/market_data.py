@@ -52,6 +52,7 @@ MESSAGE_NAMES = {
     50: "IndexPrice",
     51: "MarkPrice",
     52: "Funding",
+    54: "FundingEstimate",
     53: "OpenInterest",
     60: "Settlement",
     70: "RetransmitRequest",
@@ -1239,6 +1240,39 @@ funding_positions = load("u32", 24)
 set_funding_positions = store("u32", 24)
 
 
+# FundingEstimate: template 54, 32 bytes
+# The next funding, as it looks now.
+FUNDING_ESTIMATE_TEMPLATE = 54
+FUNDING_ESTIMATE_BLOCK = 32
+write_funding_estimate_header = image("2000360002000100")
+FUNDING_ESTIMATE = record(
+    32,
+    ("header", INSTRUMENT_HEADER, 0),
+    ("rate", "<i8", 16),
+    ("fundingTime", "<u8", 24),
+)
+FUNDING_ESTIMATE_HEADER_TRANSACT_TIME_OFFSET = 0
+FUNDING_ESTIMATE_HEADER_TRANSACT_TIME_NULL = 18446744073709551615
+funding_estimate_header_transact_time = load("u64", 0)
+set_funding_estimate_header_transact_time = store("u64", 0)
+FUNDING_ESTIMATE_HEADER_INSTRUMENT_OFFSET = 8
+FUNDING_ESTIMATE_HEADER_INSTRUMENT_NULL = 4294967295
+funding_estimate_header_instrument = load("u32", 8)
+set_funding_estimate_header_instrument = store("u32", 8)
+FUNDING_ESTIMATE_HEADER_RPT_SEQ_OFFSET = 12
+FUNDING_ESTIMATE_HEADER_RPT_SEQ_NULL = 4294967295
+funding_estimate_header_rpt_seq = load("u32", 12)
+set_funding_estimate_header_rpt_seq = store("u32", 12)
+FUNDING_ESTIMATE_RATE_OFFSET = 16
+FUNDING_ESTIMATE_RATE_NULL = -9223372036854775808
+funding_estimate_rate = load("i64", 16)
+set_funding_estimate_rate = store("i64", 16)
+FUNDING_ESTIMATE_FUNDING_TIME_OFFSET = 24
+FUNDING_ESTIMATE_FUNDING_TIME_NULL = 18446744073709551615
+funding_estimate_funding_time = load("u64", 24)
+set_funding_estimate_funding_time = store("u64", 24)
+
+
 # OpenInterest: template 53, 24 bytes
 # How much is held of an instrument, once a second while it changes.
 OPEN_INTEREST_TEMPLATE = 53
@@ -1800,6 +1834,30 @@ def funding_fault(a: int) -> int:
     return 0
 
 
+# FundingEstimate: values and ends
+
+
+@compiled
+def funding_estimate_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # transactTime
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # instrument
+    if value == 4294967295:
+        return 1
+    value = load_u32(a + 12)  # rptSeq
+    if value == 4294967295:
+        return 1
+    value = load_i64(a + 16)  # rate
+    if value == -9223372036854775808:
+        return 2
+    wide = load_u64(a + 24)  # fundingTime
+    if wide == 18446744073709551615:
+        return 3
+    return 0
+
+
 # OpenInterest: values and ends
 
 
@@ -1986,6 +2044,9 @@ def measure(address: int, length: int) -> int:
             return -ERROR_BLOCK_LENGTH
     elif template == 52:  # Funding
         if block < 28:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 54:  # FundingEstimate
+        if block < 32:
             return -ERROR_BLOCK_LENGTH
     elif template == 53:  # OpenInterest
         if block < 24:

@@ -182,29 +182,18 @@ class Desk:
                     for what, ms in found.items() if ms)
 
     def told_otherwise(
-        self, open_orders: list[State], copies: Iterable[str], desks: "list[Desk]"
+        self, open_orders: list[State], copies: Iterable[str]
     ) -> Iterator[str]:
-        """Open orders and the position of the owner, as reports tell them and as they are.
-
-        desks: all of the owner. The status of an order is told to the session that entered it.
-        """
-        before = [len(desk.application.received) for desk in desks]
+        """Open orders and the position of the owner, as reports tell them and as they are."""
         orders = self._ask("AF", "584=all|585=7", 584, "all")
         stamp = time_text(time.time_ns())
         positions = self._ask("AN", f"710=all|724=0|1={self.owner}|60={stamp}", 728, "0")
         if orders is None or positions is None:
             yield f"{self.owner}: open orders and positions aren't told"
             return
-        total = int(field(orders[-1], 911))
-
-        def heard() -> list[State]:
-            return [_state(message) for desk, begin in zip(desks, before, strict=True)
-                    for message in desk.application.received[begin:]
-                    if field(message, 150) == "I" and field(message, 37) != "NONE"]
-
-        _becomes(lambda: len(heard()) == total)
-        told = sorted(heard())
-        if told != open_orders:
+        told = sorted(_state(message) for message in orders
+                      if field(message, 150) == "I" and field(message, 37) != "NONE")
+        if told != open_orders or len(told) != int(field(orders[-1], 911)):
             odd = sorted(set(told) ^ set(open_orders))
             yield f"{self.owner}: open are {len(told)}, by reports {len(open_orders)}: {odd[:5]}"
         held = sum((

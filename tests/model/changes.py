@@ -435,10 +435,10 @@ def protection_reset(x: "Exchange", c: dict[str, Any]) -> int:
 
 
 def order_status(x: "Exchange", c: dict[str, Any]) -> None:
-    """OrderStatusRequest of an order that is known."""
+    """OrderStatusRequest of an order that is known, by whoever may act for its account."""
     account = x.account_of(c["account"])
     order = x.find_order(c["orderId"], c["clOrdId"])
     assert order is not None
     assert order.account == account
     assert order.state in (*OPEN, DONE)
-    report(x, order, "I")
+    report(x, order, "I", to=x.session)

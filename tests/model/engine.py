@@ -29,7 +29,7 @@ VOCABULARY = frozenset(
         "PositionSettled", "PositionResolved", "FundingPayment", "FundingCompleted",
         "SettlementCompleted", "ResolutionCompleted", "TradingStateChanged", "MarginReport",
         "TransferReport", "WithdrawalReport", "WithdrawalRuleReport", "ClientProtectionReport",
-        "KillSwitchChanged", "OwnerPermitted",
+        "KillSwitchChanged", "OwnerPermitted", "OrderPreview",
     )
 )
 WORST = ("worstAsset", "worstMove", "worstExpiry", "worstOutcome")  # The model has no scan.

@@ -36,11 +36,11 @@ def new_order(x: "Exchange", c: dict[str, Any]) -> None:
     order = x.take_record()
     if order is None:
         order = Order(0, 0)
-        _read(x, order, c)
+        read_terms(x, order, c)
         reason = oe.REASON_CAPACITY_REACHED
     else:
-        _read(x, order, c)
-        reason = _judge(x, order, c) or enter(x, order)
+        read_terms(x, order, c)
+        reason = judge_terms(x, order, c) or enter(x, order)
     if reason:
         order.status = "8"
         order.state = DONE
@@ -49,7 +49,8 @@ def new_order(x: "Exchange", c: dict[str, Any]) -> None:
         x.give_back(order)
 
 
-def _read(x: "Exchange", order: Order, c: dict[str, Any]) -> None:
+def read_terms(x: "Exchange", order: Order, c: dict[str, Any]) -> None:
+    """What the client asks for, as far as it needs no judging."""
     account = x.account_of(c["account"])
     order.account = account if account < x.limits.accounts_max else 0
     known = x.accounts.get(order.account)
@@ -70,7 +71,7 @@ def _read(x: "Exchange", order: Order, c: dict[str, Any]) -> None:
     order.entered = x.sequence
 
 
-def _judge(x: "Exchange", order: Order, c: dict[str, Any]) -> int:
+def judge_terms(x: "Exchange", order: Order, c: dict[str, Any]) -> int:
     """Every rule that needs no book and no margin; the first that fails."""
     return (
         x.judge_account(x.account_of(c["account"]))

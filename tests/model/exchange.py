@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import sbe.generated.order_entry as oe
 from core.messages import template
-from tests.model import changes, controls, destinations, entry, jobs, money, venue
+from tests.model import changes, controls, destinations, entry, jobs, money, previews, venue
 from tests.model.auction import auction_tick, still_crosses, uncross
 from tests.model.matching import cancel
 from tests.model.records import (
@@ -301,6 +301,7 @@ class Exchange:
 
 CLIENT: dict[str, Handler] = {
     "NewOrderSingle": entry.new_order,
+    "OrderPreviewRequest": previews.order_preview,
     "OrderCancelRequest": changes.cancel_request,
     "OrderCancelReplaceRequest": changes.replace_order,
     "OrderMassCancelRequest": changes.mass_cancel,

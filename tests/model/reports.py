@@ -18,8 +18,13 @@ def own_price(book: Instrument | None, order: Order, tick: int | None) -> int | 
     return (book.one_tick - tick if order.no_terms else tick) * book.tick_size
 
 
-def report(x: "Exchange", order: Order, kind: str, reason: int = 0, **more: Any) -> dict[str, Any]:
-    """ExecutionReport of an order as it stands; the fields, which may still be changed."""
+def report(
+    x: "Exchange", order: Order, kind: str, reason: int = 0, *, to: int | None = None, **more: Any
+) -> dict[str, Any]:
+    """ExecutionReport of an order as it stands; the fields, which may still be changed.
+
+    to: the session that is told, if that isn't the order's own.
+    """
     book = x.instruments.get(order.instrument)
     lot = book.lot_size if book is not None else 0
     x.exec_id += 1
@@ -48,7 +53,7 @@ def report(x: "Exchange", order: Order, kind: str, reason: int = 0, **more: Any)
         "lastPx": None, "lastQty": None, "tradeId": None, "fee": 0, "lastLiquidity": 0,
         "origClOrdId": 0, "detail": 0, "limit": 0, "echo": order.echo,
     }
-    x.emit(order.session, "ExecutionReport", **(fields | more))
+    x.emit(order.session if to is None else to, "ExecutionReport", **(fields | more))
     x.last_report = x.events[-1].fields
     return x.last_report
 

@@ -166,9 +166,9 @@ class Stream:
         return [
             (45, self.new_order), (10, self.cancel), (14, self.replace), (1.5, self.mass_cancel),
             (8, self.mass_quote), (0.7, self.quote_cancel), (1.2, self.protection_set),
-            (1.5, self.protection_reset), (1, self.order_status), (0.5, self.cancel_timer),
-            (1, self.account_request), (1, self.transfer), (0.7, self.withdrawal),
-            (0.4, self.withdrawal_rule), (0.2, self.refill),
+            (1.5, self.protection_reset), (1, self.order_status), (4, self.preview),
+            (0.5, self.cancel_timer), (1, self.account_request), (1, self.transfer),
+            (0.7, self.withdrawal), (0.4, self.withdrawal_rule), (0.2, self.refill),
             (0.7, self.withdrawal_step), (0.5, self.deposit), (4, self.some_mark),
             (2, self.some_index), (1.5, self.settlement), (1, self.funding),
             (2.5, self.trading_state), (0.6, self.account_state), (1, self.session),
@@ -279,9 +279,18 @@ class Stream:
             return self.cancel()
         command = self.client("OrderStatusRequest", order.account, clOrdId=0,
                               orderId=order.order_id, requestId=1, echo=b"")
-        command.session, command.fields["account"] = 0, order.account
-        command.fields["header"]["msgSeqNum"] = 0
+        command.fields["account"] = order.account
+        if command.session and self.x.sessions[command.session].owner != order.owner:
+            command.session = command.fields["header"]["msgSeqNum"] = 0
         return command
+
+    def preview(self) -> Command:
+        """OrderPreviewRequest: mostly what might be ordered."""
+        command = self.new_order()
+        known = self.some_order() if self.chance(0.05) else None
+        taken = max(0, known.client_id) if known is not None else 0
+        own = command.fields | {"clOrdId": taken, "requestId": self.below(99)}
+        return Command("OrderPreviewRequest", own, command.session, 8, self.time)
 
     def replace(self) -> Command:
         """OrderCancelReplaceRequest."""

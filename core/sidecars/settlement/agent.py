@@ -6,6 +6,7 @@
                       of what changed        │
                                              │ = ledger, at this very position ?
     every hour      FundingStart for each perpetual, at the mean premium since the last
+    every 10 s      FundingEstimate where what that would be now has changed
     as they come    custody's receipts ─▶ Deposit;  withdrawals ⇄ custody (transfers.py)
 
 Cycle numbers come from the events, so a new store goes on where the old one ended. While this
@@ -27,6 +28,7 @@ from core.sidecars.settlement.transfers import Transfers
 
 SECOND = 1_000_000_000
 WHOLE_NS = 3600 * SECOND  # from one report of all balances to the next
+ESTIMATE_NS = 10 * SECOND
 OPEN, CLOSED = 2, 5  # TradingState: funding is due in everything from open to closed
 
 
@@ -64,6 +66,8 @@ class Settlement(Sidecar):
         self.differences = 0  # in the last reconciliation
         self._settled_at = int(self.store.note("settled_at") or 0)
         self._funded_at = int(self.store.note("funded_at") or 0)
+        self._estimated: dict[int, tuple[int, int]] = {}  # rate and time, of this process
+        self._estimated_at = 0
         self._reported_at = 0  # when all balances were asked for
         self._entered = False  # Whether the core has answered since this process was started.
         for template, handler in self.ledger.books.handlers.items():
@@ -111,6 +115,8 @@ class Settlement(Sidecar):
             work += 1
         if _due(now, self._funded_at, self.funding_ns):
             work += self._fund(now)
+        if now - self._estimated_at >= ESTIMATE_NS and not self.waits_for("FundingEstimate"):
+            work += self._estimate(now)
         return work
 
     @property
@@ -130,6 +136,21 @@ class Settlement(Sidecar):
                 started += 1
         self.log.info("funding", instruments=started)
         return started
+
+    def _estimate(self, now: int) -> int:
+        """Tell what the next funding would be, where that isn't known yet."""
+        self._estimated_at, told = now, 0
+        due = self._funded_at + self.funding_ns
+        for number, rate in self.premiums.estimates().items():
+            instrument = self.reference.instruments.get(number)
+            if instrument is None or instrument.kind != PERPETUAL:
+                continue
+            known = OPEN <= instrument.state < CLOSED
+            if known and self._estimated.get(number) != (rate, due):
+                self._estimated[number] = rate, due
+                self.command("FundingEstimate", instrument=number, rate=rate, fundingTime=due)
+                told += 1
+        return told
 
     def answered(self, name: str, result: Result) -> None:
         """A refused settlement is tried again in the next period; transfers have their own."""

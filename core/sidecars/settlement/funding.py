@@ -70,6 +70,11 @@ class Premiums:
             self._changed.add(instrument)
         return rates
 
+    def estimates(self) -> dict[int, int]:
+        """The rate of each instrument if the interval ended now."""
+        return {instrument: self.rate(instrument, total, samples)
+                for instrument, (total, samples) in self._sums.items() if samples}
+
     def rate(self, instrument: int, total: int, samples: int) -> int:
         """The rate from a sum of premiums, 1e-9, rounded towards zero."""
         numerator, denominator = total * self._interval_ns, samples * PREMIUM_PERIOD_NS

@@ -141,3 +141,30 @@ def test_who_comes_back_in_time_keeps_the_orders(house: Exchange) -> None:
     # The old one's, late.
     house.send("SessionClose", FIX, 2, connection=7, logout=0, acknowledged=3)
     assert not house.events
+
+
+def test_who_asks_is_told_of_orders_of_another_session(house: Exchange) -> None:
+    """Orders are an account's: their status goes to the session that asks, in its own numbers."""
+    for session in (FIX, BINARY):
+        house.send("SessionOpen", session, 2, versionId=1, nextInbound=0, reset=0,
+                   cancelOnDisconnect=0, cancelWindow=0, connection=session)
+    order: dict[str, Any] = {
+        "account": ANN, "instrument": PERP, "side": 1, "ordType": 2, "timeInForce": 1,
+        "orderQty": whole(0.01), "price": whole(99_000), "tag": 0, "selfTradePrevention": 0,
+        "triggerType": 0, "outcomeSide": 0, "echo": b"mine"}
+    numbers = []
+    for session, name in ((FIX, 11), (BINARY, 12)):
+        house.request("NewOrderSingle", session, **(order | {"clOrdId": name}))
+        numbers.append(house.named("ExecutionReport")[0]["orderId"])
+    house.request("OpenOrdersRequest", FIX, account=ANN, requestId=5, echo=b"")
+    assert [session for session, _, _ in house.events] == [FIX] * 3
+    told = house.named("ExecutionReport")
+    assert [(f["orderId"], chr(f["execType"]), f["echo"]) for f in told] == [
+        (number, "I", b"mine") for number in reversed(numbers)]
+    first, *_, end = [f["header"]["msgSeqNum"] for _, _, f in house.events]
+    assert end == first + 2
+    assert house.named("AccountReportEnd")[0]["reports"] == 2
+    house.request("OrderStatusRequest", BINARY, account=ANN, clOrdId=0, orderId=numbers[0],
+                  requestId=6, echo=b"")
+    (session, name, fields), = house.events
+    assert (session, name, fields["orderId"]) == (BINARY, "ExecutionReport", numbers[0])

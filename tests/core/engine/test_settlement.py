@@ -155,6 +155,15 @@ def test_funding_that_makes_no_sense_is_refused(
     house: Exchange, instrument: int, rate: int, reason: int
 ) -> None:
     assert house.send("FundingStart", 0, 4, instrument=instrument, rate=rate) == reason
+    estimate = {"instrument": instrument, "rate": rate, "fundingTime": 7}
+    assert house.send("FundingEstimate", 0, 4, **estimate) == reason
+    assert not house.named("FundingEstimated")
+
+
+def test_an_estimate_of_the_next_funding_is_told_on(house: Exchange) -> None:
+    assert house.send("FundingEstimate", 0, 4, instrument=PERP, rate=-12, fundingTime=7) == 0
+    told = house.named("FundingEstimated")
+    assert [(f["instrument"], f["rate"], f["fundingTime"]) for f in told] == [(PERP, -12, 7)]
 
 
 def test_a_markets_cap_on_its_funding_rate(house: Exchange) -> None:

@@ -368,6 +368,9 @@ def test_funding_is_an_eighth_of_the_mean_premium_within_its_bound(scene: Scene)
     scene.run(3600)
     rates = [f["rate"] for _, n, f in stage.commands if n == "FundingStart"]
     assert rates == [150_000]
+    estimates = [f for _, n, f in stage.commands if n == "FundingEstimate"]
+    assert [(f["instrument"], f["rate"]) for f in estimates] == [(2, 150_000)]
+    assert estimates[0]["fundingTime"] == int(scene.settlement.store.note("funded_at") or 0)
     premiums = Premiums(scene.settlement.store.connection, 1000, 3600 * SECOND)
     rates = [premiums.rate(2, total, 1) for total in (7, -8, 80_000, -80_000)]
     assert rates == [0, -1, 1000, -1000]

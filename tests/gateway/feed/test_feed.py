@@ -184,6 +184,8 @@ def test_definitions_states_marks_and_open_interest_are_public(venue):
     venue.engine.order(101, 2, "sell", 0.5, 100_000)
     venue.engine.order(100, 2, "buy", 0.5, 100_000)
     assert venue.engine.send("SetTradingState", instrument=2, state=4) == 0
+    estimate = {"instrument": 2, "rate": 87_500, "fundingTime": 10**18}
+    assert venue.engine.send("FundingEstimate", **estimate) == 0
     venue.settle(1.2)
     deliver()
     book = receiver.instruments[2]
@@ -191,7 +193,7 @@ def test_definitions_states_marks_and_open_interest_are_public(venue):
     assert (book.volume, book.open_interest) == (50_000_000, 50_000_000)
     assert receiver.index[1] == 99_999 * 10**8
     assert {(2, "MarkPrice"), (2, "Trade"), (2, "BestPrices"), (2, "InstrumentStatus"),
-            (2, "OpenInterest"), (4, "IndexPrice")} <= set(seen)
+            (2, "OpenInterest"), (2, "FundingEstimate"), (4, "IndexPrice")} <= set(seen)
 
 
 def test_every_channel_beats(venue):

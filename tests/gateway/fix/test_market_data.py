@@ -5,7 +5,7 @@ from functools import partial
 from itertools import pairwise
 
 from gateway.fix.message import Message
-from gateway.fix.times import time_of, time_text
+from gateway.fix.times import clock_text, date_text, time_of, time_text
 from tests.gateway.fix.kit import listed
 from tests.gateway.fix.stage import Desk, Stage
 
@@ -91,6 +91,19 @@ def test_the_last_trade_statistics_open_interest_and_funding(stage: Stage) -> No
         message = desk.next()
         if message.kind == "X":
             told |= {entry[1]: entry for entry in entries(message)}
+    due = 1_800_000_000 * 10**9
+    stage.call(lambda: stage.aid.emit("FundingEstimated", 0, {
+        "instrument": 2, "rate": 87_500, "fundingTime": due}))
+    desk.send("V", "262=F4|263=1|264=1|265=1|267=1|269=y|146=1|55=BTC-PERP")
+    while (message := desk.next()).text(262) != "F4":
+        pass
+    assert entries(message) == [("", "y", "0.000087500", "")]
+    assert (message.text(272), message.text(273)) == (date_text(due), clock_text(due))
+    stage.call(lambda: stage.aid.emit("FundingEstimated", 0, {
+        "instrument": 2, "rate": -1_000, "fundingTime": due}))
+    while (message := desk.next()).text(262) != "F4":
+        pass
+    assert entries(message)[0][1:] == ("y", "-0.000001000", "")
     desk.send("V", f"262=F3|263=0|{ask}")
     while (message := desk.next()).text(262) != "F3":
         pass
