@@ -20,7 +20,7 @@ from core.margin_reference.unit import decimal
 from core.wide import join
 from tools.margin_view import GroupView, UnitView, money, rate
 
-SNAP = 10**12  # Sums of rounded products are exact to some 1e-18; cents are decided on this.
+SNAP = 10**17  # Sums of rounded products are exact to some 1e-18; cents are decided on this.
 COMPONENTS = ("scan", "stand", "size", "spot", "hedge", "borrow", "cap", "floor")
 SUFFIX = {INITIAL: "im", MAINTENANCE: "mm"}
 
@@ -120,7 +120,7 @@ def _unit_parts(unit: UnitView, result: Any, kind: int) -> dict[str, str]:
 
 
 def _snapped(words: Words) -> Fraction:
-    """Wide money in USDC, to the nearest 1e-12."""
+    """Wide money in USDC, to the nearest 1e-17."""
     return Fraction(round(Fraction(_whole(words) * SNAP, MONEY_ONE)), SNAP)
 
 

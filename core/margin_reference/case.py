@@ -11,7 +11,7 @@
 
 Whose `params` aren't given has those of his name; BTC and SOL have defaults, as `global` has.
 Numbers are decimal strings (whole numbers will do) and become fractions, so nothing is ever rounded
-on the way in. Quantities are whole lots of 1e-8, marks of predictions have at most twelve decimals.
+on the way in. Quantities are whole lots of 1e-8, prices and parameters have at most 12 decimals.
 Whatever is wrong is a CaseError that names the field.
 """
 
@@ -38,7 +38,7 @@ GREATEST, FINEST = 10**15, 10**18
 LOT = Fraction(1, 10**8)
 FACE_MAX = 9 * 10**10  # of one prediction or order on it
 WORTH_MAX = 4 * 10**13  # USDC, of an underlying's balance, perpetual and orders together
-PRICE_PLACES = 12  # of a prediction, and of parameters
+PRICE_STEP = Fraction(1, 10**12)  # of prices and parameters
 EXTREME_LEAST, EXTREME_MOST = Fraction(1, 1000), 10  # moves, either way; all is lost at -1
 SHOWN = 80  # characters of what is wrong
 DECIMAL = re.compile(r"[-+]?[0-9]{1,40}(\.[0-9]{0,40})?(e[-+]?[0-9]{1,3})?", re.IGNORECASE)
@@ -187,13 +187,17 @@ class _At:
             raise CaseError(f"{path}: expected whole lots of 0.00000001, was {self.get(name)}")
         return exact
 
-    def share(self, name: str, default: Any = None, most: Any = 1) -> Fraction:
-        """A number from 0 to 1, or to `most`, with at most 12 decimals."""
-        exact = self.number(name, default, least=0, most=most)
-        if exact.denominator > 10**PRICE_PLACES:
+    def price(self, name: str, default: Any = None, **bounds: Any) -> Fraction:
+        """A number with at most 12 decimals: times whole lots it is whole money of the core."""
+        exact = self.number(name, default, **bounds)
+        if exact % PRICE_STEP != 0:
             path = f"{self.path}.{name}"
             raise CaseError(f"{path}: expected at most 12 decimals, was {self.get(name)}")
         return exact
+
+    def share(self, name: str, default: Any = None, most: Any = 1) -> Fraction:
+        """A price or rate from 0 to 1, or to `most`."""
+        return self.price(name, default, least=0, most=most)
 
     def list(self, name: str) -> list["_At"]:
         entries = self.get(name, [])
@@ -295,7 +299,7 @@ def _extremes(listed: Any) -> tuple[Fraction, ...]:
         moves.append(number(entry, path, most=EXTREME_MOST, above=-1))
         if abs(moves[-1]) < EXTREME_LEAST:
             raise CaseError(f"{path}: expected a move of at least 0.001 either way, was {entry}")
-        if moves[-1].denominator > 10**PRICE_PLACES:
+        if moves[-1] % PRICE_STEP != 0:
             raise CaseError(f"{path}: expected at most 12 decimals, was {entry}")
     return tuple(moves)
 
@@ -358,7 +362,7 @@ def _order(at: _At) -> Order:
     return Order(
         at.choice("side", ("buy", "sell")) == "buy",
         at.quantity("qty", most=FACE_MAX if prediction else None, above=0),
-        at.share("price") if prediction else at.number("price", least=0),
+        at.share("price") if prediction else at.price("price", least=0),
     )
 
 
@@ -369,11 +373,11 @@ def _underlying(
     chosen = at.text("params") if "params" in at.values else name
     if chosen not in parameters:
         raise CaseError(f"{at.path}.params: there are no parameters {chosen!r}")
-    index = at.number("index", above=0)
-    mark = at.number("perp_mark", at.get("index"), above=0)
+    index = at.price("index", above=0)
+    mark = at.price("perp_mark", at.get("index"), above=0)
     underlying = Underlying(
         name, parameters[chosen], index,
-        at.number("stable", at.get("index"), above=0),
+        at.price("stable", at.get("index"), above=0),
         at.quantity("balance", "0"),
         at.quantity("perp_qty", "0"),
         mark,

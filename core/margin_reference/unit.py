@@ -20,6 +20,7 @@ from core.margin_reference.links import pays, spread, strikes, strip_loss, value
 
 ZERO, ONE = Fraction(0), Fraction(1)
 THOUSAND = 1000
+DUST = Fraction(1, 10**15)  # Losses no further apart are the same; the first of them is the worst.
 GRID = tuple(Fraction(third, 3) for third in range(-3, 4))
 
 
@@ -140,7 +141,7 @@ def _scan(unit: Underlying, model: Model, kind: str) -> tuple[Fraction, str]:
     for node in nodes(unit, model, kind):
         for column in columns(unit, model):
             loss = node.weight * _loss(unit, model, node, column)
-            if loss > scan:
+            if loss > scan + DUST:
                 scan = loss
                 worst = (
                     f"delta={decimal(node.move)} side={node.side} "

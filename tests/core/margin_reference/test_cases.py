@@ -172,6 +172,8 @@ def test_an_order_never_lowers_a_requirement(
     ({"underlyings": [bitcoin(digitals=[above("1")]),
                       {"name": "SOL", "index": "100", "digitals": [above("1")]}]},
      r"underlyings\[1\].digitals\[0\].name: 'A100000-30' is there twice"),
+    ({"underlyings": [bitcoin(stable="99999.9999999999999")]},
+     r"underlyings\[0\].stable: expected at most 12 decimals"),
     ({"title": 5}, r"cases\[0\].title: expected a text, was 5"),
     ({"usdc": 10**5000}, r"cases\[0\].usdc: expected at most 15 digits .* a number of 16610 bits"),
     ({"groups": [{"name": "G", "kind": "exclusive", "outcomes": [
