@@ -4,7 +4,8 @@
                       └──────────── copied now, in slices ─┘
 
 Where the copies ended stands in the stream itself: a number taken for a copy names the report's
-position. So it makes no difference which gateway copied last, or how it ended.
+position, which is far behind if copying was cut short. So it makes no difference which gateway
+copied last, or how it ended.
 """
 
 import asyncio
@@ -69,8 +70,9 @@ class Backlog:
         self, gateway: "FixGateway", session: int, owner: int, begin: int, opened: int,
         copy: Callable[[int], None], listen: Callable[[], None],
     ) -> None:
+        """begin: a position before the session's last number. opened: where it was opened."""
         self._gateway, self._session, self._owner = gateway, session, owner
-        self._position, self._opened = begin, opened
+        self._position, self._opened, self._begin = begin, opened, begin
         self._copy, self._listen = copy, listen
         self._missed: list[int] = []
         self._out = np.zeros(ROOM + 2, np.int64)
@@ -111,4 +113,7 @@ class Backlog:
         self._missed += self._out[2 : 2 + int(self._out[0])].tolist()
         if copied:
             self._missed = [position for position in self._missed if position > copied]
+        if 0 < copied < self._begin:  # The last one was cut short: it goes on where that ended.
+            self._begin = self._position = copied
+            self._missed = []
         return used > 0

@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from gateway.fix.backlog import Backlog
+from gateway.fix.replay import COPY
 from gateway.fix.times import time_text
 from tests.gateway.fix.stage import Desk, Stage
 
@@ -278,3 +280,29 @@ def test_lists_positions_and_collateral(desk: Desk) -> None:
     desk.expect("4", _123="Y")
     desk.expect("BA", _909="C1", _900=1000, _899=600, _21022=400)
     desk.expect("4", _123="Y")
+
+
+def test_copying_that_was_cut_short_goes_on_where_it_ended(desk: Desk, stage: Stage) -> None:
+    """The last copy was of a report far behind: what came between is not passed over."""
+    server = stage.server
+    begin = server.position
+    for n in range(3):
+        desk.order(f"B{n}")
+        desk.expect("8", _11=f"B{n}")
+    reports = server.copies._find(1, begin, server.position)
+    assert len(reports) == 3
+    late = server.position
+    taken: list[int] = []
+    done = threading.Event()
+
+    def go_on() -> None:
+        backlog = Backlog(server, 4, 100, late, server.position, taken.append, done.set)
+        backlog.go_on()
+
+    stage.call(lambda: server.copies._take_number(4, COPY, reports[0]))
+    stage.call(lambda: None)
+    while server.position == late:
+        time.sleep(0.005)
+    stage.call(go_on)
+    assert done.wait(5)
+    assert taken == reports[1:]
