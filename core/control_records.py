@@ -12,6 +12,7 @@ GATES_MAX = 256
 KILL_OWNER, KILL_SESSION, KILL_MARKET, KILL_PRODUCT, KILL_VENUE = 1, 2, 3, 4, 5
 SELF_EXCLUSION = 6  # In events beside the levels: an owner's own wish.
 MARKET_CONFLICT = 7  # The same: an owner in the markets that he may decide.
+EVENT_DISPUTED = 8  # The same: everybody in an event whose outcome is disputed.
 CONFLICTS_MAX = 1024
 
 CONTROLS = np.dtype(
@@ -25,6 +26,8 @@ CONTROLS = np.dtype(
         ("beta", "i4"),  # 1: only the invited trade, within the caps
         ("protected", "i4"),  # owners who asked to be kept from something
         ("conflicts", "i4"),  # of owners with events that they may decide
+        ("disputed", "i4"),  # events whose outcome is disputed
+        ("spare", "i4"),
         ("beta_start", "i8"),  # ns UTC, from which the ramp counts
         ("beta_notional", "i8"),  # USDC units of an owner at the start, 0 no cap
         ("beta_ramp", "i8"),  # USDC units by which that grows a day

@@ -381,7 +381,7 @@ EVENT = np.dtype(  # A prediction event: its outcomes are instruments.
         ("kind", "i4"),  # EventKind, 0 when there is no such event
         ("outcomes", "i4"),
         ("state", "i4"),  # 0 open, 1 resolving, 2 resolved
-        ("spare", "i4"),
+        ("disputed", "i4"),  # 1: positions may only be closed
         ("account_limit", "i8"),  # USDC units one account may lose in it, 0 none
         ("owner_limit", "i8"),
         ("instrument", "i4", (OUTCOMES_MAX,)),

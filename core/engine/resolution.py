@@ -11,6 +11,7 @@ quote units a lot.
 import sbe.generated.control as control
 import sbe.generated.order_entry as oe
 from core.engine.accounts import credit
+from core.engine.controls.disputes import settle_dispute
 from core.engine.emit import event_begin
 from core.engine.job_queue import JOB_RESOLUTION, queue_full, start_job
 from core.engine.margin.door import margin_changed
@@ -48,6 +49,7 @@ def resolve_event(s, a, block):
     if queue_full(s):
         return oe.REASON_CAPACITY_REACHED
     event.state = EVENT_RESOLVING
+    settle_dispute(s, number)
     for outcome in range(event.outcomes):
         instrument = event.instrument[outcome]
         if instrument != 0:

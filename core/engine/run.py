@@ -17,6 +17,7 @@ from core.engine.account_reports import account_request
 from core.engine.auction import auction_tick, still_crosses, uncross
 from core.engine.cancels import cancel_request, mass_cancel, open_orders, order_status
 from core.engine.controls.clients import client_protection, set_client_protection
+from core.engine.controls.disputes import set_event_dispute
 from core.engine.controls.order_limits import set_order_limits
 from core.engine.controls.owners import (
     set_controls,
@@ -315,6 +316,10 @@ def _control_command(s, template, a):
         return set_client_protection(s, a)
     if template == ct.SET_MARKET_CONFLICT_TEMPLATE:
         return set_market_conflict(s, a)
+    if template == ct.SET_EVENT_DISPUTE_TEMPLATE:
+        return set_event_dispute(s, a)
+    if template == ct.REPORT_CLOCK_TEMPLATE:
+        return 0  # That it is in the journal is all.
     return oe.REASON_INVALID_FIELD
 
 

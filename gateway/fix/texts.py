@@ -112,6 +112,7 @@ REJECTS: dict[int, Reject] = {
     oe.REASON_REPEATED_EXECUTIONS: Reject(
         "{count} trades at the limit {most} of a window: only cancels until it is looked at",
         _LIMIT),
+    oe.REASON_EVENT_DISPUTED: Reject("what the event pays is disputed: only closing", _CLOSED),
     oe.REASON_MARKET_CONFLICT: Reject("who may decide what the market pays may not trade", _OTHER),
     oe.REASON_ORDER_TO_TRADE_LIMIT: Reject(
         "orders of the day {count} for {most} that its trades allow: only cancels", _LIMIT),
@@ -148,6 +149,7 @@ CANCELS: dict[int, str] = {
     oe.REASON_CANCEL_TIMER: "cancel timer ran out",
     oe.REASON_KILL_SWITCH: "kill switch",
     oe.REASON_SELF_EXCLUDED: "excluded at the client's own wish",
+    oe.REASON_EVENT_DISPUTED: "what the event pays is disputed",
     oe.REASON_MARKET_CONFLICT: "the owner may decide what the market pays",
     oe.REASON_MARGIN_AT_TRIGGER: "margin not sufficient when triggered",
 }

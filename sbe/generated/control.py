@@ -61,6 +61,8 @@ MESSAGE_NAMES = {
     474: "SetOrderLimits",
     475: "SetClientProtection",
     476: "SetMarketConflict",
+    477: "SetEventDispute",
+    478: "ReportClock",
     420: "Deposit",
     421: "WithdrawalStep",
     423: "Transfer",
@@ -383,6 +385,7 @@ KILL_LEVEL_PRODUCT = 4
 KILL_LEVEL_VENUE = 5
 KILL_LEVEL_SELF_EXCLUSION = 6
 KILL_LEVEL_MARKET_CONFLICT = 7
+KILL_LEVEL_EVENT_DISPUTED = 8
 KILL_LEVEL_NULL = 255
 
 
@@ -529,6 +532,7 @@ REASON_MARKET_CONFLICT = 92
 REASON_DEPOSIT_LIMIT = 93
 REASON_FUNDING_RATE_CAP = 94
 REASON_FAT_FINGER = 95
+REASON_EVENT_DISPUTED = 96
 REASON_NULL = 65535
 
 
@@ -1458,6 +1462,66 @@ SET_MARKET_CONFLICT_ACTIVE_OFFSET = 16
 SET_MARKET_CONFLICT_ACTIVE_NULL = 255
 set_market_conflict_active = load("u8", 16)
 set_set_market_conflict_active = store("u8", 16)
+
+
+# SetEventDispute: template 477, 13 bytes
+# What an event pays is disputed: its orders are cancelled, and positions in it may only be closed until it is resolved.
+SET_EVENT_DISPUTE_TEMPLATE = 477
+SET_EVENT_DISPUTE_BLOCK = 13
+write_set_event_dispute_header = image("0d00dd0103000100")
+SET_EVENT_DISPUTE = record(
+    13,
+    ("key", "<u8", 0),
+    ("event", "<u4", 8),
+    ("active", "u1", 12),
+)
+SET_EVENT_DISPUTE_KEY_OFFSET = 0
+SET_EVENT_DISPUTE_KEY_NULL = 18446744073709551615
+set_event_dispute_key = load("u64", 0)
+set_set_event_dispute_key = store("u64", 0)
+SET_EVENT_DISPUTE_EVENT_OFFSET = 8
+SET_EVENT_DISPUTE_EVENT_NULL = 4294967295
+set_event_dispute_event = load("u32", 8)
+set_set_event_dispute_event = store("u32", 8)
+SET_EVENT_DISPUTE_ACTIVE_OFFSET = 12
+SET_EVENT_DISPUTE_ACTIVE_NULL = 255
+set_event_dispute_active = load("u8", 12)
+set_set_event_dispute_active = store("u8", 12)
+
+
+# ReportClock: template 478, 33 bytes
+# How far the clock that stamps commands may be from UTC, for the record; changes nothing.
+REPORT_CLOCK_TEMPLATE = 478
+REPORT_CLOCK_BLOCK = 33
+write_report_clock_header = image("2100de0103000100")
+REPORT_CLOCK = record(
+    33,
+    ("key", "<u8", 0),
+    ("offset", "<i8", 8),
+    ("errorMax", "<i8", 16),
+    ("errorEstimated", "<i8", 24),
+    ("synchronised", "u1", 32),
+)
+REPORT_CLOCK_KEY_OFFSET = 0
+REPORT_CLOCK_KEY_NULL = 18446744073709551615
+report_clock_key = load("u64", 0)
+set_report_clock_key = store("u64", 0)
+REPORT_CLOCK_OFFSET_OFFSET = 8
+REPORT_CLOCK_OFFSET_NULL = -9223372036854775808
+report_clock_offset = load("i64", 8)
+set_report_clock_offset = store("i64", 8)
+REPORT_CLOCK_ERROR_MAX_OFFSET = 16
+REPORT_CLOCK_ERROR_MAX_NULL = -9223372036854775808
+report_clock_error_max = load("i64", 16)
+set_report_clock_error_max = store("i64", 16)
+REPORT_CLOCK_ERROR_ESTIMATED_OFFSET = 24
+REPORT_CLOCK_ERROR_ESTIMATED_NULL = -9223372036854775808
+report_clock_error_estimated = load("i64", 24)
+set_report_clock_error_estimated = store("i64", 24)
+REPORT_CLOCK_SYNCHRONISED_OFFSET = 32
+REPORT_CLOCK_SYNCHRONISED_NULL = 255
+report_clock_synchronised = load("u8", 32)
+set_report_clock_synchronised = store("u8", 32)
 
 
 # Deposit: template 420, 22 bytes
@@ -4513,7 +4577,7 @@ def set_kill_switch_fault(a: int) -> int:
     if value == 4294967295:
         return 2
     value = load_u8(a + 12)  # level
-    if not (1 <= value <= 7):
+    if not (1 <= value <= 8):
         return 3
     value = load_u8(a + 13)  # active
     if value == 255:
@@ -4704,6 +4768,48 @@ def set_market_conflict_fault(a: int) -> int:
     value = load_u8(a + 16)  # active
     if value == 255:
         return 4
+    return 0
+
+
+# SetEventDispute: values and ends
+
+
+@compiled
+def set_event_dispute_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_u32(a + 8)  # event
+    if value == 4294967295:
+        return 2
+    value = load_u8(a + 12)  # active
+    if value == 255:
+        return 3
+    return 0
+
+
+# ReportClock: values and ends
+
+
+@compiled
+def report_clock_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    wide = load_u64(a)  # key
+    if wide == 18446744073709551615:
+        return 1
+    value = load_i64(a + 8)  # offset
+    if value == -9223372036854775808:
+        return 2
+    value = load_i64(a + 16)  # errorMax
+    if value == -9223372036854775808:
+        return 3
+    value = load_i64(a + 24)  # errorEstimated
+    if value == -9223372036854775808:
+        return 4
+    value = load_u8(a + 32)  # synchronised
+    if value == 255:
+        return 5
     return 0
 
 
@@ -5222,7 +5328,7 @@ def session_opened_fault(a: int) -> int:
     if value == 4294967295:
         return 2
     value = load_u16(a + 20)  # reason
-    if not (0 <= value <= 95):
+    if not (0 <= value <= 96):
         return 3
     wide = load_u64(a + 22)  # versionId
     if wide == 18446744073709551615:
@@ -5362,7 +5468,7 @@ def command_result_fault(a: int) -> int:
     if value == 65535:
         return 4
     value = load_u16(a + 28)  # reason
-    if not (0 <= value <= 95):
+    if not (0 <= value <= 96):
         return 5
     value = load_i64(a + 30)  # detail
     if value == -9223372036854775808:
@@ -6405,7 +6511,7 @@ def kill_switch_changed_fault(a: int) -> int:
     if value == 4294967295:
         return 3
     value = load_u8(a + 24)  # level
-    if not (1 <= value <= 7):
+    if not (1 <= value <= 8):
         return 4
     value = load_u8(a + 25)  # active
     if value == 255:
@@ -6654,6 +6760,12 @@ def measure(address: int, length: int) -> int:
             return -ERROR_BLOCK_LENGTH
     elif template == 476:  # SetMarketConflict
         if block < 17:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 477:  # SetEventDispute
+        if block < 13:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 478:  # ReportClock
+        if block < 33:
             return -ERROR_BLOCK_LENGTH
     elif template == 420:  # Deposit
         if block < 22:

@@ -358,6 +358,7 @@ KILL_LEVEL_PRODUCT = 4
 KILL_LEVEL_VENUE = 5
 KILL_LEVEL_SELF_EXCLUSION = 6
 KILL_LEVEL_MARKET_CONFLICT = 7
+KILL_LEVEL_EVENT_DISPUTED = 8
 KILL_LEVEL_NULL = 255
 
 
@@ -504,6 +505,7 @@ REASON_MARKET_CONFLICT = 92
 REASON_DEPOSIT_LIMIT = 93
 REASON_FUNDING_RATE_CAP = 94
 REASON_FAT_FINGER = 95
+REASON_EVENT_DISPUTED = 96
 REASON_NULL = 65535
 
 
@@ -4441,7 +4443,7 @@ def execution_report_fault(a: int) -> int:
     if not (48 <= value <= 50 or value == 52 or value == 56 or value == 67):
         return 17
     value = load_u16(a + 94)  # reason
-    if not (0 <= value <= 95):
+    if not (0 <= value <= 96):
         return 18
     value = load_i64(a + 120)  # fee
     if value == -9223372036854775808:
@@ -4515,7 +4517,7 @@ def order_cancel_reject_fault(a: int) -> int:
     if value == 4294967295:
         return 5
     value = load_u16(a + 44)  # reason
-    if not (0 <= value <= 95):
+    if not (0 <= value <= 96):
         return 6
     value = load_u8(a + 46)  # responseTo
     if value == 255:
@@ -4562,7 +4564,7 @@ def order_mass_cancel_report_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 36)  # reason
-    if not (0 <= value <= 95):
+    if not (0 <= value <= 96):
         return 6
     value = load_u8(a + 38)  # scope
     if not (1 <= value <= 5):
@@ -4600,7 +4602,7 @@ def mass_quote_ack_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 95):
+    if not (0 <= value <= 96):
         return 5
     return 0
 
@@ -4612,10 +4614,10 @@ def mass_quote_ack_quotes_fault(e: int) -> int:
     if value == 4294967295:
         return 1
     value = load_u16(e + 4)  # bidReason
-    if not (0 <= value <= 95):
+    if not (0 <= value <= 96):
         return 2
     value = load_u16(e + 6)  # offerReason
-    if not (0 <= value <= 95):
+    if not (0 <= value <= 96):
         return 3
     return 0
 
@@ -4690,7 +4692,7 @@ def order_preview_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 95):
+    if not (0 <= value <= 96):
         return 5
     value = load_i64(a + 34)  # detail
     if value == -9223372036854775808:
@@ -4755,7 +4757,7 @@ def trading_halt_report_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 95):
+    if not (0 <= value <= 96):
         return 5
     value = load_u8(a + 34)  # state
     if not (1 <= value <= 5):
@@ -4790,7 +4792,7 @@ def business_reject_fault(a: int) -> int:
     if value == 65535:
         return 3
     value = load_u16(a + 22)  # reason
-    if not (0 <= value <= 95):
+    if not (0 <= value <= 96):
         return 4
     value = load_i64(a + 24)  # detail
     if value == -9223372036854775808:
@@ -4969,7 +4971,7 @@ def account_report_end_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 95):
+    if not (0 <= value <= 96):
         return 5
     return 0
 
@@ -5130,7 +5132,7 @@ def withdrawal_report_fault(a: int) -> int:
     if not (1 <= value <= 4):
         return 6
     value = load_u16(a + 39)  # reason
-    if not (0 <= value <= 95):
+    if not (0 <= value <= 96):
         return 7
     value = load_i64(a + 41)  # amount
     if value == -9223372036854775808:
@@ -5186,7 +5188,7 @@ def withdrawal_rule_report_fault(a: int) -> int:
     if value == -9223372036854775808:
         return 7
     value = load_u16(a + 56)  # reason
-    if not (0 <= value <= 95):
+    if not (0 <= value <= 96):
         return 8
     value = load_u16(a + 58)  # destinations
     if value == 65535:
@@ -5242,7 +5244,7 @@ def client_protection_report_fault(a: int) -> int:
     if value == -9223372036854775808:
         return 9
     value = load_u16(a + 76)  # reason
-    if not (0 <= value <= 95):
+    if not (0 <= value <= 96):
         return 10
     value = load_u8(a + 78)  # action
     if not (1 <= value <= 3):
@@ -5283,7 +5285,7 @@ def transfer_report_fault(a: int) -> int:
     if value == 65535:
         return 5
     value = load_u16(a + 34)  # reason
-    if not (0 <= value <= 95):
+    if not (0 <= value <= 96):
         return 6
     value = load_i64(a + 36)  # amount
     if value == -9223372036854775808:

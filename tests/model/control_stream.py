@@ -41,6 +41,9 @@ def control(stream: "Stream") -> Command:
     if dice == 7 and stream.chance(0.3):
         return stream.keyed("SetMarketConflict", owner=stream.pick(OWNERS),
                             event=1 + stream.below(2), active=int(stream.chance(0.4)))
+    if dice == 7 and stream.chance(0.3):
+        return stream.keyed("SetEventDispute", event=1 + stream.below(3),
+                            active=int(stream.chance(0.6)))
     if dice == 7 and stream.chance(0.4):
         until = stream.time + stream.below(4) * SECOND_NS
         return stream.keyed("SetClientProtection", owner=stream.pick(OWNERS), dailyLoss=0,

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from tests.model.exchange import Exchange
 
 OWNER, SESSION, MARKET, PRODUCT, VENUE, EXCLUSION, CONFLICT = 1, 2, 3, 4, 5, 6, 7
-REASONS = {EXCLUSION: oe.REASON_SELF_EXCLUDED, CONFLICT: oe.REASON_MARKET_CONFLICT}
+DISPUTE = 8
+REASONS = {EXCLUSION: oe.REASON_SELF_EXCLUDED, CONFLICT: oe.REASON_MARKET_CONFLICT,
+           DISPUTE: oe.REASON_EVENT_DISPUTED}
 DENY, CLOSE_ONLY, ALLOW = 1, 2, 3
 SECOND_NS = 10**9
 DAY_NS = 86_400 * SECOND_NS
@@ -79,6 +81,7 @@ class Controls:
     used: dict[int, Used] = field(default_factory=dict)
     excluded: dict[int, int] = field(default_factory=dict)  # owner: until
     conflicts: set[tuple[int, int]] = field(default_factory=set)  # (owner, event)
+    disputed: set[int] = field(default_factory=set)  # events
     deposits: dict[int, list[int]] = field(default_factory=dict)  # owner: limit, next, at, day, sum
 
     def limit_of(self, account: int) -> Limit:
@@ -122,6 +125,8 @@ def judge(x: "Exchange", order: Order, tick: int, lots: int, counted: int) -> in
             return x.refuse(oe.REASON_KILL_SWITCH, level, subject)
     if book.event and (owner, book.event) in controls.conflicts:
         return x.refuse(oe.REASON_MARKET_CONFLICT, owner, book.event)
+    if book.event in controls.disputed and not _closes(x, order, lots):
+        return x.refuse(oe.REASON_EVENT_DISPUTED, book.event, 0)
     if controls.gating:
         allowed = controls.permissions.get(owner, 0) >> 2 * book.kind & 3
         until = controls.profiles.get(owner, {}).get("validUntil")
@@ -366,6 +371,21 @@ def set_market_conflict(x: "Exchange", c: dict[str, Any]) -> int:
     return 0
 
 
+def set_event_dispute(x: "Exchange", c: dict[str, Any]) -> int:
+    """SetEventDispute."""
+    event = x.events_known.get(c["event"])
+    if event is None:
+        return x.refuse(oe.REASON_UNKNOWN_EVENT, c["event"], 0)
+    if not c["active"]:
+        x.controls.disputed.discard(c["event"])
+        return 0
+    if event.state:
+        return x.refuse(oe.REASON_INVALID_TRANSITION, event.state, 0)
+    x.controls.disputed.add(c["event"])
+    x.start("kill", c["event"], _killing(x, DISPUTE, c["event"]))
+    return 0
+
+
 def _killing(x: "Exchange", level: int, subject: int) -> Steps:
     """One account after the other, newest orders first."""
     count = due = 0
@@ -396,7 +416,7 @@ def _in_scope(x: "Exchange", order: Order, level: int, subject: int) -> bool:
         OWNER: True, EXCLUSION: True, VENUE: True, SESSION: order.session == subject,
         CONFLICT: (subject, book.event) in x.controls.conflicts,
         MARKET: order.instrument == subject,
-        PRODUCT: book.kind == subject,
+        PRODUCT: book.kind == subject, DISPUTE: book.event == subject,
     }[level]
 
 

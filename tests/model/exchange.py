@@ -337,6 +337,7 @@ KEYED: dict[str, Handler] = {
     "SetOrderLimits": controls.set_order_limits,
     "SetClientProtection": controls.set_client_protection,
     "SetMarketConflict": controls.set_market_conflict,
+    "SetEventDispute": controls.set_event_dispute,
     "SetAccountState": venue.set_account_state,
     "SetTradingState": venue.set_trading_state,
     "SetIndexPrice": venue.set_index_price,

@@ -212,6 +212,7 @@ def resolve_event(x: "Exchange", c: dict[str, Any]) -> int:
     if event.state:
         return x.refuse(oe.REASON_INVALID_TRANSITION, event.state, 0)
     event.state = 1
+    x.controls.disputed.discard(event.number)
     numbers = [event.instruments.get(outcome, 0) for outcome in range(event.outcomes)]
     for number, entry in zip(numbers, c["payouts"], strict=True):
         if number:

@@ -200,7 +200,7 @@ def export(directory: Path, *, place: Where = _HERE) -> int:
 def surveil(
     *, since: datetime | None = None, follow: bool = False, place: Where = _HERE
 ) -> int:
-    """Look for market abuse: wash, layering, pinning at expiry, resolution front-running.
+    """Look for market abuse: wash, layering, pinning at expiry, front-running, ramping.
 
     Parameters
     ----------

@@ -6,9 +6,10 @@ from tools.surveillance.alert import Alert, Connection, Watch
 from tools.surveillance.front_running import front_running
 from tools.surveillance.layering import layering
 from tools.surveillance.pin import pin
+from tools.surveillance.ramp import ramp
 from tools.surveillance.wash import wash
 
-DETECTORS = (wash, layering, pin, front_running)
+DETECTORS = (wash, layering, pin, front_running, ramp)
 # What is looked at again, in ns: well more than the longest window of a detector.
 BACK = 3600 * 1_000_000_000
 

@@ -1,12 +1,13 @@
 """Whether the controls let an order in: switches, conflicts, gates, wishes, the beta, limits.
 
     controls.active == 0 ─► nothing is looked at
-                    else ─► killed? ─► may the owner decide the market? ─► product allowed?
-                            ─► excluded, or lost too much? ─► within the beta?
+                    else ─► killed? ─► may the owner decide the market? ─► is the event disputed?
+                            ─► product allowed? ─► excluded, or lost too much? ─► within the beta?
                             ─► within the limits?
 
-What only brings a position nearer to zero is asked neither for its product's gate, if that is open
-for closing, nor for the client's own wishes, nor for the beta. Cancels are never asked.
+What only brings a position nearer to zero is asked neither for a dispute, nor for its product's
+gate, if that is open for closing, nor for the client's own wishes, nor for the beta. Cancels are
+never asked.
 """
 
 import sbe.generated.order_entry as oe
@@ -20,6 +21,7 @@ from core.control_records import (
 from core.engine.controls.beta import judge_beta
 from core.engine.controls.clients import judge_client
 from core.engine.controls.conflicts import judge_conflict
+from core.engine.controls.disputes import judge_dispute
 from core.engine.controls.order_limits import judge_limits
 from core.engine.order_terms import refuse
 from core.jit import jit
@@ -56,7 +58,9 @@ def judge_controls(s, number, side, tick, lots, session, counted):
         reason = judge_conflict(s, position)
     if reason == 0:
         closes = _only_closes(s.instruments[position.instrument], position, side, lots)
-        if s.controls.gating != 0:
+        if s.controls.disputed != 0:
+            reason = judge_dispute(s, position, closes)
+        if reason == 0 and s.controls.gating != 0:
             reason = _gated(s, position, closes)
         if reason == 0 and s.controls.protected != 0:
             reason = judge_client(s, position, closes)

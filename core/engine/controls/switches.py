@@ -4,14 +4,16 @@
           the commands that follow ─► KillSwitchChanged with how many there were
     off ─► KillSwitchChanged
 
-An owner's own exclusion (clients.py) and a conflict (conflicts.py) cancel the same way. Cancels are
-always taken, whatever is switched off. A switch that is on already cancels again.
+An owner's own exclusion (clients.py), a conflict (conflicts.py) and a dispute (disputes.py) cancel
+the same way. Cancels are always taken, whatever is switched off. A switch that is on already
+cancels again.
 """
 
 import sbe.generated.control as control
 import sbe.generated.order_entry as oe
 from core.control_records import (
     CONFLICTS_MAX,
+    EVENT_DISPUTED,
     KILL_MARKET,
     KILL_OWNER,
     KILL_PRODUCT,
@@ -38,7 +40,7 @@ def refresh_active(s):
     controls = s.controls
     total = controls.venue_killed + controls.kinds_killed + controls.kills
     others = controls.gating + controls.limited + controls.beta + controls.protected
-    controls.active = total + others + controls.conflicts != 0
+    controls.active = total + others + controls.conflicts + controls.disputed != 0
 
 
 @jit
@@ -59,9 +61,12 @@ def controls_agree(s):
     for place in range(CONFLICTS_MAX):
         conflicts -= s.conflicts[place].owner != 0
     others = controls.venue_killed + controls.kinds_killed + controls.gating + controls.beta
-    others += controls.conflicts
+    others += controls.conflicts + controls.disputed
+    disputed = -controls.disputed
+    for event in range(len(s.event_groups)):
+        disputed += s.event_groups[event].disputed
     same = kills == controls.kills and limited == controls.limited
-    same = same and protected == controls.protected and conflicts == 0
+    same = same and protected == controls.protected and conflicts == 0 and disputed == 0
     return same and controls.active == (kills + limited + protected + others != 0)
 
 
@@ -159,6 +164,8 @@ def _cancel_account(s, job, level, subject, budget):
                 reason = oe.REASON_SELF_EXCLUDED
             elif level == MARKET_CONFLICT:
                 reason = oe.REASON_MARKET_CONFLICT
+            elif level == EVENT_DISPUTED:
+                reason = oe.REASON_EVENT_DISPUTED
             cancel_order(s, slot, reason)
             job.count += 1
             budget -= 1
@@ -175,6 +182,8 @@ def _in_scope(s, slot, level, subject):
         return order.instrument == subject
     if level == KILL_PRODUCT:
         return s.instruments[order.instrument].kind == subject
+    if level == EVENT_DISPUTED:
+        return s.instruments[order.instrument].event == subject
     if level == MARKET_CONFLICT:
         return in_conflict(s, subject, order.instrument)
     return True

@@ -86,6 +86,7 @@ class Bonds:
         if state == ASKED and result.reason == REASON_NONE:
             self._connection.execute("UPDATE bond SET state = ? WHERE event = ?", (HELD, event))
             self._outcomes.note(now, "bond", symbol, became=HELD, account=account, amount=amount)
+            self._outcomes.stop(event)
         elif state == ASKED:
             self._connection.execute("DELETE FROM bond WHERE event = ?", (event,))
             self._outcomes.reopen(event)

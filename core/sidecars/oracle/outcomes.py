@@ -9,8 +9,10 @@
 A reporter whose owner holds a position in the event is refused; a dispute costs a bond (bonds.py).
 Every step, and every report that was refused, is a record that carries the hash of the one before.
 A statement cites the rule that fired, and pays what that rule was listed with, nothing else.
-A proposal moves no money. A market's rules name who may report; without reporters an event waits
-for an operator. Price-linked markets need nobody: the recorded index decides.
+A proposal moves no money. While it is disputed positions in the event may only be closed, which the
+core sees to, from when the bond is paid until it resolves. A market's rules name who may report;
+without reporters an event waits for an operator. Price-linked markets need nobody: the recorded
+index decides.
 """
 
 import json
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 OPEN, PROPOSED, DISPUTED, FINAL, RESOLVED = "open", "proposed", "disputed", "final", "resolved"
 TRY_AGAIN = (39, 54)  # CapacityReached, InProgress
+BUSY = 44
 
 MIGRATION = """
     CREATE TABLE record (
@@ -207,6 +210,13 @@ class Outcomes:
         self._connection.execute(
             "UPDATE market SET state = ? WHERE event = ?", (DISPUTED, s.event)
         )
+        if named or not bond:
+            self.stop(s.event)
+
+    def stop(self, event: int) -> None:
+        """From now on positions in the event may only be closed; it ends when it is resolved."""
+        key = self._oracle.command("SetEventDispute", event=event, active=1)
+        self._connection.execute("UPDATE market SET key = ? WHERE event = ?", (key, event))
 
     def _arbitrate(self, signed: Signed, now: int) -> None:
         s = signed.statement
@@ -319,6 +329,11 @@ class Outcomes:
         """A refused resolution is tried again if the core was busy; else a person must look."""
         if name == "Transfer":
             self.bonds.answered(result, self._oracle.clock())
+        if name == "SetEventDispute" and result.reason == BUSY:
+            for (event,) in self._connection.execute(
+                "SELECT event FROM market WHERE key = ? AND state = ?", (result.key, DISPUTED)
+            ).fetchall():
+                self.stop(event)
         if name not in ("ResolveEvent", "ResolveInstrument") or result.reason == REASON_NONE:
             return
         if result.reason in TRY_AGAIN:

@@ -2,6 +2,7 @@
 
 import sys
 
+from core.clock import read_clock
 from core.config import Configuration
 from core.sidecars.remote_custody import custody_of
 from core.sidecars.serve import Attached, serve
@@ -45,6 +46,7 @@ def make(attached: Attached) -> Settlement:
         caps=caps_of(attached.process.configuration), delays=delays_of(
             attached.process.configuration
         ),
+        read_clock=read_clock,
     )
 
 

@@ -5,7 +5,8 @@
                     ReportBalances  ─▶ BalanceUpdate (Snapshot) … ─▶ BalancesReported
                       of what changed        │
                                              │ = ledger, at this very position ?
-    every hour      FundingStart for each perpetual, at the mean premium since the last
+    every hour      ReportClock: how far the clock may be from UTC
+                    FundingStart for each perpetual, at the mean premium since the last
     every 10 s      FundingEstimate where what that would be now has changed
     as they come    custody's receipts ─▶ Deposit;  withdrawals ⇄ custody (transfers.py)
 
@@ -13,9 +14,10 @@ Cycle numbers come from the events, so a new store goes on where the old one end
 process is down nothing is settled: profit and loss stays in the positions and counts as equity.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from core.clock import ClockReading
 from core.producers import Producer
 from core.sidecars.books import PERPETUAL
 from core.sidecars.custody import Custody
@@ -29,13 +31,15 @@ from core.sidecars.settlement.transfers import Transfers
 SECOND = 1_000_000_000
 WHOLE_NS = 3600 * SECOND  # from one report of all balances to the next
 ESTIMATE_NS = 10 * SECOND
+CLOCK_NS = 3600 * SECOND  # from one record of how good the clock is to the next
 OPEN, CLOSED = 2, 5  # TradingState: funding is due in everything from open to closed
 
 
 class Settlement(Sidecar):
     """See the module. `custody` is the outside world; periods are in ns.
 
-    caps, delays: of withdrawals, by asset and by owner (outflow.py).
+    caps, delays: of withdrawals, by asset and by owner (outflow.py). read_clock: how good the clock
+    is, for the journal; by default nobody asks.
     """
 
     producer: ClassVar[Producer] = Producer.SETTLEMENT
@@ -53,6 +57,7 @@ class Settlement(Sidecar):
         funding_bound: int = 10_000_000,  # 1e-9 of the notional
         caps: Mapping[int, Cap] | None = None,
         delays: Mapping[int, int] | None = None,
+        read_clock: Callable[[], ClockReading] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
@@ -69,6 +74,8 @@ class Settlement(Sidecar):
         self._estimated: dict[int, tuple[int, int]] = {}  # rate and time, of this process
         self._estimated_at = 0
         self._reported_at = 0  # when all balances were asked for
+        self._read_clock = read_clock
+        self._clock_read_at = 0
         self._entered = False  # Whether the core has answered since this process was started.
         for template, handler in self.ledger.books.handlers.items():
             self.handle_template(template, handler)
@@ -117,12 +124,23 @@ class Settlement(Sidecar):
             work += self._fund(now)
         if now - self._estimated_at >= ESTIMATE_NS and not self.waits_for("FundingEstimate"):
             work += self._estimate(now)
+        if self._read_clock is not None and _due(now, self._clock_read_at, CLOCK_NS):
+            self._clock_read_at = now
+            self._report_clock(self._read_clock())
+            work += 1
         return work
 
     @property
     def _running(self) -> bool:
         """Whether the core is in the middle of a cycle."""
         return self.store.note("running") == "1"
+
+    def _report_clock(self, reading: ClockReading) -> None:
+        self.command("ReportClock", offset=reading.offset, errorMax=reading.error_max,
+                     errorEstimated=reading.error_estimated,
+                     synchronised=int(reading.synchronised))
+        if not reading.synchronised:
+            self.log.warning("no time daemon keeps the clock", error_max_ns=reading.error_max)
 
     def _fund(self, now: int) -> int:
         self._funded_at = now

@@ -32,6 +32,11 @@ def _propose(scene: Scene) -> None:
     scene.run()
 
 
+def _stops(scene: Scene) -> list[tuple[int, int]]:
+    return [(f["event"], f["active"])
+            for _, name, f in scene.stage.commands if name == "SetEventDispute"]
+
+
 def _bonds(scene: Scene) -> list[tuple[int, int, int]]:
     return [(f["fromAccount"], f["toAccount"], f["amount"])
             for _, name, f in scene.stage.commands if name == "Transfer"]
@@ -50,6 +55,7 @@ def test_who_disputes_pays_a_bond_and_has_it_back_if_he_was_right(
     assert bonded.oracle.outcomes.state(1) == DISPUTED
     # Half a percent of the open interest of 400,000 USDC.
     assert _bonds(bonded) == [(103, FEES, 2_000 * 10**6)]
+    assert _stops(bonded) == [(1, 1)]  # Only closing, once and not again by the restart.
     bonded.hand_in(ARBITRATION, ARBITER, *said)
     bonded.run()
     bonded.run()
@@ -71,6 +77,7 @@ def test_without_the_bond_there_was_no_dispute(bonded: Scene) -> None:
     bonded.run()
     assert bonded.oracle.outcomes.state(1) == PROPOSED
     assert bonded.refusals() == ["dispute: its bond was not paid"]
+    assert _stops(bonded) == []
     bonded.run(3600)
     bonded.run()
     assert [e["payout"] for e in bonded.resolutions()[0]["payouts"]] == [ONE, 0]
@@ -82,6 +89,20 @@ def test_reporters_named_by_the_rules_answer_with_their_names(bonded: Scene) -> 
     bonded.run()
     assert bonded.oracle.outcomes.state(1) == DISPUTED
     assert _bonds(bonded) == []
+    assert _stops(bonded) == [(1, 1)]
+
+
+def test_a_busy_core_is_told_again_that_only_closing_is_left(bonded: Scene) -> None:
+    _propose(bonded)
+    bonded.stage.refuse["SetEventDispute"] = 44  # Busy
+    bonded.hand_in(DISPUTE, KEYS[0], 0, ONE)
+    for _ in range(4):
+        bonded.run()
+    assert _stops(bonded) == []
+    del bonded.stage.refuse["SetEventDispute"]
+    bonded.run()
+    bonded.run()
+    assert _stops(bonded) == [(1, 1)]
 
 
 def test_who_holds_a_position_does_not_report(bonded: Scene) -> None:

@@ -1,10 +1,12 @@
 """Cycles, funding, custody, and a ledger that is held to the core to the unit."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from core.agent import run_until_quiet
+from core.clock import ClockReading, read_clock
 from core.producers import Producer
 from core.sidecars.books import (
     CLEARING,
@@ -36,12 +38,14 @@ class Scene:
         self.custody = EmbeddedCustody(
             stage.directory / "custody.sqlite", clock=stage.clock, confirm_ns=SECOND
         )
+        self.read_clock: Callable[[], ClockReading] | None = None
         self.settlement = self.start()
 
     def start(self) -> Settlement:
         return Settlement(
             self.stage.store("settlement", Settlement.migrations), self.stage.follower(),
             self.stage.link(Producer.SETTLEMENT), clock=self.stage.clock, custody=self.custody,
+            read_clock=self.read_clock,
         )
 
     def restart(self) -> None:
@@ -387,3 +391,28 @@ def test_a_markets_cap_on_the_rate_is_kept_over_restarts(scene: Scene) -> None:
     scene.restart()
     scene.run(3600)
     assert [f["rate"] for _, n, f in stage.commands if n == "FundingStart"] == [-90_000]
+
+
+def test_once_an_hour_the_journal_is_told_how_good_the_clock_is(scene: Scene) -> None:
+    told = [ClockReading(-1500, 10**6, 10**5, True), ClockReading(0, 16 * 10**9, 16 * 10**9, False)]
+    scene.read_clock = lambda: told[len(reports())]
+
+    def reports() -> list[dict[str, Any]]:
+        return [f for _, name, f in scene.stage.commands if name == "ReportClock"]
+
+    scene.restart()
+    scene.run(3599)
+    assert [f["synchronised"] for f in reports()] == [1]
+    scene.run(1)
+    assert [f["synchronised"] for f in reports()] == [1, 0]
+    assert (reports()[0]["offset"], reports()[0]["errorMax"]) == (-1500, 10**6)
+    assert scene.settlement.alarms == 0
+
+
+def test_this_machines_clock_can_be_asked() -> None:
+    reading = read_clock()
+    assert abs(reading.offset) < SECOND
+    assert reading.error_estimated >= 0
+    assert 0 <= reading.error_max <= 60 * SECOND
+    again = read_clock()
+    assert again.error_max >= reading.error_max or again.synchronised

@@ -69,11 +69,27 @@ def pin(day: Day) -> None:
         day.wait(20)
 
 
+def ramp(day: Day) -> None:
+    """Holds that it will be above, buys the underlying up, and sells what that makes dear."""
+    for step in range(7):
+        for maker in MAKERS:
+            day.quote(maker, PERP)
+        day.take(ONE_CROOK, PERP, "buy", 60)
+        day.fair[PERP] += 1
+        day.wait(15)
+        if step > 3:
+            day.order(MAKERS[1], ABOVE, "buy", 62, 10)
+            day.order(ONE_CROOK, ABOVE, "sell", 60, 10, "ImmediateOrCancel")
+
+
 def recorded(directory: Path, plant: Callable[[Day], None] | None, at: float = HOUR / 2) -> Record:
     day = Day()
     if plant is pin:
         day.order(MAKERS[0], ABOVE, "sell", 45, 30)
         day.order(OTHER_CROOK, ABOVE, "buy", 45, 30)
+    if plant is ramp:
+        day.order(MAKERS[0], ABOVE, "sell", 45, 30)
+        day.order(ONE_CROOK, ABOVE, "buy", 45, 30)
     day.trade_honestly(1, until=at)
     if plant is not None:
         plant(day)
@@ -129,6 +145,7 @@ def test_a_clean_day_is_silent(tmp_path: Path) -> None:
         (wash, HOUR / 2, "wash", ("owner 106", "owner 107"), "I1-PERPETUAL"),
         (layering, HOUR / 2, "layering", ("owner 106",), "I1-PERPETUAL"),
         (pin, HOUR - 200, "pin at expiry", ("owner 107",), "I4-PRICEABOVE"),
+        (ramp, HOUR / 2, "cross-product ramp", ("owner 106",), "I1-PERPETUAL"),
         (front_running, HOUR / 2, "resolution front-running", ("owner 106",), "I2-OUTCOME"),
     ],
 )
