@@ -1,9 +1,9 @@
 """Ramping across products: moving one market of an underlying to trade another at what it makes.
 
-Suspicious is an owner who within minutes takes a large part of a spot or perpetual market's volume,
-nearly all of it one way, moves its price by that, and meanwhile gets out of another product of the
-same underlying at a better price than he had got in. Who hedges trades the other way at once; who
-ramps had the other position before.
+Suspicious is an owner who within minutes takes more than half of the volume of a spot or perpetual
+market, nearly all of it one way, moves its price by that, and meanwhile gets out of another product
+of the same underlying at a better price than he had got in. Who hedges trades the other way at
+once; who ramps had the other position before.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Limits:
 
     window: int = 300_000_000_000  # ns in which the market is moved, and after it to get out
     earlier: int = 3_600_000_000_000  # ns before it in which the other position was taken
-    share: float = 0.3  # of the market's volume in the window
-    one_way: float = 0.8  # net over gross of what the owner took
+    share: float = 0.5  # of the market's volume in the window
+    one_way: float = 0.9  # net over gross of what the owner took
     trades: int = 5
     move: float = 0.002  # of the price, from the first to the last of them
     gain: float = 0.002  # of the price at which he got in

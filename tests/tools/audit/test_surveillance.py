@@ -71,15 +71,18 @@ def pin(day: Day) -> None:
 
 def ramp(day: Day) -> None:
     """Holds that it will be above, buys the underlying up, and sells what that makes dear."""
-    for step in range(7):
+    for _ in range(7):
         for maker in MAKERS:
             day.quote(maker, PERP)
         day.take(ONE_CROOK, PERP, "buy", 60)
         day.fair[PERP] += 1
         day.wait(15)
-        if step > 3:
-            day.order(MAKERS[1], ABOVE, "buy", 62, 10)
-            day.order(ONE_CROOK, ABOVE, "sell", 60, 10, "ImmediateOrCancel")
+    day.fair[ABOVE] = 65
+    for maker in MAKERS:
+        day.cancel_all(maker, ABOVE)
+    for maker in MAKERS:
+        day.quote(maker, ABOVE)
+    day.take(ONE_CROOK, ABOVE, "sell", 30)
 
 
 def recorded(directory: Path, plant: Callable[[Day], None] | None, at: float = HOUR / 2) -> Record:
