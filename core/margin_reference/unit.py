@@ -139,16 +139,25 @@ def link_value(
 def _scan(unit: Underlying, model: Model, kind: str) -> tuple[Fraction, str]:
     scan, worst = ZERO, ""
     for node in nodes(unit, model, kind):
-        for column in columns(unit, model):
-            loss = node.weight * _loss(unit, model, node, column)
-            if loss > scan + DUST:
-                scan = loss
-                worst = (
-                    f"delta={decimal(node.move)} side={node.side} "
-                    f"col={column.volatility}@{decimal(column.level)} "
-                    f"weight={decimal(node.weight)}"
-                )
+        loss, column = _worst_column(unit, model, node)
+        if node.weight * loss > scan + DUST:
+            scan = node.weight * loss
+            worst = (
+                f"delta={decimal(node.move)} side={node.side} "
+                f"col={column.volatility}@{decimal(column.level)} "
+                f"weight={decimal(node.weight)}"
+            )
     return scan, worst
+
+
+def _worst_column(unit: Underlying, model: Model, node: Node) -> tuple[Fraction, Column]:
+    first, *others = columns(unit, model)
+    worst, found = _loss(unit, model, node, first), first
+    for column in others:
+        loss = _loss(unit, model, node, column)
+        if loss > worst + DUST:
+            worst, found = loss, column
+    return worst, found
 
 
 def _loss(unit: Underlying, model: Model, node: Node, column: Column) -> Fraction:
