@@ -1,6 +1,7 @@
 """A live account's margin: as a case file with `expected`, or what orders would do to it."""
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from fractions import Fraction
@@ -25,6 +26,7 @@ from tools.running import Restless, Running
 from tools.stores import fail
 
 USAGE = 2
+WIDTH = 150  # where nobody says how wide the screen is
 Compute = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -35,7 +37,8 @@ def show(instance: str, account: int, words: list[str], compute: Compute) -> int
         content, places = _read(instance, account, asked)
         before = compute(content)
         if asked:
-            show_wishes(content, list(zip(places, asked, strict=True)), compute, Console())
+            console = Console(width=None if sys.stdout.isatty() else WIDTH)
+            show_wishes(content, list(zip(places, asked, strict=True)), compute, console)
         else:
             print(json.dumps(before, indent=1, ensure_ascii=False))
     except (SegmentError, Restless, Unwritable) as error:

@@ -9,8 +9,9 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from core.config import Configuration, load
-from core.errors import SegmentMissing
+from core.errors import SegmentMismatch, SegmentMissing
 from core.memory import Segment
+from core.records import LAYOUT_VERSION
 from core.state import state_dtype
 from tools.inspection import data_of
 
@@ -26,13 +27,20 @@ class Running:
     """A running exchange; `with` it."""
 
     def __init__(self, instance: str) -> None:
-        """Raises SegmentMissing if there is none of that name."""
+        """Raises SegmentMissing if there is none, SegmentMismatch if its state is laid out else."""
         file = data_of(instance) / "run" / "config.json"
         if not file.exists():
             raise SegmentMissing(f"no exchange of the name {instance} is running")
         self.configuration: Configuration = load(file)
         self._segment = Segment.open(instance, "state", writable=False)
-        self._state = self._segment.array(state_dtype(self.configuration.limits))
+        try:
+            self._state = self._segment.array(state_dtype(self.configuration.limits))
+        except ValueError as error:
+            self._segment.close()
+            raise SegmentMismatch(f"the state of {instance} has another size") from error
+        if self._state[0]["layout_version"] != LAYOUT_VERSION:
+            self.__exit__()
+            raise SegmentMismatch(f"the state of {instance} has another layout")
 
     def __enter__(self) -> "Running":
         return self

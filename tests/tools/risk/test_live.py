@@ -15,8 +15,12 @@ from core.margin_reference.case import read_file
 from core.memory import Segment
 from core.recovery import Replica
 from tests.tools.audit.recorded import ABOVE, EXPIRY, OTHER, PERP, SECOND_NS, YES, Day
+from tools.commands.margin import margin
 from tools.commands.risk import risk
 from tools.risk.live import case_of, content_of
+from tools.supervisor.place import marker_path
+
+SYMBOL = f"I{PERP}-PERPETUAL"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -75,5 +79,30 @@ def test_it_is_read_from_shared_memory(
         assert set(said["contributions"]) == {
             "BTC-PERP", "BTC:I4-PRICEABOVE", "event 1:I2-OUTCOME", "event 1:I3-OUTCOME"}
         assert said["maximum_loss"] == pytest.approx(3 * 20.48 + 5 * 0.62 + 4 * 0.55)
+        wish_and_hedge(instance, tmp_path, capsys)
         segment.array(np.uint8, 8)[:] = 99  # Another layout.
         assert risk(account="107", instance=instance, data=tmp_path) == 1
+        assert margin(account=107, instance=instance) == 1
+        assert f"the state of {instance} has another layout" in capsys.readouterr().err
+
+
+def wish_and_hedge(instance: str, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What an order would do to the account, and what hedges would free; or why it can't be."""
+    capsys.readouterr()
+    assert margin(account=107, instance=instance) == 1
+    assert capsys.readouterr().err == f"onebook: no exchange of the name {instance} is running\n"
+    marker_path(instance).write_text(f"1\n{data}\n")
+    assert margin(account=107, instance=instance, what_if=[f"buy 1 {SYMBOL} @ 20.48"]) == 0
+    shown = capsys.readouterr().out
+    for row in ("orders resting", "orders filled", "frees", "of the BTC perpetual"):
+        assert row in shown
+    for words, rule in (
+        (f"buy 9999999999999 {SYMBOL} @ 20.48", "expected balance, perp_qty and orders worth"),
+        (f"buy 1 {SYMBOL} @ 20.481", f"price: expected a multiple of {SYMBOL}'s tick 0.01"),
+        ("buy 1 ETH-PERP @ 20", "there is no instrument ETH-PERP"),
+    ):
+        assert margin(account=107, instance=instance, what_if=[words]) == 1
+        error = capsys.readouterr().err
+        assert rule in error
+        assert error.count("\n") == 1
+    marker_path(instance).unlink()
