@@ -29,10 +29,15 @@ A large tree is made in two halves at once, the right one by a process of its ow
 interpreter, and an attestation of a million accounts must not take an hour's first ten seconds.
 """
 
+import itertools
+import mmap
+import os
+import pickle
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from typing import NamedTuple
+from tempfile import TemporaryFile
+from typing import IO, NamedTuple
 
 import numpy as np
 from blake3 import blake3
@@ -44,6 +49,7 @@ HASH_SIZE = 32
 VALUE_SIZE = 16
 SLICE_ROWS = 1 << 10  # so that a slice stays in the cache
 HALVES_FROM = 1 << 16  # leaves; below, starting a process costs more than it saves
+MEMORY = "/dev/shm"  # files in it never reach a disk
 TOTAL_MAX = 1 << 62  # int64 arithmetic stays exact; listing limits keep real totals far below
 
 Bytes = NDArray[np.uint8]
@@ -85,6 +91,14 @@ class Branch(NamedTuple):
     master: bytes
 
 
+class Lent(NamedTuple):
+    """A branch without its arrays, and where those lie one behind the other."""
+
+    head: bytes
+    path: str
+    sizes: list[int]
+
+
 class Tree:
     """The tree of one epoch. `places[i]` is the index of the leaf of row i."""
 
@@ -101,7 +115,9 @@ class Tree:
         self.places = np.argsort(_order(master, epoch, self.size), kind="stable")[:count]
         whole = Branch(leaves, self.places, 0, self.size, epoch, master)
         values = _values_of(whole)
-        hashes = _in_halves(whole) if self.size >= HALVES_FROM else hash_branch(whole)
+        hashes = (
+            _in_halves(whole, values) if self.size >= HALVES_FROM else hash_branch(whole, values)
+        )
         self.levels: list[tuple[Bytes, Values]] = []
         for row in hashes:
             self.levels.append((row, values))
@@ -145,9 +161,11 @@ def exact_sums(values: Values) -> list[int]:
     ]
 
 
-def hash_branch(branch: Branch) -> list[Bytes]:
-    """The hashes of a branch, level by level, from its leaves to its root."""
-    values = _values_of(branch)
+def hash_branch(branch: Branch, values: Values) -> list[Bytes]:
+    """The hashes of a branch, level by level, from its leaves to its root.
+
+    values: of all its leaves, as `_values_of` says.
+    """
     hashes = _hash_leaves(branch, values)
     levels = [hashes]
     while len(hashes) > 1:
@@ -156,16 +174,37 @@ def hash_branch(branch: Branch) -> list[Bytes]:
     return levels
 
 
-def _in_halves(whole: Branch) -> list[Bytes]:
+def _in_halves(whole: Branch, values: Values) -> list[Bytes]:
     """The levels below the root, the right half of each made by another process."""
     half = whole.size // 2
-    left, right = (
-        _part_of(whole, whole.places < half, 0), _part_of(whole, whole.places >= half, half)
-    )
-    with ProcessPoolExecutor(1, get_context("spawn")) as beside:
-        other = beside.submit(hash_branch, right)
-        mine = hash_branch(left)
+    with ProcessPoolExecutor(1, get_context("spawn")) as beside, TemporaryFile(dir=MEMORY) as file:
+        beside.submit(int)  # It starts while the branch is made.
+        other = beside.submit(_hash_lent, _lend(_part_of(whole, whole.places >= half, half), file))
+        none = whole.leaves._replace(values=whole.leaves.values[:, :0])  # They are in `values`.
+        left = _part_of(whole._replace(leaves=none), whole.places < half, 0)
+        mine = hash_branch(left, values[:half])
         return [np.concatenate(pair) for pair in zip(mine, other.result(), strict=True)]
+
+
+def _lend(branch: Branch, file: IO[bytes]) -> Lent:
+    """Put a branch's arrays where another process can map them: a pipe would take a second."""
+    buffers: list[pickle.PickleBuffer] = []
+    head = pickle.dumps(branch, protocol=5, buffer_callback=buffers.append)
+    for buffer in buffers:
+        file.write(buffer)
+    file.flush()
+    sizes = [buffer.raw().nbytes for buffer in buffers]
+    return Lent(head, f"/proc/{os.getpid()}/fd/{file.fileno()}", sizes)
+
+
+def _hash_lent(lent: Lent) -> list[Bytes]:
+    """`hash_branch` of what the process that asks for it has lent."""
+    with open(lent.path, "rb") as file:
+        memory = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    ends = np.cumsum([0, *lent.sizes]).tolist()
+    parts = [memory[begin:end] for begin, end in itertools.pairwise(ends)]
+    branch = pickle.loads(lent.head, buffers=parts)
+    return hash_branch(branch, _values_of(branch))
 
 
 def _part_of(whole: Branch, chosen: NDArray[np.bool_], first: int) -> Branch:
