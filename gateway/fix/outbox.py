@@ -189,7 +189,7 @@ class Outbox(ABC):
         self.reported = max(self.reported, int(self._fields["send_seq"]))
         self._beat_due = now + self.heartbeat
 
-    def _ask_for_a_receipt(self, now: int) -> None:
+    def ask_for_a_receipt(self, now: int) -> None:
         """A TestRequest, whose answer proves that what went before was received."""
         receipts, name = self.receipts, self.receipts.ask(now)
         self.emit("1", [(112, name)], sent=lambda number: receipts.asked(name, number))

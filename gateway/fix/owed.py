@@ -35,6 +35,7 @@ EVENT_HEADER = 24
 SLICE_BYTES = 1 << 20
 ROOM = 1 << 13  # reports in a slice
 AT_ONCE = 64  # numbers taken in one step
+ASK_BEHIND = 100  # so many told again are asked about at once, lest they come a third time
 OLD_MAX = 8  # stretches remembered of the time before this gateway: of some resets, at least
 REPORTS, TOLD_AGAIN = 1, 2
 
@@ -143,6 +144,7 @@ class Telling:
         self._again_known = False
         self._found: list[int] = []
         self._taken: set[int] = set()
+        self._told = 0  # since the last TestRequest behind them
 
     def step(self) -> bool:
         """The next slice, or the next numbers; False at the end, or if the client is gone."""
@@ -157,17 +159,26 @@ class Telling:
         if self._found:
             for position in self._found[:AT_ONCE]:
                 self._take(position)
+            self._told += len(self._found[:AT_ONCE])
             del self._found[:AT_ONCE]
             self._gateway.ring_core()
         elif (lost := self.next) is None:
-            self._taken.clear()
-            self._again, self._again_known = {}, False
+            self._end()
             return False
         elif lost.old and not self._again_known:
             self._look_at_what_was_told()
         else:
             self._look(lost)
         return True
+
+    def _end(self) -> None:
+        self._taken.clear()
+        self._again, self._again_known = {}, False
+        client = self.client
+        if self._told >= ASK_BEHIND and client is not None:
+            self._told = 0
+            client.session.ask_for_a_receipt(self._gateway.now())
+            self._gateway.carry_out(client)
 
     @property
     def is_due(self) -> bool:

@@ -434,7 +434,7 @@ class Session(Outbox):
             self._test_sent = True
             self.emit("1", [(112, TEST)])
         elif not self._test_sent and self.receipts.is_due(self.reported, now, self.heartbeat):
-            self._ask_for_a_receipt(now)
+            self.ask_for_a_receipt(now)
         elif now >= self._beat_due and not self._test_sent:
             self._beat_due += self.heartbeat
             self.emit("0", [])
@@ -446,7 +446,7 @@ class Session(Outbox):
     def say_goodbye(self, text: str, now: int) -> None:
         """Log the client out, as at the end of the day; what it has by then it can say first."""
         if self.state == State.ACTIVE and self.reported > self.receipts.number:
-            self._ask_for_a_receipt(now)
+            self.ask_for_a_receipt(now)
         self._leave(text)
 
     def _leave(self, text: str, at_once: bool = False) -> None:

@@ -1,5 +1,6 @@
 """The FIX gateway in front of the real core: what a desk does all day, each answer the core's."""
 
+import contextlib
 import time
 import uuid
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from core.link import CommandLink
 from core.producers import Producer
 from gateway.fix.message import Message
 from tests.gateway.fix.exchange import Trader, now, running
+from tests.gateway.fix.stage import Desk
 from tools.clients.certification import SCENARIOS, certify, markdown
 from tools.clients.fix_desk import FixDesk
 from tools.supervisor.exchange import Exchange
@@ -292,6 +294,36 @@ def test_what_the_gateway_refused_is_told_again_by_the_next_one(exchange: Exchan
     for first in (refused, unsupported):
         again = desk.expect(first.kind, _43="Y", _34=first.text(34), _122=first.text(52))
         assert again.text(58) == first.text(58)
+    desk.leave()
+    time.sleep(0.1)
+
+
+def test_what_was_unread_is_told_by_the_next_gateway(exchange: Exchange) -> None:
+    """The gateway is killed while it tells again; each report comes, and each is marked."""
+    desk, count = Trader(exchange, "CLIENT"), 150
+    for n in range(count):
+        desk.place(f"U{n}", 1, "0.001", LOW, symbol=SYMBOL)
+    orders = {desk.expect("8", _150=0).text(17) for _ in range(count)}
+    desk.drop()
+    time.sleep(0.1)
+    desk = Trader(exchange, "CLIENT")
+    exchange.kill("fix")
+    told: list[Message] = []
+    with contextlib.suppress(EOFError, ConnectionError):
+        while True:
+            told.append(desk.next())
+    desk.leave()
+    reconnected(exchange).leave()
+    desk = Desk(exchange.address("fix")[1], sender="CLIENT")
+    desk.logon(f"789={len(told) + 2}", number=2)
+    desk.number = 3
+    while len({m.text(17) for m in told}) < count:
+        told.append(desk.expect("8", _97="Y", _150=0))
+    assert {m.text(17) for m in told} == orders
+    desk.send("q", f"11=end|530=7|60={now()}")
+    for _ in range(count):
+        desk.expect("8", _150=4, _97="")
+    desk.expect("r")
     desk.leave()
     time.sleep(0.1)
 

@@ -239,7 +239,13 @@ def test_many_come_again_without_holding_up_anybody(stage: Stage) -> None:
     for n in range(DAYS_WORTH):
         fresh.expect("8", _34=n + 2, _11=f"D{n}", _97="Y")
     fresh.expect("8", _11="unread", _97="Y")
-    fresh.quiet()
+    test = fresh.expect("1")  # It is asked at once whether it has them now.
+    fresh.send("0", f"112={test.text(112)}")
+    fresh.drop()
+    wait_until_gone(stage, but=1)
+    third = stage.connect()
+    third.logon("141=Y")
+    third.quiet()
     assert slowest < 0.5
 
 
