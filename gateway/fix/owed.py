@@ -36,7 +36,7 @@ SLICE_BYTES = 1 << 20
 ROOM = 1 << 13  # reports in a slice
 AT_ONCE = 64  # numbers taken in one step
 ASK_BEHIND = 100  # so many told again are asked about at once, lest they come a third time
-OLD_MAX = 8  # stretches remembered of the time before this gateway: of some resets, at least
+OLD_MAX = 10_000  # stretches remembered of the time before this gateway
 REPORTS, TOLD_AGAIN = 1, 2
 
 
@@ -143,7 +143,6 @@ class Telling:
         self._again: dict[int, int] = {}  # that: where a report is, where it was told last
         self._again_known = False
         self._found: list[int] = []
-        self._taken: set[int] = set()
         self._told = 0  # since the last TestRequest behind them
 
     def step(self) -> bool:
@@ -172,7 +171,6 @@ class Telling:
         return True
 
     def _end(self) -> None:
-        self._taken.clear()
         self._again, self._again_known = {}, False
         client = self.client
         if self._told >= ASK_BEHIND and client is not None:
@@ -213,10 +211,8 @@ class Telling:
                 REPORTS | TOLD_AGAIN)
         if not self._finder.done:
             again = self._again if lost.old else {}
-            places = {place for place, _ in self._finder.step()
-                      if again.get(place, -1) < lost.end} - self._taken
-            self._taken |= places
-            self._found = sorted(places)
+            self._found = sorted({
+                place for place, _ in self._finder.step() if again.get(place, -1) < lost.end})
         if self._finder.done:
             self.owed.remove(lost)
             self._begun = self._finder = None
