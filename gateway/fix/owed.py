@@ -137,6 +137,7 @@ class Telling:
         self.running = False
         self.client: Client | None = None
         self.due = 0.0  # when what is for later is told, in the time of the event loop
+        self.opening = 0  # position where numbers began again for this client, 0: looked at
         self._begun: Lost | None = None
         self._finder: Finder | None = None
         self._since: Finder | None = None  # looks for what was told again since old times
@@ -150,9 +151,19 @@ class Telling:
         client = self.client
         if client is None or not client.is_open:
             self.running = False
-        elif client.waiting < WAITING_MAX:
+        elif client.session.live and client.waiting < WAITING_MAX:
+            self._look_before_the_logon(client)
             self.running = self._go_on()
         return self.running
+
+    def _look_before_the_logon(self, client: "Client") -> None:
+        """Reports that got their numbers before our Logon, which then isn't 1, aren't missed.
+
+        QuickFIX takes a Logon with 141=Y for number 1 whatever it bears, and asks from there on.
+        """
+        if self.opening and client.session.logon_number > 1:
+            self.owed.insert(0, Lost(self.opening, self._gateway.position, 0, away=True))
+        self.opening = 0
 
     def _go_on(self) -> bool:
         if self._found:
@@ -181,7 +192,7 @@ class Telling:
     @property
     def is_due(self) -> bool:
         """Whether there is something to do now."""
-        return bool(self._found) or self.next is not None
+        return bool(self._found) or self.opening > 0 or self.next is not None
 
     @property
     def next(self) -> Lost | None:
@@ -252,9 +263,10 @@ class Owed:
             self._lost.pop(session, None)
         if fields["connection" if "connection" in fields else "reference"]:
             self._left.pop(session, None)
-        telling = self._tellings.get(session)
-        if entry is None or telling is None:
+        if entry is None:
             return
+        telling = self._telling(session)
+        telling.opening = position if fields["nextOutbound"] == 1 else 0
         if not entry.misses_what_was_lost:
             telling.owed = [lost for lost in telling.owed if lost.away]
         loop = asyncio.get_running_loop()
@@ -285,13 +297,16 @@ class Owed:
             self._owe(session, ranges)
 
     def _owe(self, session: int, ranges: list[Lost]) -> None:
-        telling = self._tellings.get(session)
-        if telling is None:
-            telling = self._tellings[session] = Telling(
-                self._gateway, session, lambda at: self._take(session, at))
+        telling = self._telling(session)
         telling.owed += [lost._replace(old=not self.live) for lost in ranges]
         if not self.live:
             del telling.owed[:-OLD_MAX]
+
+    def _telling(self, session: int) -> Telling:
+        if session not in self._tellings:
+            self._tellings[session] = Telling(
+                self._gateway, session, lambda at: self._take(session, at))
+        return self._tellings[session]
 
     def closed(self, fields: dict[str, Any], position: int) -> None:
         """A session was left: what comes for it from here on is not delivered."""

@@ -376,10 +376,9 @@ class Session(Outbox):
 
     def _logged_on(self, now: int, number: int) -> None:
         """The Logon has been answered: reports flow, and what the client sent since is read."""
-        entry, held = self.logon, self._held
+        entry, held, self._held = self.logon, self._held, []
         assert entry is not None
-        self.state = State.ACTIVE
-        self._held = []
+        self.state, self.logon_number = State.ACTIVE, number
         self._fields["flags"] |= FLAG_LIVE
         self._fields["last_heard"] = max(int(self._fields["last_heard"]), now)
         self._beat_due = now + self.heartbeat

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -282,6 +283,32 @@ def test_what_was_cut_short_goes_on_in_the_next_connection(stage: Stage, how: st
     assert last is not None
     assert last >= began - SECOND
     on.leave()
+
+
+def test_a_report_numbered_before_the_logon_comes_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """QuickFIX takes a Logon with 141=Y for number 1, and never asks for what bears that."""
+    desk = stage.connect()
+    desk.logon("141=Y")
+    desk.order("E1")
+    desk.expect("8", _34=2, _11="E1")
+    identity = [f["clOrdId"] for _, n, f in stage.aid.commands if n == "NewOrderSingle"][-1]
+    desk.send("1", "112=T", head="369=2")
+    desk.expect("0")
+    desk.leave()
+    wait_until_gone(stage)
+    opened = stage.aid._SessionOpen
+
+    def with_a_fill(session: int, fields: dict[str, Any]) -> None:
+        opened(session, fields)
+        stage.aid.fill(1, identity, 10**8, 100 * 10**8)
+
+    monkeypatch.setattr(stage.aid, "_SessionOpen", with_a_fill)
+    fresh = stage.connect()
+    fresh.logon("141=Y")
+    fresh.expect("8", _34=3, _97="Y", _150="F", _11="E1")
+    fresh.quiet()
 
 
 def test_who_begins_anew_at_every_logon_is_told_nothing_of_before(stage: Stage) -> None:
