@@ -135,14 +135,6 @@ class Feed(Section, frozen=True, kw_only=True):
     stream_bytes: PowerOfTwoBytes = 1 << 26  # how far behind a TCP receiver may be
 
 
-class Web(Section, frozen=True, kw_only=True):
-    """Pages and JSON for people."""
-
-    enabled: bool = False
-    host: str = "127.0.0.1"
-    port: Port = 7080
-
-
 class OracleSource(Section, frozen=True, kw_only=True):
     """One source of an asset's price, with its weight and its limits of age and deviation.
 
@@ -276,7 +268,6 @@ class Configuration(Section, frozen=True, kw_only=True):
     fix: FixGateway = FixGateway()
     binary: BinaryGateway = BinaryGateway()
     feed: Feed = Feed()
-    web: Web = Web()
     oracle: Oracle = Oracle()
     custody: Custody = Custody()
     settlement: Settlement = Settlement()

@@ -1,5 +1,6 @@
 """The supervisor with small real processes: order, crashes, refusals, stopping."""
 
+import json
 import os
 import signal
 import threading
@@ -104,20 +105,22 @@ def test_a_killed_process_comes_back(house: House, build: Callable[..., Supervis
     assert '"cause":"SIGKILL"' in house.log_file.read_text()
 
 
-def test_the_back_off_doubles(build: Callable[..., Supervisor]) -> None:
+def test_the_back_off_doubles(house: House, build: Callable[..., Supervisor]) -> None:
     supervisor = build()
     supervisor.start()
     third = supervisor.children["third"]
     pauses = []
     for _ in range(3):
+        begin = time.monotonic()
         os.kill(third.pid, signal.SIGKILL)
         until(supervisor, lambda: third.state is State.BACKING_OFF)
-        begin = time.monotonic()
         until(supervisor, lambda: third.state is State.STARTING)
         pauses.append(time.monotonic() - begin)
         until(supervisor, lambda: third.state is State.RUNNING)
-    assert pauses[0] < pauses[1] < pauses[2]
-    assert 0.35 < pauses[2] < 1.0
+    lines = map(json.loads, house.log_file.read_text().splitlines())
+    announced = [line["again_in"] for line in lines if line["event"] == "died"]
+    assert announced == [0.1, 0.2, 0.4]
+    assert all(pause > least for pause, least in zip(pauses, announced, strict=True))
 
 
 def test_a_refusal_is_its_own_words(house: House, build: Callable[..., Supervisor]) -> None:

@@ -14,8 +14,6 @@ running. A process is ready when it has written `<rundir>/<name>.ready` with its
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +29,7 @@ from core.process import (
     Options,
     reserve_refusal,
 )
+from tools.supervisor.fork import Forked, fork
 from tools.supervisor.processes import Spec
 from tools.supervisor.turns import be_patient, take_turns
 
@@ -66,7 +65,7 @@ class Child:
         self._options = options
         self._log = log.bind(child=spec.name)
         self._log_descriptor = log_descriptor
-        self._popen: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
         self._descriptor = -1
         self._since = 0.0
         self._begun = float("inf")
@@ -75,7 +74,7 @@ class Child:
     @property
     def pid(self) -> int:
         """The process id, 0 while there is no process."""
-        return self._popen.pid if self._popen else 0
+        return self._process.pid if self._process else 0
 
     @property
     def descriptor(self) -> int:
@@ -85,12 +84,12 @@ class Child:
     @property
     def alive(self) -> bool:
         """Whether there is a process, be it on its way up or down."""
-        return self._popen is not None
+        return self._process is not None
 
     @property
     def uptime(self) -> float:
         """Seconds since the process was started; 0 while there is none."""
-        return time.monotonic() - self._since if self._popen else 0.0
+        return time.monotonic() - self._since if self._process else 0.0
 
     @property
     def refusal(self) -> str:
@@ -105,25 +104,17 @@ class Child:
         """Start the process, whatever was before."""
         self._file("ready").unlink(missing_ok=True)
         reserve_refusal(self._file("refused"))
-        command = [sys.executable, "-m", self.spec.module, *self._options.arguments()]
-        self._popen = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log_descriptor,
-            stderr=self._log_descriptor,
-            env=os.environ | {SUPERVISOR_VARIABLE: str(os.getpid())},
-            # Ctrl-C in the terminal is for the supervisor, who stops the others in order.
-            start_new_session=True,
-        )
+        module, arguments = self.spec.module, self._options.arguments()
+        self._process = fork(module, arguments, SUPERVISOR_VARIABLE, self._log_descriptor)
         if self.spec.patient:
-            be_patient(self._popen.pid)
+            be_patient(self._process.pid)
         elif self.spec.turn_ns:
-            take_turns(self._popen.pid, self.spec.turn_ns)
-        self._descriptor = os.pidfd_open(self._popen.pid)
+            take_turns(self._process.pid, self.spec.turn_ns)
+        self._descriptor = os.pidfd_open(self._process.pid)
         self._since = time.monotonic()
         self.details = {}
         self.state = State.STARTING
-        self._log.info("started", pid=self._popen.pid, module=self.spec.module)
+        self._log.info("started", pid=self._process.pid, module=module)
 
     def begin(self) -> None:
         """Let the process begin, now and whenever it is started again."""
@@ -132,25 +123,25 @@ class Child:
 
     def stop(self, now: bool = False) -> None:
         """Ask the process to end, or with `now` end it; it isn't started again."""
-        self.state = State.STOPPING if self._popen else State.STOPPED
-        if self._popen:
+        self.state = State.STOPPING if self._process else State.STOPPED
+        if self._process:
             self._again_at = time.monotonic() + self.spec.stop_seconds
-            self._popen.send_signal(signal.SIGKILL if now else signal.SIGTERM)
+            self._process.send_signal(signal.SIGKILL if now else signal.SIGTERM)
 
     def poll(self) -> bool:
         """Look at the process and move on; whether the state changed."""
         before = self.state
         now = time.monotonic()
-        if self._popen and self._popen.poll() is not None:
+        if self._process and self._process.poll():
             self._ended(now)
         elif self.state is State.STARTING:
             self._look_for_ready(now)
         elif self.state is State.BACKING_OFF and now >= self._again_at:
             self.restarts += 1
             self.start()
-        elif self.state is State.STOPPING and self._popen and now >= self._again_at:
+        elif self.state is State.STOPPING and self._process and now >= self._again_at:
             self._log.error("doesn't stop: killed", pid=self.pid)
-            self._popen.kill()
+            self._process.send_signal(signal.SIGKILL)
             self._again_at = now + self.spec.stop_seconds
         return self.state is not before
 
@@ -173,16 +164,16 @@ class Child:
         if said.get("pid") == self.pid:
             self.details = {key: value for key, value in said.items() if key != "pid"}
             self.state = State.RUNNING
-        elif now - max(self._since, self._begun) > self.spec.ready_seconds and self._popen:
+        elif now - max(self._since, self._begun) > self.spec.ready_seconds and self._process:
             self._log.error("isn't ready in time: killed", seconds=self.spec.ready_seconds)
-            self._popen.kill()
+            self._process.send_signal(signal.SIGKILL)
 
     def _ended(self, now: float) -> None:
-        assert self._popen is not None, "Invariant: only a started process ends."
-        self.exit_code = self._popen.returncode
+        assert self._process is not None, "Invariant: only a started process ends."
+        self.exit_code = self._process.returncode
         os.close(self._descriptor)
         self._descriptor = -1
-        self._popen = None
+        self._process = None
         if self.state is State.STOPPING:
             self.state = State.STOPPED
             if self.exit_code == -signal.SIGTERM:

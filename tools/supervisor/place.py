@@ -161,7 +161,7 @@ def choose_ports(tables: dict[str, Any], configuration: Configuration) -> dict[s
     chosen = dict(tables)
     held: list[socket.socket] = []  # Until all are chosen, so that none is chosen twice.
     with contextlib.ExitStack() as close:
-        for name in ("fix", "binary", "feed", "web"):
+        for name in ("fix", "binary", "feed"):
             gateway = getattr(configuration, name)
             if not getattr(gateway, "enabled", True):
                 continue

@@ -6,8 +6,8 @@ has stored what the core did.
 
     start 0   journal, core                         stop 3  journal
           1   settlement, lending, oracle, reserves      2  core
-          2   fix, binary, feed, web                     1  settlement, lending, oracle, reserves
-    behind    follower: nobody waits for it              0  fix, binary, feed, web, follower
+          2   fix, binary, feed                          1  settlement, lending, oracle, reserves
+    behind    follower: nobody waits for it              0  fix, binary, feed, follower
 """
 
 from dataclasses import dataclass, replace
@@ -47,7 +47,6 @@ PROCESSES = (
     Spec("fix", "gateway.fix", start=2, stop=0, turn_ns=SHORT_TURN_NS),
     Spec("binary", "gateway.binary", start=2, stop=0, turn_ns=SHORT_TURN_NS),
     Spec("feed", "gateway.feed", start=2, stop=0, patient=True),
-    Spec("web", "gateway.web", start=2, stop=0, patient=True),
 )
 
 # The core has to know the venue before anybody may use it: genesis runs when this start is ready.
@@ -59,7 +58,7 @@ def enabled(configuration: Configuration) -> tuple[Spec, ...]:
     exchange = configuration.exchange
     wanted = {
         name: getattr(configuration, name).enabled
-        for name in ("settlement", "lending", "oracle", "reserves", "feed", "web")
+        for name in ("settlement", "lending", "oracle", "reserves", "feed")
     }
     # Snapshots are made from the journal.
     wanted["follower"] = exchange.snapshot_seconds > 0 and exchange.policy != "none"
