@@ -26,6 +26,7 @@ from sbe.codec import Codec
 CODECS = [Codec.load(SCHEMA_DIRECTORY / f"{name}.xml", strict=False)
           for name in ("order_entry", "control")]
 EVENT_BYTES = 1 << 24
+SPILL = 1 << 20  # more than any event; in an exchange the ring is mapped a second time there
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
 ONE = 10**8
@@ -74,8 +75,8 @@ class Exchange:
         self.events: list[tuple[int, str, dict[str, Any]]] = []
 
     def event_memory(self) -> NDArray[np.uint8]:
-        """Where events go; no test of one engine writes more than fits."""
-        return np.zeros(EVENT_BYTES, "u1")
+        """Where events go; an event that begins before the end is written on behind it."""
+        return np.zeros(EVENT_BYTES + SPILL, "u1")
 
     @property
     def s(self) -> Any:
@@ -105,7 +106,6 @@ class Exchange:
             place = position & (EVENT_BYTES - 1)
             length, session = struct.unpack_from("<ii", self._memory, place)
             data = self._memory[place : place + length].tobytes()
-            data += self._memory[: length - len(data)].tobytes()
             self.events.append((session, *decode(data[16:])))
             position += length
 

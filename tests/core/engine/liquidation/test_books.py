@@ -2,8 +2,6 @@
 
 import struct
 
-import numpy as np
-
 from core.link import Event
 from core.reference import ReferenceData
 from core.sidecars.books import CLEARING, Books
@@ -38,7 +36,7 @@ class Ledgered(Court):
         while position < end:
             place = position & (EVENT_BYTES - 1)
             length, session, sequence = struct.unpack_from("<iiq", self._memory, place)
-            data = np.concatenate([self._memory[place:], self._memory[:length]])[:length]
+            data = self._memory[place : place + length]
             frame = memoryview(data.tobytes())
             template = int.from_bytes(frame[18:20], "little")
             event = Event(position, session, sequence, template, frame[24:], frame[16:])
