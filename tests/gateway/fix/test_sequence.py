@@ -253,6 +253,7 @@ def test_30_a_client_that_does_not_read_loses_only_itself(stage: Stage) -> None:
     again.logon("141=Y")
     for n in range(400):  # It never said that it has them, and went without reading on.
         again.expect("8", _11=f"S{n}", _97="Y")
+    again.expect("1")  # whether it has them now
     again.order("after")
     again.expect("8", _11="after")
     again.send("5")
