@@ -35,17 +35,21 @@ _LOOKED_MAX = 16
 _WAIT = 1_000_000_000  # ns until prices or markets are asked again
 
 
+@jit
+def has_room(s):
+    """Whether another liquidation can begin."""
+    return s.liquidation_free != 0 or s.liquidations_used + 1 < len(s.liquidation)
+
+
 @linked
 def begin(s, account, equity, initial, maintenance):
-    """Take an account into liquidation and certify why; False without room for its record."""
+    """Take an account into liquidation and certify why; there must be room for its record."""
     number = s.liquidation_free
     if number != 0:
         s.liquidation_free = s.liquidation[number].next
-    elif s.liquidations_used + 1 < len(s.liquidation):
+    else:
         s.liquidations_used += 1
         number = s.liquidations_used
-    else:
-        return False
     s.certificates += 1
     s.liquidations += 1
     record = s.liquidation[number]
@@ -67,7 +71,6 @@ def begin(s, account, equity, initial, maintenance):
     s.work.maintenance = maintenance
     certify(s, record, tolerance(s, account))
     step(s, record, oe.LIQUIDATION_STAGE_STARTED, 0, 0, 0, 0, 0)
-    return True
 
 
 @jit

@@ -15,13 +15,16 @@ What grows without a price, interest on debts, is caught by a sweep over a few a
 Price links that are netted against a perpetual or a debt are worth what arrays say that come every
 second: who holds such is looked at whenever the underlying's index comes. Changes that are not of
 prices (fills, funding, transfers) queue the account (queue.py).
+
+While every record of a liquidation is in use nobody is looked at: whom a look would find below
+maintenance could not be helped. The queue waits, in its order, for the first record to be free.
 """
 
 import sbe.generated.order_entry as oe
 from core.atomics import count_trailing_zeros
 from core.engine.emit import event_begin
 from core.engine.liquidation.heap import insert, remove
-from core.engine.liquidation.progress import begin
+from core.engine.liquidation.progress import begin, has_room
 from core.engine.liquidation.queue import (
     enqueue_account,
     index_source,
@@ -56,6 +59,9 @@ def run_watch(s, budget):
             elif s.accounts[account].watch_next == 0:
                 enqueue_account(s, account)
         elif s.watch_first != 0:
+            if not has_room(s):
+                s.watching = 0  # The end of any liquidation sets it again.
+                return True
             budget -= ASSESSMENT - 1
             assess(s, next_account(s))
         elif s.watch_walk != 0:
@@ -140,7 +146,8 @@ def assess(s, account):
     equity, initial, maintenance = levels[0], levels[1], levels[2]
     failed = equity < maintenance - tolerance(s, account)
     failed = failed and may_liquidate(s, account, equity, maintenance)
-    if failed and begin(s, account, equity, initial, maintenance):
+    if failed:
+        begin(s, account, equity, initial, maintenance)
         return
     level = 1 if equity < initial else 0
     if level > holder.margin_level:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.risk_records import LIQUIDATIONS_MAX
 from core.sidecars.oracle.risk_arrays import Link, Ranges, risk_arrays
 from tests.core.engine.exchange import BOB, BTC, CAT, DAN, ETH, PERP, START, whole
 from tests.core.engine.liquidation.kit import (
@@ -59,6 +60,24 @@ def test_orders_go_first_and_that_may_be_enough() -> None:
     assert house.stages(ANNE) == [STARTED, CANCELED, RECOVERED]
     assert house.s["accounts"][ANNE]["open_orders"] == 0
     assert house.position(ANNE, PERP)["quantity"] == 10_000
+
+
+def test_who_finds_no_record_free_waits_for_one() -> None:
+    house = leveraged()
+    house.account(111, 111)
+    house.deposit(111, 12_000)
+    house.trade(111, BOB, PERP, 1, 100_000)
+    house.s["liquidations_used"] = LIQUIDATIONS_MAX - 1  # as if all but one were in use
+    house.price(93_500)  # equity 5,500, maintenance 5,610, both
+    house.pass_time(30)
+    first, second = sorted((ANNE, 111), key=lambda account: not house.stages(account))
+    assert house.stages(first) == [STARTED]
+    assert house.stages(second) == []
+    assert house.s["watching"] == 0
+    maker(house, "buy", 4, 93_400)
+    house.pass_time(60)
+    assert house.stages(first) == house.stages(second) == [STARTED, BOOK, RECOVERED]
+    assert len(house.certificates) == 2
 
 
 def test_the_book_closes_slices_until_the_initial_margin_is_there() -> None:
