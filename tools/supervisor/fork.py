@@ -72,6 +72,7 @@ def _become(
         os.setsid()  # Ctrl-C in the terminal is for the supervisor, who stops the others in order.
         _take_descriptors(output)
         _reset_signals(allowed)
+        sys.excepthook = sys.__excepthook__
         sys.argv = [module, *arguments]
         setproctitle(" ".join([sys.executable, "-m", *sys.argv]))
         runpy.run_module(module, run_name="__main__", alter_sys=True)
