@@ -213,6 +213,13 @@ def _recover(process: Process, sequenced: Segment, events: Segment, state: NDArr
     )
 
 
+def load(process: Process) -> None:
+    """Load the compiled engine; compile it if nobody has."""
+    with compile_lock():
+        compile_core(
+            process.configuration.limits, lambda step: process.log.info("compiling", step=step))
+
+
 def main(process: Process) -> None:
     """The body of the process."""
     row = process.attach_status()
@@ -223,8 +230,6 @@ def main(process: Process) -> None:
     limits, rings = configuration.limits, configuration.rings
     if rings.events_bytes < EVENTS_BYTES_MIN:
         raise Refused(f"rings.events_bytes: expected at least {EVENTS_BYTES_MIN}")
-    with compile_lock():
-        compile_core(limits, lambda step: process.log.info("compiling", step=step))
     instance = process.options.instance
     sequenced = Segment.attach_or_create(instance, "sequenced", rings.sequenced_bytes, True)
     events = Segment.attach_or_create(instance, "events", rings.events_bytes, True)
@@ -269,4 +274,4 @@ def _serve(
 
 
 if __name__ == "__main__":
-    sys.exit(run(NAME, main))
+    sys.exit(run(NAME, main, load=load))

@@ -84,6 +84,7 @@ os.environ["NUMBA_CACHE_DIR"] = str(ENVIRONMENT)  # Before numba is imported; it
 
 import numba  # noqa: E402
 import numba.core.config  # noqa: E402
+from numba.core.registry import cpu_target  # noqa: E402
 
 _configuration: Any = numba.core.config
 
@@ -175,18 +176,31 @@ def _use(directory: Path) -> None:
 _use(ENVIRONMENT)
 
 
+# Set in the environment of processes that are started when all they run has been compiled.
+COMPILED_VARIABLE = "ONEBOOK_COMPILED"
+
+
 @contextlib.contextmanager
 def compile_lock() -> Iterator[None]:
     """Hold while compiling, so that processes started together compile one after the other.
 
-    The first compiles; those that waited then load what it left in the cache.
+    The first compiles; those that waited then load what it left in the cache. Where all is known to
+    be there nobody waits.
     """
+    if COMPILED_VARIABLE in os.environ:
+        yield
+        return
     descriptor = os.open(ENVIRONMENT / "compile.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
+
+
+def load_numba() -> None:
+    """Load also what numba leaves until it meets the first function: for who will be forked."""
+    cpu_target.target_context.refresh()
 
 
 def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Any:

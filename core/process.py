@@ -2,6 +2,8 @@
 
 A process is `python -m core.journal --instance I --data D --rundir R --config F`; its `__main__` is
 
+    def load(process: Process) -> None:      # optional: what can be done before its turn
+        ...
     def main(process: Process) -> None:
         row = process.attach_status()
         ...                                  # attach to rings and the event log
@@ -10,7 +12,7 @@ A process is `python -m core.journal --instance I --data D --rundir R --config F
             ...
 
     if __name__ == "__main__":
-        sys.exit(run("journal", main))
+        sys.exit(run("journal", main, load=load))
 
 Exit codes tell the supervisor what to do next:
 
@@ -177,9 +179,15 @@ def _disk_full(error: Exception) -> bool:
 
 
 def run(
-    name: str, main: Callable[[Process], None], arguments: Sequence[str] | None = None
+    name: str,
+    main: Callable[[Process], None],
+    arguments: Sequence[str] | None = None,
+    load: Callable[[Process], None] | None = None,
 ) -> int:
-    """Run the body of a process; the exit code for the supervisor."""
+    """Run the body of a process; the exit code for the supervisor.
+
+    load: what needs nobody else, done before the process' turn, while others are loading.
+    """
     log = logs.configure(name)
     options = parse(name, arguments)
     process = None
@@ -187,6 +195,8 @@ def run(
     try:
         process = Process(name, options, log)
         process.handle_signals()
+        if load:
+            load(process)
         if process.wait_for_turn():
             main(process)
         code = 0

@@ -41,7 +41,6 @@ def build(process: Process) -> tuple[BinaryGateway, SocketBell, StatusRow, int]:
 
     Raises Refused if the port is taken.
     """
-    compile_all()
     options, configuration = process.options, process.configuration
     settings, policy = configuration.binary, configuration.exchange.policy
     status = StatusTable.open(options.instance)
@@ -82,6 +81,11 @@ def build(process: Process) -> tuple[BinaryGateway, SocketBell, StatusRow, int]:
     return gateway, bell, row, sockets.port
 
 
+def load(_process: Process) -> None:
+    """Load what is compiled; compile it if nobody has."""
+    compile_all()
+
+
 def main(process: Process) -> None:
     """Serve until asked to stop."""
     gateway, bell, row, port = build(process)
@@ -98,4 +102,4 @@ def main(process: Process) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(NAME, main))
+    sys.exit(run(NAME, main, load=load))

@@ -33,7 +33,6 @@ def build(process: Process) -> tuple[FeedGateway, SocketBell, StatusRow, int]:
     options, configuration = process.options, process.configuration
     settings, limits = configuration.feed, configuration.limits
     policy = configuration.exchange.policy
-    compile_all(limits)
     status = StatusTable.open(options.instance)
     row = status.take(NAME)
     log = Segment.open(options.instance, "events", writable=False)
@@ -68,6 +67,11 @@ def build(process: Process) -> tuple[FeedGateway, SocketBell, StatusRow, int]:
     return gateway, bell, row, receivers.port
 
 
+def load(process: Process) -> None:
+    """Load what is compiled; compile it if nobody has."""
+    compile_all(process.configuration.limits)
+
+
 def main(process: Process) -> None:
     """Publish until asked to stop."""
     gateway, bell, row, port = build(process)
@@ -84,4 +88,4 @@ def main(process: Process) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(NAME, main))
+    sys.exit(run(NAME, main, load=load))

@@ -176,14 +176,19 @@ async def serve(process: Process, server: Server) -> None:
     server.row.state = State.STOPPED
 
 
+def load(process: Process) -> None:
+    """Load what is compiled; compile it if nobody has."""
+    with compile_lock():
+        warm(process.configuration.limits)
+
+
 def main(process: Process) -> None:
     """Serve until asked to stop."""
     with compile_lock():
-        warm(process.configuration.limits)
         server = build(process)
         server.catch_up()
     uvloop.run(serve(process, server))
 
 
 if __name__ == "__main__":
-    sys.exit(run(NAME, main))
+    sys.exit(run(NAME, main, load=load))

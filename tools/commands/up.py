@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from core import logs
 from core.config import ConfigurationError, merge, read
+from core.jit import COMPILED_VARIABLE, load_numba
 from core.process import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_REFUSED, Refused
 from tools.supervisor.genesis import Genesis
 from tools.supervisor.place import Place
@@ -82,6 +83,8 @@ def _run(place: Place, descriptor: int) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):  # A shell's background ignores the latter.
             signal.signal(number, signal.default_int_handler)
         warm(place.options, place.configuration, log, descriptor)
+        os.environ[COMPILED_VARIABLE] = "1"
+        load_numba()
         genesis = Genesis(place.configuration, place.options, log)
         specs = enabled(place.configuration)
         supervisor = Supervisor(specs, place.options, log, descriptor, genesis.run)

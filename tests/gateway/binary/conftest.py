@@ -10,7 +10,7 @@ import structlog
 from core import config
 from core.messages import decode, encode
 from core.process import Options
-from gateway.binary.__main__ import build
+from gateway.binary.__main__ import build, load
 from gateway.binary.frames import framed
 from gateway.binary.signing import sign
 from tests.gateway.binary.fake_core import FakeCore
@@ -46,6 +46,7 @@ class Exchange:
             options=self.options, configuration=self.configuration,
             log=structlog.get_logger("test"),
         )
+        load(process)
         self.gateway, self.bell, self.row, self.port = build(process)
 
     def step(self):

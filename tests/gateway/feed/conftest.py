@@ -17,7 +17,7 @@ from core.process import Options
 from core.records import RESTING
 from core.status import StatusTable
 from core.words import ARCHIVED, store_word
-from gateway.feed.__main__ import STREAM_KIND, build
+from gateway.feed.__main__ import STREAM_KIND, build, load
 from tests.core.engine import exchange as engine
 from tests.core.engine.exchange import EVENT_BYTES, whole
 
@@ -48,6 +48,7 @@ class Venue:
         self.start()
 
     def start(self):
+        load(self.process)
         self.feed, self.bell, self.row, self.port = build(self.process)
 
     def restart(self):
