@@ -88,6 +88,19 @@ def test_how_it_ended(run: Run, source: str, code: int) -> None:
     assert run(source)[0].returncode == code
 
 
+def test_its_session_is_its_own_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "sleeping_module.py").write_text("import time; time.sleep(60)")
+    with (tmp_path / "output").open("w") as output:
+        forked = fork("sleeping_module", [], "SUPERVISOR", output.fileno())
+        session = os.getsid(forked.pid)
+    forked.send_signal(signal.SIGKILL)
+    os.waitpid(forked.pid, 0)
+    assert session == forked.pid
+
+
 def test_it_says_what_it_failed_of(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "excepthook", lambda *_: None)  # ours, whose log is not the child's
     assert "unforeseen" in run("raise ValueError('unforeseen')")[1]

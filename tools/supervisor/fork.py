@@ -47,18 +47,25 @@ def fork(module: str, arguments: Sequence[str], supervisor_variable: str, output
     """Run a module as a process of its own, as `python -m` would.
 
     supervisor_variable: set to our pid in its environment. output: the open file of its standard
-    output and error.
+    output and error. It has its own session when this returns: what is asked of the kernel for a
+    session (tools/supervisor/turns.py) would else be asked for ours.
     """
     supervisor = os.getpid()
+    began, begins = os.pipe()
     # A signal between the fork and the child's own handlers would run ours in it.
     allowed = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         pid = os.fork()
         if pid == 0:
+            os.setsid()  # Ctrl-C in the terminal is for the supervisor, who stops all in order.
+            os.close(begins)
             os.environ[supervisor_variable] = str(supervisor)
             _become(module, arguments, output, allowed)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, allowed)
+    os.close(begins)
+    os.read(began, 1)  # Ends when the child has closed its end, however it went on.
+    os.close(began)
     return Forked(pid)
 
 
@@ -69,7 +76,6 @@ def _become(
     code = _FAILED
     try:
         gc.freeze()  # Nothing of the supervisor's is ever collected here, nor are its pages copied.
-        os.setsid()  # Ctrl-C in the terminal is for the supervisor, who stops the others in order.
         _take_descriptors(output)
         _reset_signals(allowed)
         sys.excepthook = sys.__excepthook__
