@@ -26,6 +26,11 @@ SESSIONS = (
 @pytest.fixture(scope="session")
 def stage_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """One gateway for all tests; each test starts its session's numbers again."""
+    yield from staged(tmp_path_factory)
+
+
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A gateway with these sessions, stopped behind the last test of the scope."""
     stage = Stage(tmp_path_factory.mktemp("fix"), SESSIONS, logon_seconds=1.5,
                   send_buffer_bytes=1 << 20)
     yield stage

@@ -1,15 +1,29 @@
 """Market data: snapshots and what changes after them."""
 
 import time
+from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
 
+import pytest
+
 from gateway.fix.message import Message
 from gateway.fix.times import clock_text, date_text, time_of, time_text
+from tests.gateway.fix.conftest import staged
 from tests.gateway.fix.kit import listed
 from tests.gateway.fix.stage import Desk, Stage
 
 REQUEST = "264=0|265=1|267=3|269=0|269=1|269=2|146=1|55=BTC-USDC"
+
+
+@pytest.fixture(scope="module")
+def stage_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A gateway whose books hold this module's orders only.
+
+    Those of the other tests rest for good where they came, more than a core of the same limits
+    would let in, and the books have no room for any other.
+    """
+    yield from staged(tmp_path_factory)
 
 
 def entries(message: Message) -> list[tuple[str, ...]]:
