@@ -57,10 +57,8 @@ def fork(module: str, arguments: Sequence[str], supervisor_variable: str, output
     try:
         pid = os.fork()
         if pid == 0:
-            os.setsid()  # Ctrl-C in the terminal is for the supervisor, who stops all in order.
-            os.close(begins)
-            os.environ[supervisor_variable] = str(supervisor)
-            _become(module, arguments, output, allowed)
+            environment = {supervisor_variable: str(supervisor)}
+            _become(module, arguments, environment, output, begins, allowed)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, allowed)
     os.close(begins)
@@ -70,11 +68,15 @@ def fork(module: str, arguments: Sequence[str], supervisor_variable: str, output
 
 
 def _become(
-    module: str, arguments: Sequence[str], output: int, allowed: Iterable[int]
+    module: str, arguments: Sequence[str], environment: dict[str, str], output: int, begins: int,
+    allowed: Iterable[int],
 ) -> NoReturn:
     """Be the module's process to its end. What is on our stack is the supervisor's business."""
     code = _FAILED
     try:
+        os.setsid()  # Ctrl-C in the terminal is for the supervisor, who stops the others in order.
+        os.close(begins)
+        os.environ.update(environment)
         gc.freeze()  # Nothing of the supervisor's is ever collected here, nor are its pages copied.
         _take_descriptors(output)
         _reset_signals(allowed)
