@@ -16,7 +16,7 @@ import numpy as np
 
 from core.errors import EventsLost
 from core.jit import jit
-from gateway.fix.replay import COPY, KIND_SHIFT, numbers_kind
+from gateway.fix.references import COPY, KIND_SHIFT, numbers_kind
 from sbe.generated import control
 from sbe.generated import order_entry as oe
 from sbe.raw import load_i32, load_i64, load_u32, store_i64

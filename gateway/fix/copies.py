@@ -19,9 +19,9 @@ from core.messages import decode_body
 from gateway.fix.backlog import Backlog
 from gateway.fix.message import Message, parse
 from gateway.fix.owed import REPORTS, TOLD_AGAIN, Finder, Owed
-from gateway.fix.replay import AGAIN, CAPTURE, COPY
+from gateway.fix.references import AGAIN, CAPTURE, COPY, copy_reference
 from gateway.fix.report import POSSIBLE_RESEND
-from gateway.fix.resend import copy_reference, locate
+from gateway.fix.resend import locate
 from gateway.fix.search import Backward, Forward, Searches
 from gateway.fix.trades import trade_fields
 from sbe.generated import order_entry as oe

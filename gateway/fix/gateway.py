@@ -42,9 +42,9 @@ from gateway.fix.outbox import kept_message
 from gateway.fix.profile import Profiles
 from gateway.fix.queries import Queries
 from gateway.fix.records import T_DIRTY_COUNT, T_INDEX_COUNT, T_ROWS_COUNT
-from gateway.fix.replay import PLAIN
+from gateway.fix.references import PLAIN, reference_kind
 from gateway.fix.report import REPORT_BYTES_MAX, put_report
-from gateway.fix.resend import Resends, gap_message, reference_kind
+from gateway.fix.resend import Resends, gap_message
 from gateway.fix.schedule import is_over
 from gateway.fix.session import Session, State
 from gateway.fix.tables import Connection, Context
@@ -99,9 +99,9 @@ class FixGateway:
         self._resends = Resends(self)
         self._session_events = {
             template("SessionOpened"): self._session_opened,
-            template("SessionWasReset"): self._session_reset,
+            template("SessionWasReset"): self._numbers_set,
             template("SessionClosed"): self._session_closed,
-            template("SessionNumbersAssigned"): self._dialect.lists.learn,
+            template("SessionNumbersAssigned"): self._numbers_assigned,
         }
         self._instrument_events = {
             template("TradingStateChanged"): (self._queries.changed, self.bulletin.state_changed),
@@ -297,7 +297,9 @@ class FixGateway:
 
     def catch_up(self) -> None:
         """Walk the stream from its begin."""
-        self._walk_until(1 << 62)
+        while data := self._stream.read(self.position, READ_BYTES):
+            if self._walk(int(np.frombuffer(data, np.uint8).ctypes.data), len(data)) == 0:
+                break
         self.copies.owed.live = True
         self._refresh()
         for session, connection in self._open.items():
@@ -306,11 +308,6 @@ class FixGateway:
                 gone = {"connection": connection, "logout": 0, "acknowledged": 0}  # for all we know
                 self.command("SessionClose", gone, session)
         self.ring_core()
-
-    def _walk_until(self, end: int) -> None:
-        while data := self._stream.read(self.position, min(READ_BYTES, end - self.position)):
-            if self._walk(int(np.frombuffer(data, np.uint8).ctypes.data), len(data)) == 0:
-                break
 
     def turn(self) -> int:
         """Deal with the events released since the last time; how many bytes of them."""
@@ -416,17 +413,20 @@ class FixGateway:
 
     def _session_opened(self, fields: dict[str, Any], position: int) -> None:
         self._open[fields["session"]] = fields["connection"]
-        self._numbers_set(fields, position, fields["connection"])
+        self._numbers_set(fields, position)
+
+    def _numbers_assigned(self, fields: dict[str, Any], position: int) -> None:
+        """Those of a ListStatus or of a Logon of ours, whoever serves the session."""
+        of_list, owed = fields["text"].startswith("N"), self.copies.owed
+        (self._dialect.lists.learn if of_list else owed.logon_numbered)(fields, position)
 
     def _session_closed(self, fields: dict[str, Any], position: int) -> None:
         self._open.pop(fields["session"], None)
         self.copies.owed.closed(fields, position)
 
-    def _session_reset(self, fields: dict[str, Any], position: int) -> None:
-        self._numbers_set(fields, position, fields["reference"])
-
-    def _numbers_set(self, fields: dict[str, Any], position: int, connection: int) -> None:
+    def _numbers_set(self, fields: dict[str, Any], position: int) -> None:
         """A session was opened, or had its numbers set within it; for our client it goes on."""
+        connection = fields["connection" if "connection" in fields else "reference"]
         self._began[fields["session"]] = fields["header"]["transactTime"]
         client, entry, start, proved = self.clients.get(connection), None, 0, 0
         if client is not None and client.session.id == fields["session"]:

@@ -1,7 +1,8 @@
 """Who is let in: a Logon against the configured sessions, before any state is touched.
 
 The order of the rules is the order in which they are reported. A client that isn't identified is
-only cut off; one that is gets a Logout that says why, with SessionStatus (1409) on FIXT.
+only cut off; one that is gets a Logout that says why, with SessionStatus (1409) on FIXT
+where the credentials are wrong: the standard has no value for anything else that can be.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,6 @@ from gateway.fix.times import time_of
 SECOND = 1_000_000_000
 SCOPES = {"S": 1, "A": 2, "N": 0}
 SCOPE_NAMES = {"none": 0, "session": 1, "accounts": 2}
-NOT_ALLOWED = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Admission:
     def _judge_content(self, session: FixSession, message: Message, now: int) -> Entry | Refusal:
         time = time_of(message.get(52))
         if time is None or abs(now - time) > session.sending_time_seconds * SECOND:
-            return Refusal(NOT_ALLOWED, TEXTS[SENDING_TIME])
+            return Refusal(TEXTS[SENDING_TIME])
         refused = self._profiles.judge(session, message)
         if refused is not None:
             return refused
@@ -103,7 +103,7 @@ class Admission:
         if fault is not None:
             field = FIELDS.get(fault.tag or 0)
             name = f" ({field.name})" if field else ""
-            return Refusal(NOT_ALLOWED, f"{fault.text}: tag {fault.tag}{name}")
+            return Refusal(f"{fault.text}: tag {fault.tag}{name}")
         return _terms(session, message)
 
 
@@ -114,14 +114,14 @@ def _terms(session: FixSession, message: Message) -> Entry | Refusal:
     reset = message.get(141) == b"Y"
     fixt = message.text(8) == "FIXT.1.1"
     if number is None:
-        return Refusal(NOT_ALLOWED, "MsgSeqNum (tag 34) isn't a number")
+        return Refusal("MsgSeqNum (tag 34) isn't a number")
     if beat is None or not low <= beat <= high:
         text = f"HeartBtInt (tag 108) {message.text(108)} isn't between {low} and {high}"
-        return Refusal(NOT_ALLOWED, text)
+        return Refusal(text)
     if reset and number != 1:
-        return Refusal(NOT_ALLOWED, f"ResetSeqNumFlag needs MsgSeqNum 1, was {number}")
+        return Refusal(f"ResetSeqNumFlag needs MsgSeqNum 1, was {number}")
     if fixt and message.text(1137) != "9":
-        return Refusal(NOT_ALLOWED, "DefaultApplVerID (tag 1137) must be 9 (FIX50SP2)")
+        return Refusal("DefaultApplVerID (tag 1137) must be 9 (FIX50SP2)")
     scope = SCOPES.get(message.text(8013), SCOPE_NAMES[session.cancel_on_disconnect])
     return Entry(
         session, message.text(8), number, beat, reset, message.number(789) or 0, scope,

@@ -69,7 +69,6 @@ class Outbox(ABC):
         self.version = ""
         self.heartbeat = 0  # ns
         self.last_number = 0  # newest outbound number that passed by
-        self.logon_number = 0  # that of our Logon
         self.reported = 0  # that of the newest report, or other event told
         self.receipts = Receipts()
         self.reason = ""  # why it ended

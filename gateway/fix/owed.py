@@ -20,7 +20,7 @@ import numpy as np
 
 from core.errors import EventsLost
 from core.jit import jit
-from gateway.fix.replay import AGAIN, KIND_SHIFT, numbers_kind
+from gateway.fix.references import AGAIN, KIND_SHIFT, numbers_kind
 from gateway.fix.resend import WAITING_MAX, locate
 from gateway.fix.search import FRAME_BYTES_MAX, Searches, is_of_own_order, stretches
 from sbe.generated import control
@@ -137,7 +137,6 @@ class Telling:
         self.running = False
         self.client: Client | None = None
         self.due = 0.0  # when what is for later is told, in the time of the event loop
-        self.opening = 0  # position where numbers began again for this client, 0: looked at
         self._begun: Lost | None = None
         self._finder: Finder | None = None
         self._since: Finder | None = None  # looks for what was told again since old times
@@ -152,18 +151,8 @@ class Telling:
         if client is None or not client.is_open:
             self.running = False
         elif client.session.live and client.waiting < WAITING_MAX:
-            self._look_before_the_logon(client)
             self.running = self._go_on()
         return self.running
-
-    def _look_before_the_logon(self, client: "Client") -> None:
-        """Reports that got their numbers before our Logon, which then isn't 1, aren't missed.
-
-        QuickFIX takes a Logon with 141=Y for number 1 whatever it bears, and asks from there on.
-        """
-        if self.opening and client.session.logon_number > 1:
-            self.owed.insert(0, Lost(self.opening, self._gateway.position, 0, away=True))
-        self.opening = 0
 
     def _go_on(self) -> bool:
         if self._found:
@@ -189,10 +178,16 @@ class Telling:
             client.session.ask_for_a_receipt(self._gateway.now())
             self._gateway.carry_out(client)
 
+    def forget_within(self, lost: Lost) -> None:
+        """All of these numbers is about to be owed: no need for what is within them as well."""
+        if lost.above == 0:
+            self.owed = [
+                one for one in self.owed if one.end <= lost.start or one is self._begun]
+
     @property
     def is_due(self) -> bool:
         """Whether there is something to do now."""
-        return bool(self._found) or self.opening > 0 or self.next is not None
+        return bool(self._found) or self.next is not None
 
     @property
     def next(self) -> Lost | None:
@@ -266,7 +261,6 @@ class Owed:
         if entry is None:
             return
         telling = self._telling(session)
-        telling.opening = position if fields["nextOutbound"] == 1 else 0
         if not entry.misses_what_was_lost:
             telling.owed = [lost for lost in telling.owed if lost.away]
         loop = asyncio.get_running_loop()
@@ -287,6 +281,8 @@ class Owed:
         if left is None and session in self._begun:  # in the middle of a session
             had = max(proved, self._proved.get(session, 0))
             lost = Lost(self._begun[session], position, had, later=True)
+        if lost is not None:
+            self._telling(session).forget_within(lost)
         self._begun[session], self._proved[session] = position, 0
         away = left or reset_from
         ranges = [lost] if lost else []
@@ -295,6 +291,16 @@ class Owed:
             self._left[session] = position
         if ranges:
             self._owe(session, ranges)
+
+    def logon_numbered(self, fields: dict[str, Any], position: int) -> None:
+        """A Logon of ours that began the numbers isn't the first of them: what is won't be missed.
+
+        QuickFIX takes a Logon with 141=Y for number 1 whatever it bears, and asks from there on.
+        """
+        session = fields["session"]
+        self._owe(session, [Lost(self._begun[session], position, 0, away=True)])
+        if self.live:
+            self._begin(self._telling(session))
 
     def _owe(self, session: int, ranges: list[Lost]) -> None:
         telling = self._telling(session)

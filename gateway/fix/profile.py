@@ -28,13 +28,14 @@ REMEMBERED_MAX = 4096
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a Logon isn't taken: SessionStatus (1409), Text (58)."""
+    """Why a Logon isn't taken: Text (58), SessionStatus (1409) if there is one for that."""
 
-    status: int
     text: str
+    status: int | None = None
 
 
-CREDENTIALS = Refusal(5, "credentials are wrong")
+WRONG_CREDENTIALS = 5
+CREDENTIALS = Refusal("credentials are wrong", WRONG_CREDENTIALS)
 
 
 def signed_text(message: Message) -> bytes:
@@ -70,7 +71,7 @@ class Profiles:
         if not _signature_right(session, signature, signed_text(message)):
             return CREDENTIALS
         if signature in self._used:
-            return Refusal(5, "this signature was used before")
+            return Refusal("this signature was used before", WRONG_CREDENTIALS)
         self._used[signature] = None
         if len(self._used) > REMEMBERED_MAX:
             del self._used[next(iter(self._used))]

@@ -127,6 +127,7 @@ CONTEXT = np.dtype(
         ("index_count", "<i8"),
         ("blocks", "<i8"),
         ("numbers", "<i8"),  # i64 per session: its newest outbound number
+        ("opening", "<i8"),  # i64 per session: 1 from the begin of its numbers to our Logon
         ("copies", "<i8"),  # bits: Python wants to see 1 reports of others, 2 their balances
         ("day", "<i8"),  # of the cached date, days since 1970
         ("day_text", "<i8"),  # the cached date's eight digits
@@ -194,6 +195,7 @@ T_ROWS, T_ROWS_CAPACITY, T_ROWS_COUNT = _T["rows"], _T["rows_capacity"], _T["row
 T_DIRTY, T_DIRTY_COUNT = _T["dirty"], _T["dirty_count"]
 T_INDEX, T_INDEX_CAPACITY, T_INDEX_COUNT = _T["index"], _T["index_capacity"], _T["index_count"]
 T_BLOCKS, T_NUMBERS, T_COPIES = _T["blocks"], _T["numbers"], _T["copies"]
+T_OPENING = _T["opening"]
 T_DAY, T_DAY_TEXT, T_SCRATCH = _T["day"], _T["day_text"], _T["scratch"]
 
 assert CONNECTION.itemsize % 8 == 0

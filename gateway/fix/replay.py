@@ -13,6 +13,7 @@ The state of one replay is seven words:
 """
 
 from core.jit import jit
+from gateway.fix.references import PLAIN, numbers_kind
 from gateway.fix.report import EVENT_HEADER, REPORT_BYTES_MAX, put_gap, put_report
 from gateway.fix.walk import is_plain_report
 from sbe.generated import control
@@ -21,18 +22,6 @@ from sbe.raw import load_i32, load_i64, load_u32, store_i64
 
 P_SESSION, P_NEXT, P_END, P_GAP, P_GAP_TIME, P_WRITTEN, P_DONE = (8 * i for i in range(7))
 STATE_WORDS = 7
-
-# Two top bits of a SessionNumbers reference say what the number was taken for.
-KIND_SHIFT = 62
-# Our own message; a copy of the event at a position; the same with 97=Y; its trade as AE.
-PLAIN, COPY, AGAIN, CAPTURE = 0, 1, 2, 3
-
-
-@jit
-def numbers_kind(frame: int) -> int:
-    """What a SessionNumbersAssigned was asked for."""
-    at = frame + EVENT_HEADER + control.SESSION_NUMBERS_ASSIGNED_REFERENCE_OFFSET
-    return (load_i64(at) >> KIND_SHIFT) & 3
 
 
 @jit

@@ -12,7 +12,7 @@ from core.errors import EventsLost
 from core.messages import decode_body
 from gateway.fix import replay as kernel
 from gateway.fix.actions import Replay
-from gateway.fix.replay import PLAIN, STATE_WORDS, finish_replay, open_gap
+from gateway.fix.replay import STATE_WORDS, finish_replay, open_gap
 from gateway.fix.report import REPORT_BYTES_MAX, put_gap
 from gateway.fix.tables import Connection, Context
 from sbe.generated import control
@@ -167,17 +167,6 @@ def gap_message(record: Connection, number: int, time: int) -> bytes:
     out = ctypes.create_string_buffer(REPORT_BYTES_MAX)
     length = int(put_gap(ctypes.addressof(out), record.address, number, number + 1, time, 0))
     return out.raw[:length]
-
-
-def copy_reference(kind: int, position: int) -> int:
-    """The reference under which a number is taken for a copy of the event at a position."""
-    assert kind != PLAIN
-    return kind << kernel.KIND_SHIFT | position
-
-
-def reference_kind(reference: int) -> tuple[int, int]:
-    """What a number was taken for, and the position or own reference with it."""
-    return reference >> kernel.KIND_SHIFT & 3, reference & ((1 << kernel.KIND_SHIFT) - 1)
 
 
 class Resends:

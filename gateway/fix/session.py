@@ -378,7 +378,7 @@ class Session(Outbox):
         """The Logon has been answered: reports flow, and what the client sent since is read."""
         entry, held, self._held = self.logon, self._held, []
         assert entry is not None
-        self.state, self.logon_number = State.ACTIVE, number
+        self.state = State.ACTIVE
         self._fields["flags"] |= FLAG_LIVE
         self._fields["last_heard"] = max(int(self._fields["last_heard"]), now)
         self._beat_due = now + self.heartbeat

@@ -120,6 +120,7 @@ class Context:
         self.dirty = np.zeros(sessions_max, np.int64)
         self._blocks = np.full(sessions_max, -1, np.int64)
         self.numbers = np.zeros(sessions_max, np.int64)
+        self._opening = np.zeros(sessions_max, np.int64)
         self._scratch = np.zeros(SCRATCH_BYTES, np.uint8)
         self.fields["reasons"] = self._reasons.ctypes.data
         self.fields["reason_count"] = len(self._reasons)
@@ -132,6 +133,7 @@ class Context:
         self.fields["dirty"] = self.dirty.ctypes.data
         self.fields["blocks"] = self._blocks.ctypes.data
         self.fields["numbers"] = self.numbers.ctypes.data
+        self.fields["opening"] = self._opening.ctypes.data
         self.fields["scratch"] = self._scratch.ctypes.data
         self.fields["day"] = -1
         self.use_index(self.index)

@@ -28,12 +28,14 @@ from gateway.fix.records import (
     T_DIRTY_COUNT,
     T_GATE,
     T_NUMBERS,
+    T_OPENING,
     T_ROWS,
     T_ROWS_CAPACITY,
     T_ROWS_COUNT,
     T_SESSION_COUNT,
     T_SESSIONS,
 )
+from gateway.fix.references import PLAIN, numbers_kind
 from gateway.fix.refusal import refusal_of
 from gateway.fix.report import EVENT_HEADER, REPORT_BYTES_MAX, put_report
 from sbe.generated import control
@@ -104,12 +106,14 @@ def is_list_status(template: int, frame: int) -> bool:
 def note_session(t: int, template: int, frame: int, position: int) -> bool:
     """Keep track of where a session's numbers begin again; False if the index has no room."""
     a = frame + EVENT_HEADER
+    by_client = True
     if template == control.SESSION_OPENED_TEMPLATE:
         session = control.session_opened_session(a)
         following = control.session_opened_next_outbound(a)
     elif template == control.SESSION_WAS_RESET_TEMPLATE:
         session = control.session_was_reset_session(a)
         following = control.session_was_reset_next_outbound(a)
+        by_client = control.session_was_reset_reference(a) != 0
     else:
         return True
     if session >= load_i64(t + T_SESSION_COUNT):
@@ -119,6 +123,22 @@ def note_session(t: int, template: int, frame: int, position: int) -> bool:
     if again and not remember(t, session, 0, position, load_i64(a)):
         return False
     store_i64(place, following - 1)
+    store_i64(load_i64(t + T_OPENING) + 8 * session, 1 if by_client and following == 1 else 0)
+    return True
+
+
+@jit
+def note_logon(t: int, session: int, template: int, frame: int, number: int, position: int) -> bool:
+    """Tell Python of a Logon of ours that began the numbers and isn't the first of them.
+
+    False if there is no room for that.
+    """
+    if template != control.SESSION_NUMBERS_ASSIGNED_TEMPLATE or numbers_kind(frame) != PLAIN:
+        return True
+    opening = load_i64(t + T_OPENING) + 8 * session
+    if load_i64(opening) and number > 1 and not add_row(t, position, EVERYONE):
+        return False
+    store_i64(opening, 0)
     return True
 
 
@@ -129,6 +149,8 @@ def to_session(t: int, session: int, template: int, frame: int, position: int) -
     if number and not remember(t, session, number, position, load_i64(frame + EVENT_HEADER)):
         return False
     if is_list_status(template, frame) and not add_row(t, position, EVERYONE):
+        return False
+    if not note_logon(t, session, template, frame, number, position):
         return False
     c = load_i64(load_i64(t + T_SESSIONS) + 8 * session)
     if c != 0:

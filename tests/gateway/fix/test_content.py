@@ -6,7 +6,7 @@ import time
 import pytest
 
 from gateway.fix.backlog import Backlog
-from gateway.fix.replay import COPY
+from gateway.fix.references import COPY
 from gateway.fix.times import time_text
 from tests.gateway.fix.stage import Desk, Stage
 

@@ -53,7 +53,7 @@ def test_14_terms_that_are_not_taken_are_named(stage: Stage, text: str, words: s
 def test_14_fixt_needs_its_application_version(stage: Stage, text: str) -> None:
     client = stage.connect(begin="FIXT.1.1")
     client.send("A", text)
-    assert "1137" in client.expect("5", _1409=7).text(58)
+    assert "1137" in client.expect("5", _1409="").text(58)
     client.closed()
 
 
@@ -101,6 +101,13 @@ def test_a_password_opens(stage: Stage, word: str, kind: str) -> None:
     client.send("A", "98=0|108=30|141=Y" + (f"|554={word}" if word else ""))
     client.expect(kind)
     client.leave()
+
+
+def test_fixt_says_by_number_that_credentials_are_wrong(stage: Stage) -> None:
+    client = stage.connect(sender="WORD", begin="FIXT.1.1")
+    client.send("A", "98=0|108=30|1137=9|554=wrong")
+    client.expect("5", _1409=5, _58="credentials are wrong")
+    client.closed()
 
 
 def test_9_a_second_connection_of_an_identity_is_closed(desk: Desk, stage: Stage) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from core.venue import FixSession
+from gateway.fix.gateway import FixGateway
 from gateway.fix.message import Message, parse
+from gateway.fix.owed import Lost
 from gateway.fix.receipts import MANY, Receipts
 from gateway.fix.times import time_of
-from tests.gateway.fix.stage import Desk, Stage
+from tests.gateway.fix.stage import LIMITS, Desk, Stage
 
 SECOND = 10**9
 SOON = 0.3  # seconds
@@ -285,10 +287,9 @@ def test_what_was_cut_short_goes_on_in_the_next_connection(stage: Stage, how: st
     on.leave()
 
 
-def test_a_report_numbered_before_the_logon_comes_again(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """QuickFIX takes a Logon with 141=Y for number 1, and never asks for what bears that."""
+@pytest.fixture
+def overtaken(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """Sets its numbers back, and the fill of its order E1 gets its number before our Logon."""
     desk = stage.connect()
     desk.logon("141=Y")
     desk.order("E1")
@@ -303,12 +304,53 @@ def test_a_report_numbered_before_the_logon_comes_again(
     def with_a_fill(session: int, fields: dict[str, Any]) -> None:
         opened(session, fields)
         stage.aid.fill(1, identity, 10**8, 100 * 10**8)
+        monkeypatch.undo()
 
     monkeypatch.setattr(stage.aid, "_SessionOpen", with_a_fill)
-    fresh = stage.connect()
-    fresh.logon("141=Y")
-    fresh.expect("8", _34=3, _97="Y", _150="F", _11="E1")
-    fresh.quiet()
+    return stage.connect()
+
+
+def test_a_report_numbered_before_the_logon_comes_again(stage: Stage, overtaken: Desk) -> None:
+    """QuickFIX takes a Logon with 141=Y for number 1, and never asks for what bears that."""
+    assert overtaken.logon("141=Y").text(34) == "2"
+    overtaken.expect("8", _34=3, _97="Y", _150="F", _11="E1")
+    overtaken.quiet()
+
+
+@pytest.mark.parametrize("how", ["continue", "reset", "next gateway"])
+def test_also_if_the_connection_is_lost_at_once(
+    stage: Stage, overtaken: Desk, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause = "gateway.fix.search.PAUSE_SECONDS"
+    monkeypatch.setattr(pause, 0.5)  # Nobody begins to tell it in the moment there is.
+    overtaken.logon("141=Y")
+    overtaken.drop()
+    wait_until_gone(stage)
+    if how == "next gateway":
+        owed = what_the_next_gateway_owes(stage, session=1)
+        assert [lost.away for lost in owed if lost.above == 0][-1:] == [True]
+        return
+    monkeypatch.setattr(pause, 0.001)
+    again = stage.connect()
+    again.logon("141=Y" if how == "reset" else "", number=1 if how == "reset" else 2)
+    told = again.next()
+    assert (told.text(97), told.text(150), told.text(11)) == ("Y", "F", "E1")
+    again.quiet()
+
+
+def what_the_next_gateway_owes(stage: Stage, session: int) -> list[Lost]:
+    """What one that is started now finds in the stream for a session."""
+    server, found = stage.server, list[Lost]()
+
+    def start() -> None:
+        fresh = FixGateway(
+            server._settings, server.profiles, server._link, server.log, server._stream, 0,
+            server._status, server._gate, server._core_bell, LIMITS, server._logger, 1)
+        fresh.catch_up()
+        found.extend(fresh.copies.owed._telling(session).owed)
+
+    stage.call(start)
+    return found
 
 
 def test_who_begins_anew_at_every_logon_is_told_nothing_of_before(stage: Stage) -> None:
