@@ -54,12 +54,13 @@ class Codec:
         decoded = self.inspect(data)
         return decoded.name, decoded.fields
 
-    def inspect(self, data: bytes, *, exact: bool = True) -> Decoded:
+    def inspect(self, data: bytes, *, exact: bool = True, lenient: bool = False) -> Decoded:
         """The message with its header, its problems, and where it ends.
 
-        With `exact` false, bytes behind the message are left alone. Raises DecodeError.
+        With `exact` false, bytes behind the message are left alone. With `lenient`, optional fields
+        that a block is too short for are null; the compiled `check` refuses it. Raises DecodeError.
         """
-        return self._decoder.decode(bytes(data), exact)
+        return self._decoder.decode(bytes(data), exact, lenient)
 
     def validate(self, data: bytes) -> list[str]:
         """What is wrong with the values of a whole message; empty where nothing is."""

@@ -70,9 +70,12 @@ class Decoder:
         self._messages = {message.id: message for message in schema.messages}
         self._blocks: dict[int, _BlockReader] = {}
 
-    def decode(self, data: bytes, exact: bool) -> Decoded:
-        """One message; with `exact`, bytes left over are an error unless its version is newer."""
-        walk = Walk(data, self.schema.version)
+    def decode(self, data: bytes, exact: bool, lenient: bool = False) -> Decoded:
+        """One message; with `exact`, bytes left over are an error unless its version is newer.
+
+        With `lenient`, a block may end before the optional fields at its end.
+        """
+        walk = Walk(data, self.schema.version, lenient)
         header = self._read_header(walk)
         walk.version = header["version"]
         message = self._messages.get(header["templateId"])
@@ -116,23 +119,28 @@ class _BlockReader:
     def __init__(self, block: Block, readers: Readers) -> None:
         self.since = block.since
         self.steps = block.extensions()
+        self.required = tuple(
+            (f.since, f.end) for f in block.fields if not f.is_optional and f.size > 0
+        )
         self.fields = readers.members(block.fields)
         self.groups = [(g.name, g.since, _GroupReader(g, readers)) for g in block.groups]
         self.data = [(d.name, d.since, _DataReader(d, readers)) for d in block.data]
 
-    def least(self, version: int) -> int:
-        """Where the last field ends that a sender of `version` knew."""
-        known = max(version, self.since)
+    def least(self, walk: Walk) -> int:
+        """Where the last field ends that the sender's version knew, or, leniently, must have."""
+        known = max(walk.version, self.since)
+        if walk.lenient:
+            return max((end for since, end in self.required if since <= known), default=0)
         return max(length for since, length in self.steps if since <= known)
 
     def read(self, walk: Walk, wire_length: int) -> dict[str, Any]:
         """The block at the walk's position, which is moved behind its last element."""
-        least = self.least(walk.version)
+        least = self.least(walk)
         if wire_length < least:
             what = f"{walk.path()} has {wire_length} bytes, its fields take {least}"
             raise DecodeError("block-length", what)
         walk.need(wire_length)
-        values = self.fields.read(walk, walk.position, self.since)
+        values = self.fields.read(walk, walk.position, self.since, wire_length)
         walk.position += wire_length
         version = max(walk.version, self.since)
         for name, since, group in self.groups:
@@ -174,7 +182,7 @@ class _GroupReader:
     def check(self, walk: Walk, count: int, stride: int) -> None:
         """Refuse a dimension that its limits or the bytes behind it contradict."""
         left, path = len(walk.data) - walk.position, walk.path()
-        if count and stride < self.entry.least(walk.version):
+        if count and stride < self.entry.least(walk):
             raise DecodeError("block-length", f"{path} has entries of {stride} bytes")
         if not self.count_min <= count <= self.count_max or not 0 <= stride <= _COUNT_LIMIT:
             raise DecodeError("group-count", f"{path} has {count} entries of {stride} bytes")

@@ -68,13 +68,20 @@ class Encoder:
         return bytes(out)
 
 
+#: What the schema itself says of a message stands, were it the null of the header's type.
+_OWN = frozenset(
+    ("blockLength", "templateId", "schemaId", "version", "numGroups", "numVarDataFields")
+)
+
+
 class _Counters:
     """A header or dimension: what it is not given is null if optional, else zero."""
 
     def __init__(self, composite: Composite, writers: Writers) -> None:
         self._size = composite.size
+        loose = Writers(writers.order, strict=False)
         self._items = [
-            (member.name, member.is_optional, writers.of(member))
+            (member.name, member.is_optional, (loose if member.name in _OWN else writers).of(member))
             for member in composite.members
             if member.presence != CONSTANT
         ]

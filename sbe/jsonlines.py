@@ -4,7 +4,8 @@
 
 The fields stand beside `name`, or under `fields` where one of them has a name that is taken here
 (see TAKEN). Both forms are read. Beside them may stand `messageHeader`, members of the header that
-the standard does not name, and, decoded, `problems`: values that break their type.
+the standard does not name (left out where all are null or zero, as encoding makes them), and,
+decoded, `problems`: values that break their type.
 
 Bytes are hex; text that is no text in its encoding is {"hex": …}; NaN and infinities are words.
 """
@@ -18,7 +19,7 @@ from typing import Any
 from sbe.codec import Codec
 from sbe.decode import Decoded
 from sbe.errors import EncodeError, SbeError
-from sbe.layout import Schema
+from sbe.layout import CONSTANT, Element, Schema
 from sbe.read_values import NotText
 
 #: Names that mean something in a line.
@@ -50,11 +51,20 @@ def to_line(decoded: Decoded, schema: Schema) -> str:
         line["fields"] = fields
     else:
         line.update(fields)
-    if decoded.extra_header:
-        line["messageHeader"] = plain(decoded.extra_header)
+    extra = decoded.extra_header
+    members = {member.name: member for member in schema.header.members}
+    if not all(_is_unset(members[name], value) for name, value in extra.items()):
+        line["messageHeader"] = plain(extra)
     if decoded.problems:
         line["problems"] = decoded.problems
     return json.dumps(line, ensure_ascii=False)
+
+
+def _is_unset(element: Element, value: Any) -> bool:
+    """Whether a header member is what it is where nobody gives it."""
+    if element.is_optional or element.presence == CONSTANT:
+        return value is None or element.presence == CONSTANT
+    return not (any(value) if isinstance(value, (bytes, list)) else value)
 
 
 def encode_line(codec: Codec, line: str) -> str:
@@ -86,6 +96,6 @@ def decode_line(codec: Codec, line: str) -> str:
     except ValueError as error:
         return json.dumps({"error": f"not hex: {error}"}, ensure_ascii=False)
     try:
-        return to_line(codec.inspect(data), codec.schema)
+        return to_line(codec.inspect(data, lenient=True), codec.schema)
     except SbeError as error:
         return json.dumps({"error": str(error)}, ensure_ascii=False)

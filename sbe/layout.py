@@ -274,6 +274,11 @@ class Schema:
         return next((message for message in self.messages if message.id == number), None)
 
 
+def is_character(kind: Type) -> bool:
+    """Whether a type is simple, and made of characters."""
+    return isinstance(kind, Scalar) and kind.primitive.kind == "char"
+
+
 def wire_members(composite: Composite) -> list[Element]:
     """The members that take bytes."""
     return [member for member in composite.members if member.presence != CONSTANT]

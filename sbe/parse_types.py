@@ -222,7 +222,10 @@ class Types:
     def _constant(self, node: Node, primitive: Primitive, length: int) -> tuple[Value, int]:
         reference = node.get("valueRef")
         if reference is not None:
-            return self.reference(node, reference)[1], 1
+            value = self.reference(node, reference)[1]
+            if not _holds(primitive, value):
+                raise node.error("constant", f"{reference} does not fit {primitive.name}")
+            return value, 1
         text = node.text.strip()
         if not text:
             raise node.error("constant", f"constant {name_of(node)} has no value")
@@ -328,8 +331,12 @@ class Types:
             if reference is None:
                 raise node.error("constant", f"constant {name_of(node)} has no valueRef")
             target, value = self.reference(node, reference)
+            if isinstance(kind, (Composite, Set)):
+                raise node.error("constant", f"{kind.name} is neither an enum nor a simple type")
             if isinstance(kind, Enum) and kind.name != target.name:
                 raise node.error("value-ref", f"{reference} is not a value of {kind.name}")
+            if not _holds(kind.primitive, value):
+                raise node.error("constant", f"{reference} does not fit {kind.primitive.name}")
             return CONSTANT, value, kind
         return given or own, None, kind
 
@@ -448,6 +455,7 @@ def _encoding(node: Node) -> str | None:
     if not name:
         return None
     try:
+        "".encode(name)  # also refuses codecs that are none of text, such as hex
         return codecs.lookup(name).name
     except LookupError:
         raise node.error("character-encoding", f"{name} is not known") from None

@@ -11,7 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from sbe.errors import DecodeError
-from sbe.layout import CONSTANT, Composite, Element, Enum, Scalar, Set
+from sbe.layout import CONSTANT, Composite, Element, Enum, Scalar, Set, is_character
+
+
+#: Longer than any block.
+_ANY = 1 << 62
 
 
 class NotText(bytes):
@@ -21,11 +25,12 @@ class NotText(bytes):
 class Walk:
     """How far one message has been read, and what was found; `trail` leads to where it is."""
 
-    __slots__ = ("absent", "data", "position", "problems", "trail", "version")
+    __slots__ = ("absent", "data", "lenient", "position", "problems", "trail", "version")
 
-    def __init__(self, data: bytes, version: int) -> None:
+    def __init__(self, data: bytes, version: int, lenient: bool = False) -> None:
         self.data = data
         self.version = version
+        self.lenient = lenient
         self.position = 0
         self.trail: list[str] = []
         self.problems: list[str] = []
@@ -53,16 +58,19 @@ class Members:
 
     def __init__(self, elements: Sequence[Element], readers: Readers) -> None:
         self._items = [
-            (e.name, 0 if e.presence == CONSTANT else e.since, e.is_optional, readers.of(e))
+            (e.name, 0 if e.presence == CONSTANT else e.since, e.end, e.is_optional, readers.of(e))
             for e in elements
         ]
 
-    def read(self, walk: Walk, base: int, since: int) -> dict[str, Any]:
-        """Their values; what the sender's version did not have is null, or absent if required."""
+    def read(self, walk: Walk, base: int, since: int, length: int = _ANY) -> dict[str, Any]:
+        """Their values; what the sender's version did not have is null, or absent if required.
+
+        So is what ends behind `length`, where the sender cut the block short.
+        """
         version = max(walk.version, since)
         values = {}
-        for name, since, optional, read in self._items:
-            if since <= version:
+        for name, since, end, optional, read in self._items:
+            if since <= version and end <= length:
                 values[name] = read(walk, base)
             elif optional:
                 values[name] = None
@@ -105,6 +113,8 @@ class Readers:
         kind, value = element.type, element.constant
         if isinstance(kind, Enum) and not self.raw:
             value = next(c.name for c in kind.choices if c.value == value)
+        elif isinstance(value, int) and is_character(kind):
+            value = chr(value)
         return lambda walk, base: value
 
     def _composite(self, element: Element, kind: Composite) -> Reader:
@@ -221,13 +231,14 @@ class Readers:
         offset, end = element.offset, element.offset + kind.length
         text, optional, is_text = self.text(element.name, kind), element.is_optional, kind.is_text
         null = bytes([int(kind.null) & 0xFF])
-        empty = null * kind.length
+        empty, nul = null * kind.length, bytes(_unit(kind.encoding))
+        is_nul = null == b"\0"
 
         def read(walk: Walk, base: int) -> Any:
             value = walk.data[base + offset : base + end]
-            if optional and (value == empty or (null == b"\0" and value[:1] == b"\0")):
+            if optional and (value == empty or (is_nul and value.startswith(nul))):
                 return None
-            return text(walk, value.partition(b"\0")[0] if is_text else value)
+            return text(walk, _until(value, nul) if is_text else value)
 
         return read
 
@@ -245,3 +256,17 @@ class Readers:
                 return NotText(value)
 
         return read
+
+
+def _unit(encoding: str | None) -> int:
+    """How many bytes the NUL of an encoding takes."""
+    return {"utf-16": 2, "utf-32": 4}.get((encoding or "")[:6], 1)
+
+
+def _until(value: bytes, nul: bytes) -> bytes:
+    """What stands in front of the first NUL."""
+    if len(nul) == 1:
+        return value.partition(nul)[0]
+    step = len(nul)
+    ends = (at for at in range(0, len(value), step) if value[at : at + step] == nul)
+    return value[: next(ends, len(value))]

@@ -12,7 +12,16 @@ from math import nan
 from typing import Any, TypeAlias
 
 from sbe.errors import EncodeError
-from sbe.layout import CONSTANT, Composite, Element, Enum, Scalar, Set, single_member
+from sbe.layout import (
+    CONSTANT,
+    Composite,
+    Element,
+    Enum,
+    Scalar,
+    Set,
+    is_character,
+    single_member,
+)
 from sbe.primitives import Primitive
 
 Writer: TypeAlias = Callable[[bytearray, int, Any], None]
@@ -93,6 +102,8 @@ class Writers:
         allowed: list[Any] = [None, constant]
         if isinstance(kind, Enum):
             allowed += [c.name for c in kind.choices if c.value == constant]
+        elif isinstance(constant, int) and is_character(kind):
+            allowed.append(chr(constant))
 
         def write(out: bytearray, base: int, value: Any) -> None:
             if value not in allowed:

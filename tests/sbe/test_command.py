@@ -129,6 +129,11 @@ def test_a_header_with_members_of_its_own() -> None:
     _, hexes, _ = onebook("encode", wide, lines=json.dumps(order))
     _, lines, _ = onebook("decode", wide, lines=hexes[0])
     assert json.loads(lines[0]) == order
+    # Where nobody gave them they are zero, and not told.
+    del order["messageHeader"]
+    _, hexes, _ = onebook("encode", wide, lines=json.dumps(order))
+    _, lines, _ = onebook("decode", wide, lines=hexes[0])
+    assert json.loads(lines[0]) == order
 
 
 def test_loose_writes_what_breaks_its_type() -> None:

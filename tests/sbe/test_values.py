@@ -166,6 +166,19 @@ def test_case_10_fixed_characters() -> None:
         field_bytes("C", "éüA", utf)
 
 
+def test_case_10_an_encoding_of_wide_units_ends_at_a_wide_nul() -> None:
+    wide = '<type name="C" primitiveType="char" length="8" characterEncoding="UTF-16LE"{}/>'
+    plain = wide.format("")
+    assert field_bytes("C", "AĀ", plain) == "4100000100000000"
+    assert decode(one_field("C", plain), "4100000100000000") == "AĀ"
+    optional = wide.format(' presence="optional"')
+    assert decode(one_field("C", optional), "0001000000000000") == "Ā"
+    assert decode(one_field("C", optional), "0000010000000000") is None
+    for none_of_text in ("hex", "base64", "nonsense"):
+        with pytest.raises(SchemaError, match="character-encoding"):
+            one_field("C", plain.replace("UTF-16LE", none_of_text))
+
+
 @pytest.mark.parametrize("order", ["little", "big"])
 def test_case_11_numeric_arrays(order: str) -> None:
     types = """<type name="T" primitiveType="int16" length="3"/>
@@ -195,6 +208,21 @@ def test_case_12_constants_take_no_bytes_and_refuse_other_values() -> None:
     for name, other in (("venue", "XETR"), ("number", 1), ("letter", "Y"), ("sell", "Buy")):
         with pytest.raises(EncodeError, match="constant"):
             codec().encode("Constants", {"after": 7, name: other})
+
+
+def test_case_12_a_constant_by_reference_fits_its_type() -> None:
+    side = """<enum name="Side" encodingType="char"><validValue name="Sell">2</validValue></enum>
+        <enum name="Wide" encodingType="uint16"><validValue name="Far">300</validValue></enum>
+        <type name="T" primitiveType="char" presence="constant" valueRef="Side.Sell"/>
+        <composite name="C"><type name="m" primitiveType="int8"/></composite>"""
+    schema = one_field("T", side)
+    assert decode(schema, "") == "2"
+    for given in ("2", 50, None):
+        assert Codec(schema).encode("M", {"x": given})[8:] == b""
+    for kind, value in (("C", "Side.Sell"), ("uint8", "Wide.Far")):
+        field = f'<field name="x" id="1" type="{kind}" presence="constant" valueRef="{value}"/>'
+        with pytest.raises(SchemaError, match="constant"):
+            own(f'<message name="M" id="1">{field}</message>', side)
 
 
 def test_case_12_a_constant_longer_than_its_length_is_a_schema_error() -> None:

@@ -130,6 +130,23 @@ def test_case_35_blocks_longer_and_shorter_than_their_version() -> None:
         Codec(V1).decode(claims_newer)
 
 
+def test_case_35_leniently_the_optional_fields_that_were_cut_off_are_null() -> None:
+    fields = """<field name="a" id="1" type="uint16"/>
+        <field name="b" id="2" type="uint16" presence="optional"/>
+        <field name="c" id="3" type="uint16" presence="optional"/>"""
+    entry = f'<group name="g" id="4" dimensionType="groupSizeEncoding">{fields}</group>'
+    codec = Codec(own(f'<message name="M" id="1">{fields}{entry}</message>'))
+    # b ends in the middle, c is gone; so it is in the entry, where all but a is.
+    data = struct.pack("<HHHHHB", 3, 1, 5, 0, 7, 1) + struct.pack("<HHH", 2, 1, 9)
+    with pytest.raises(DecodeError, match="block-length"):
+        codec.inspect(data)
+    cut = {"b": None, "c": None}
+    assert codec.inspect(data, lenient=True).fields == {"a": 7, **cut, "g": [{"a": 9, **cut}]}
+    without_a = struct.pack("<HHHHB", 1, 1, 5, 0, 7) + struct.pack("<HH", 2, 0)
+    with pytest.raises(DecodeError, match="block-length: M has 1 bytes, its fields take 2"):
+        codec.inspect(without_a, lenient=True)
+
+
 def test_case_36_unknown_templates_and_schemas() -> None:
     unknown = struct.pack(HEX, 0, 99, 5, 9)
     assert check(V0, unknown) == outcomes.ERROR_TEMPLATE
