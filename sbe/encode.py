@@ -80,11 +80,11 @@ class _Counters:
     def __init__(self, composite: Composite, writers: Writers) -> None:
         self._size = composite.size
         loose = Writers(writers.order, strict=False)
-        self._items = [
-            (member.name, member.is_optional, (loose if member.name in _OWN else writers).of(member))
-            for member in composite.members
-            if member.presence != CONSTANT
-        ]
+        self._items = []
+        for member in composite.members:
+            if member.presence != CONSTANT:
+                write = (loose if member.name in _OWN else writers).of(member)
+                self._items.append((member.name, member.is_optional, write))
 
     def write(self, out: bytearray, values: Fields) -> None:
         base = len(out)

@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 from sbe.errors import DecodeError
 from sbe.layout import CONSTANT, Composite, Element, Enum, Scalar, Set, is_character
 
-
 #: Longer than any block.
 _ANY = 1 << 62
 

@@ -70,13 +70,13 @@ def test_bad_lines_are_told_and_the_rest_goes_on() -> None:
     assert lines[0] == lines[-1] == "000008004d000300"
     assert all(set(json.loads(line)) == {"error"} for line in lines[1:-1])
     assert len(lines) == 2 + len(bad)
-    wrong = ["zz", "00", "0000080063000300", "000008004d00030000"]
-    read = [lines[0], *wrong, "0X" + lines[0].upper()]
+    wrong = ["zz", "", "00", "0000080063000300", "000008004d00030000"]
+    read = [lines[0], *wrong, "0X" + lines[0].upper(), "", ""]
     code, lines, _ = onebook("decode", FEATURES_XML, lines="\n".join(read))
     assert code == 0
     assert json.loads(lines[0]) == json.loads(lines[-1]) == {"name": "Empty"}
     errors = [json.loads(line)["error"].partition(":")[0] for line in lines[1:-1]]
-    assert errors == ["not hex", "truncated", "schema", "trailing-bytes"]
+    assert errors == ["not hex", "truncated", "truncated", "schema", "trailing-bytes"]
 
 
 def test_a_reader_that_leaves_early_ends_it_quietly() -> None:

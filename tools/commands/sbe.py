@@ -99,9 +99,16 @@ def _each_line(schema: Path, turn: Callable[[Codec, str], str], strict: bool = T
     sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
     # JSON may hold half a surrogate pair; its escape is the same in Python and in JSON.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    empty = 0
     for line in sys.stdin:
-        if line.strip():
-            print(turn(codec, line), flush=True)
+        if not line.strip():
+            empty += 1
+            continue
+        if turn is decode_line:  # a message of no bytes, unless it only ends the input
+            for _ in range(empty):
+                print(turn(codec, ""), flush=True)
+        empty = 0
+        print(turn(codec, line), flush=True)
     return 0
 
 
