@@ -222,10 +222,10 @@ class Types:
     def _constant(self, node: Node, primitive: Primitive, length: int) -> tuple[Value, int]:
         reference = node.get("valueRef")
         if reference is not None:
-            value = self.reference(node, reference)[1]
-            if not _holds(primitive, value):
+            encoded = self.reference(node, reference)[1]
+            if not _holds(primitive, encoded):
                 raise node.error("constant", f"{reference} does not fit {primitive.name}")
-            return value, 1
+            return encoded, 1
         text = node.text.strip()
         if not text:
             raise node.error("constant", f"constant {name_of(node)} has no value")
