@@ -20,7 +20,10 @@ _ENCODING = re.compile(rb"""\s*<\?xml[^>]*encoding\s*=\s*["']([^"']+)""")
 
 @dataclass(slots=True)
 class Element:
-    """One XML element: local name, attributes, children, its own text, and where it began."""
+    """One XML element: local name, attributes, children, its own text, and where it began.
+
+    `foreign` is one of another prefix than the root's: of whoever extends the schema.
+    """
 
     tag: str
     attributes: dict[str, str]
@@ -28,6 +31,7 @@ class Element:
     line: int
     children: list[Element] = field(default_factory=list)
     text: str = ""
+    foreign: bool = False
 
     def get(self, name: str) -> str | None:
         return self.attributes.get(name)
@@ -42,6 +46,7 @@ class _Builder:
     def __init__(self, file: str) -> None:
         self.file = file
         self.root: Element | None = None
+        self.prefix = ""
         self.open: list[Element] = []
         self.parser = expat.ParserCreate()
         self.parser.StartElementHandler = self.start
@@ -50,15 +55,16 @@ class _Builder:
         self.parser.EntityDeclHandler = self.entity
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        tag = name.rpartition(":")[2]
+        prefix, _, tag = name.rpartition(":")
         plain = {key.strip(): value.strip() for key, value in attributes.items()}
         element = Element(tag, plain, self.file, self.parser.CurrentLineNumber)
         if len(self.open) > _DEPTH_MAX:
             raise element.error("depth", f"elements nest deeper than {_DEPTH_MAX}")
         if self.open:
+            element.foreign = prefix not in ("", self.prefix)
             self.open[-1].children.append(element)
         else:
-            self.root = element
+            self.root, self.prefix = element, prefix
         self.open.append(element)
 
     def end(self, name: str) -> None:

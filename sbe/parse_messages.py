@@ -17,7 +17,7 @@ from sbe.layout import (
     Type,
     count_max,
 )
-from sbe.parse_types import Types, check_end, description_of, name_of, number
+from sbe.parse_types import Types, check_end, description_of, name_of, number, refuse_stranger
 
 _ORDER = ("field", "group", "data")
 
@@ -38,6 +38,7 @@ def _block(node: Node, types: Types, floor: int) -> Block:
     seen: dict[str, Node] = {}
     for child in node.children:
         if child.tag not in _ORDER:
+            refuse_stranger(child, node)
             continue
         if _ORDER.index(child.tag) < stage:
             raise child.error("order", f"a {child.tag} after a {_ORDER[stage]}")

@@ -59,6 +59,12 @@ def name_of(node: Node) -> str:
     return name
 
 
+def refuse_stranger(node: Node, parent: Node) -> None:
+    """Refuse an element that has no place in `parent`; one of another prefix is passed over."""
+    if not node.foreign:
+        raise node.error("element", f"{node.tag} is no part of a {parent.tag}")
+
+
 def presence_of(node: Node) -> str | None:
     """The `presence` of an element, None where it says nothing."""
     presence = node.get("presence")
@@ -258,6 +264,7 @@ class Types:
         position = 0
         for child in node.children:
             if child.tag != "ref" and child.tag not in _TAGS:
+                refuse_stranger(child, node)
                 continue
             member = self._member(child, position)
             if any(member.name == other.name for other in members):

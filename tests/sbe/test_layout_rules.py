@@ -79,6 +79,7 @@ INVALID = {
     "value": '<enum name="A" encodingType="char"><validValue name="x">12</validValue></enum>',
     "character-encoding": '<type name="A" primitiveType="char" characterEncoding="klingon"/>',
     "composite": '<composite name="A"/>',
+    "element": '<composite name="A"><data name="x" type="varData" id="1"/></composite>',
     "number": '<type name="A" primitiveType="char" length="-1"/>',
     "missing-attribute": '<type name="A"/>',
     "name": '<type name="1A" primitiveType="char"/>',
@@ -97,6 +98,7 @@ INVALID_MESSAGES = {
     "duplicate-name": message(
         '<field name="a" id="1" type="int8"/><field name="a" id="2" type="int8"/>'
     ),
+    "element": message('<feild name="a" id="1" type="int8"/>'),
     "order": message('<group name="g" id="1"/><field name="a" id="2" type="int8"/>'),
     "since-version": message('<field name="a" id="1" type="int8" sinceVersion="1"/>'),
     "dimension": message('<group name="g" id="1" dimensionType="messageHeader"/>'),
@@ -116,6 +118,13 @@ def test_case_16_invalid_messages(rule: str) -> None:
     with pytest.raises(SchemaError) as caught:
         own(INVALID_MESSAGES[rule])
     assert caught.value.rule == rule
+
+
+def test_what_a_venue_adds_under_a_prefix_of_its_own_is_passed_over() -> None:
+    field = '<field name="a" id="1" type="int8"/>'
+    note = '<mbx:note xmlns:mbx="urn:venue">of no concern</mbx:note>'
+    types = f'<composite name="A">{note}<type name="x" primitiveType="int8"/></composite>'
+    assert own(message(note + field), types).messages[0].block_length == 1
 
 
 def test_case_16_data_before_a_group_and_a_longer_cycle() -> None:
