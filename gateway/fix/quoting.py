@@ -9,12 +9,13 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from core.reference import Instrument, ReferenceData
 from gateway.fix.actions import Command
 from gateway.fix.dictionary.messages import INBOUND, Member
 from gateway.fix.message import Message
 from gateway.fix.session import Session
 from gateway.fix.tables import hash_of, unsigned
-from gateway.fix.texts import CANCELS, REJECTS
+from gateway.fix.texts import CANCELS, REJECTS, reject_of, rule_name
 from gateway.fix.times import time_of
 from gateway.fix.values import decimal_of
 from sbe.generated import order_entry as oe
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 REMEMBERED_MAX = 1024
 ENTRIES_MAX = 128
+QUOTE_SET_MAX = (1 << 30) - 1  # the core takes no higher number of a set
 Field = tuple[int, object]
 
 
@@ -35,6 +37,7 @@ class Asked:
     set_name: bytes
     level: int  # QuoteResponseLevel: 0 none, 1 only refusals, 2 every quote
     entries: dict[int, tuple[bytes, bytes]]  # instrument: entry id, symbol
+    quotes: dict[int, dict[str, Any]]  # instrument: the quote, as the core was told
 
 
 class Quoting:
@@ -77,7 +80,7 @@ class Quoting:
                 },
                 "account": account,
                 "quoteId": unsigned(hash_of(message.get(117) or b"")),
-                "quoteSetId": unsigned(hash_of(set_name)) & 0x7FFF_FFFF,
+                "quoteSetId": unsigned(hash_of(set_name)) & QUOTE_SET_MAX,
                 "resetProtection": int(message.get(21027) == b"Y"),
                 "quotes": quotes,
             }))
@@ -101,7 +104,8 @@ class Quoting:
         key = session.id, fields["quoteId"], fields["quoteSetId"]
         level = message.number(301)
         self._asked[key] = Asked(
-            message.get(117) or b"", set_name, 2 if level is None else level, names)
+            message.get(117) or b"", set_name, 2 if level is None else level, names,
+            {quote["instrument"]: quote for quote in fields["quotes"]})
         if len(self._asked) > REMEMBERED_MAX:
             self._asked.popitem(last=False)
 
@@ -140,7 +144,7 @@ class Quoting:
         name = asked.quote if asked else str(fields["quoteId"]).encode()
         out: list[Field] = [(117, name), (297, 5 if whole else 0)]
         if whole:
-            return [*out, (300, 99), (21020, whole), (58, self._text(whole))]
+            return [*out, (300, 99), (21020, whole), (58, refusal_text(whole))]
         quotes = refused if level == 1 else fields["quotes"]
         out += [(296, 1), (302, asked.set_name if asked else fields["quoteSetId"])]
         out.append((295, len(quotes)))
@@ -158,7 +162,14 @@ class Quoting:
         reason = quote["bidReason"] or quote["offerReason"]
         if reason:
             side = "bid" if quote["bidReason"] else "offer"
-            out += [(300, 99), (21020, reason), (58, f"{side}: {self._text(reason)}")]
+            told = (asked.quotes if asked else {}).get(number, {})
+            text = refusal_text(
+                reason, self._venue.reference, self._venue.reference.instruments.get(number),
+                told.get(f"{side}Px"), told.get(f"{side}Size"))
+            tags = {"44": "132", "38": "134"} if side == "bid" else {"44": "133", "38": "135"}
+            for order, own in tags.items():
+                text = text.replace(f"(tag {order})", f"(tag {own})")
+            out += [(300, 99), (21020, reason), (58, f"{side}: {text}")]
         return out
 
     def _account(self, session: Session, message: Message) -> int | None:
@@ -167,11 +178,27 @@ class Quoting:
             return int(session.connection.fields["account"])
         return self._venue.accounts_of(session.id).get(name.decode("latin-1"))
 
-    def _text(self, reason: int) -> str:
-        reject = REJECTS.get(reason)
-        if reject is not None and "{" not in reject.text:
-            return reject.text
-        return CANCELS.get(reason) or f"reason {reason}"
+
+def refusal_text(
+    reason: int, reference: ReferenceData | None = None, instrument: Instrument | None = None,
+    price: int | None = None, size: int | None = None,
+) -> str:
+    """Why a quote wasn't taken: rule, value and limit as far as its event and terms tell them."""
+    reject = REJECTS.get(reason)
+    if reject is None or "{" not in reject.text:
+        return (reject.text if reject else CANCELS.get(reason)) or rule_name(reason)
+    if instrument is None or reference is None:
+        return rule_name(reason)
+    value, limit = {
+        oe.REASON_PRICE_NOT_ON_TICK: (price, instrument.tick_size),
+        oe.REASON_QUANTITY_NOT_POSITIVE: (size or 0, 0),
+        oe.REASON_QUANTITY_NOT_ON_LOT: (size, instrument.lot_size),
+        oe.REASON_QUANTITY_BELOW_MINIMUM: (size, instrument.minimum_quantity),
+        oe.REASON_QUANTITY_ABOVE_MAXIMUM: (size, instrument.maximum_quantity),
+    }.get(reason, (None, 0))
+    if value is None:
+        return rule_name(reason)
+    return reject_of(reason, value, limit, instrument, reference).text
 
 
 def quote_sets(message: Message) -> list[tuple[bytes, list[dict[int, bytes]]]]:

@@ -26,6 +26,7 @@ PAUSE_SECONDS = 0.001  # between two slices
 READ_BYTES = 1 << 20
 OUT_BYTES = 1 << 18
 SLICE_BYTES = 4 << 20  # of the stream, in one step
+UNDER_WAY_MAX = 1000  # requests of a client that were not answered to the end
 EVENT_HEADER = 24
 
 
@@ -57,21 +58,21 @@ class Resend:
     """One request being answered; `step` until it gives True.
 
     render: makes the message of an event Python must put into words, given its bytes, its number,
-    the time and its position; None for a gap.
+    the time and its position; None for a gap. out: room to write a slice to, which all share.
     """
 
     def __init__(
         self, stream: Stream, record: Connection, context: Context, position: int | None,
         limit: int, session: int, begin: int, end: int,
         render: Callable[[bytes, int, int, int], bytes | None],
+        out: "np.ndarray[tuple[int], np.dtype[np.uint8]]",
     ) -> None:
         self._stream, self._record, self._context = stream, record, context
         self._position, self._limit = position, limit
         self._render = render
         self._state = np.zeros(STATE_WORDS, np.int64)
         self._state[0], self._state[1], self._state[2] = session, begin, end
-        self._out = np.zeros(OUT_BYTES, np.uint8)
-        self.sent = 0
+        self._out = out
 
     @property
     def _address(self) -> int:
@@ -174,15 +175,23 @@ class Resends:
 
     def __init__(self, gateway: "FixGateway") -> None:
         self._gateway = gateway
+        self._out = np.zeros(OUT_BYTES, np.uint8)
 
     def start(self, client: "Client", action: Replay) -> None:
         """Answer a request, behind those of the client that are under way."""
         gateway, session = self._gateway, client.session
+        if len(client.resends) >= UNDER_WAY_MAX:
+            session.say_goodbye(
+                f"more than {UNDER_WAY_MAX} ResendRequests and their answers unread",
+                gateway.now())
+            gateway.carry_out(client)
+            return
         position = locate(gateway.context, session.id, action.begin, gateway.begin)
         client.resends.append(Resend(
             gateway, client.record, gateway.context, position, gateway.position, session.id,
             action.begin, action.end,
-            lambda frame, number, now, at: gateway.word(client, frame, number, now, at)))
+            lambda frame, number, now, at: gateway.word(client, frame, number, now, at),
+            self._out))
         session.receipts.resending = True
         if not client.resending:
             self._go_on(client)

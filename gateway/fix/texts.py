@@ -157,6 +157,17 @@ CANCELS: dict[int, str] = {
 _UNKNOWN_REASON = Reject("refused")
 
 
+_RULES = {
+    value: name.removeprefix("REASON_").replace("_", " ").lower()
+    for name, value in vars(oe).items() if name.startswith("REASON_")
+}
+
+
+def rule_name(reason: int) -> str:
+    """The rule alone, where its numbers aren't known: "price band"."""
+    return _RULES.get(reason, "refused")
+
+
 def cancel_texts() -> dict[int, bytes]:
     """The texts that go with a report of a change, by reason; also those of a refusal late."""
     texts = {code: text.encode() for code, text in CANCELS.items()}

@@ -46,7 +46,7 @@ class Target:
         scanner.fields["consumed"], scanner.fields["expected"] = 0, 2
         scanner.fields["flags"] = records.FLAG_READY | records.FLAG_LIVE
         session, recorder = logged_on(scanner)
-        address = self._pages.hold(stream)
+        address, end = self._pages.hold(stream), 0
         while session.state == State.ACTIVE:
             expected = session.expected
             answer = scan(scanner.connection.address, scanner.context.address, address,
@@ -58,7 +58,9 @@ class Target:
                 break
             start, size = int(scanner.fields["row_offset"]), int(scanner.fields["row_length"])
             assert 0 < size <= MESSAGE_BYTES_MAX
-            assert start + size <= len(stream)
+            assert end <= start, "each step gets on in the stream"
+            end = start + size
+            assert end <= len(stream)
             expected = session.expected
             session.receive(stream[start : start + size], NOW)
             self.messages += 1

@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from core.config import decimal_text, fixed
-from tools.clients.certification import SCENARIOS, Case, markdown
+from tools.clients.certification import Case, markdown
 from tools.clients.certification import certify as run
 from tools.clients.fix_desk import FixDesk
+from tools.clients.scenarios import SCENARIOS
 
 
 def certify(

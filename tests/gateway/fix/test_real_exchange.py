@@ -13,8 +13,9 @@ from core.producers import Producer
 from gateway.fix.message import Message
 from tests.gateway.fix.exchange import Trader, now, running
 from tests.gateway.fix.stage import Desk
-from tools.clients.certification import SCENARIOS, certify, markdown
+from tools.clients.certification import certify, markdown
 from tools.clients.fix_desk import FixDesk
+from tools.clients.scenarios import SCENARIOS
 from tools.supervisor.exchange import Exchange
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

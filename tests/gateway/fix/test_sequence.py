@@ -5,6 +5,7 @@ import time
 import pytest
 
 from gateway.fix.message import Message
+from gateway.fix.resend import UNDER_WAY_MAX
 from gateway.fix.times import time_text
 from tests.gateway.fix.stage import Desk, Stage
 
@@ -258,6 +259,23 @@ def test_30_a_client_that_does_not_read_loses_only_itself(stage: Stage) -> None:
     again.expect("8", _11="after")
     again.send("5")
     again.expect("5")
+
+
+def test_30_requests_without_end_and_answers_unread_are_bounded(stage: Stage) -> None:
+    client = stage.connect()
+    client.logon("141=Y")
+    for n in range(400):
+        client.order(f"U{n}")
+    for _ in range(400):
+        client.next()
+    served = next(iter(stage.server.clients.values()))
+    client.raw(b"".join(client.message("2", "7=1|16=0") for _ in range(UNDER_WAY_MAX + 100)))
+    end = time.monotonic() + 8
+    while stage.server.clients and time.monotonic() < end:
+        assert len(served.resends) <= UNDER_WAY_MAX
+        time.sleep(0.01)
+    assert not stage.server.clients
+    assert "ResendRequests and their answers unread" in served.session.reason
 
 
 def test_31_numbers_come_from_the_core(desk: Desk, stage: Stage) -> None:
