@@ -95,9 +95,14 @@ class Types:
         self._done: dict[str, Type] = {}
         self._open: list[str] = []
         for section in sections:
-            for node in section.children:
-                if node.tag in _TAGS:
-                    self._add(node)
+            self._section(section)
+
+    def _section(self, section: Node) -> None:
+        for node in section.children:
+            if node.tag in _TAGS:
+                self._add(node)
+            elif node.tag == "types":  # an included file that wraps its types for itself
+                self._section(node)
 
     def _add(self, node: Node) -> None:
         name = name_of(node)

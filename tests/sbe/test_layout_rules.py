@@ -228,6 +228,8 @@ def test_case_43_includes(tmp_path: Path) -> None:
     main = tmp_path / "main.xml"
     main.write_text(schema_text(include.format("more/types.xml") + use))
     assert load(main).message("M") is not None
+    main.write_text(schema_text(use, include.format("more/types.xml")))
+    assert load(main).message("M") is not None
     main.write_text(schema_text(include.format("main.xml") + use))
     with pytest.raises(SchemaError, match=r"include: main\.xml includes itself"):
         load(main)
