@@ -9,8 +9,9 @@ to buy coins and then everybody wants his money out, until the pool's ceiling st
 befall the sidecars all the while, most of them on the first day: a store that is deleted is read
 anew from the first event, which takes the longer the later it happens.
 
-Each cycle the ledger is held to every balance that changed, each hour of the core's to all of them;
-this process, too, compares all balances once an hour, and verifies the chain of attestations last.
+Each period settles, and holds the ledger to every balance that changed, each hour of the core's to
+all of them; this process, too, compares all balances once an hour, and verifies the chain of
+attestations last.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import structlog
 from core.memory import unlink_all
 from core.producers import Producer
 from core.sidecars.books import POOL
+from core.sidecars.settlement.agent import Settlement
 from tests.core.sidecars.stage import Stage
 from tests.core.sidecars.world import (
     BTC,
@@ -55,12 +57,15 @@ class Days:
         self.steps = int(days * 24 * HOUR) // STEP
         self._run_every = 24 if days <= 1 else STEPS_A_DAY  # steps between runs on the pool
         self._part = min(period_ns, MINUTE)
+        self._period = period_ns
+        self.periods = 0  # that have passed; each settles once
         self._directory = stage.directory
 
     def pass_time(self, nanoseconds: int) -> None:
         """Let so much time pass, cycle by cycle."""
         for _ in range(nanoseconds // self._part):
             self.world.step(self._part)
+        self.periods += nanoseconds // self._period
 
     def step(self, number: int) -> None:
         """The next five minutes."""
@@ -93,10 +98,13 @@ class Days:
         assert world.engine.balance(POOL, BTC) >= 0
         assert world.refused[POOL_CEILING] > 0
         assert world.refused[0] > 0
+        settlement = world.sidecars[Producer.SETTLEMENT]
+        assert isinstance(settlement, Settlement)
+        assert settlement.cycle >= self.periods * 99 // 100, (settlement.cycle, self.periods)
         assert len(world.mishaps) >= min(len(MISHAPS), self.steps // 4)  # Each, to each of them.
         resolved = len(world.resolved)
         assert resolved >= self.steps * STEP // SERIES // 2  # A clock's jumps leave periods out.
-        connection = world.sidecars[Producer.SETTLEMENT].store.connection
+        connection = settlement.store.connection
         (cycles,) = connection.execute("SELECT count(*) FROM cycle").fetchone()
         (postings,) = connection.execute("SELECT count(*) FROM posting").fetchone()
         return (

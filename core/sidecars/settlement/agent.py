@@ -183,9 +183,10 @@ class Settlement(Sidecar):
 
     def _on_started(self, fields: dict[str, Any]) -> None:
         self.cycle = max(self.cycle, fields["cycle"])
-        self._settled_at = max(self._settled_at, fields["header"]["transactTime"])
         self.store.set_note("cycle", str(self.cycle))
-        self._remember()
+        if not self.live:  # The core's time is a little later, much if this clock was set back.
+            self._settled_at = max(self._settled_at, fields["header"]["transactTime"])
+            self._remember()
         self.store.set_note("running", "1")
 
     def _on_completed(self, fields: dict[str, Any]) -> None:
