@@ -45,7 +45,7 @@ OWNERS = 20
 TRADERS = 60  # of so many accounts at most; the others lend, borrow, pay in and take out
 USDC, BTC = 0, 1
 SPOT, PERPETUAL = 1, 2
-POOL_CEILING = 36
+MARGIN, POOL_CEILING = 33, 36
 M = 10**6
 KEYS = {"engine": SigningKey(b"\1" * 32), "attestor": SigningKey(b"\2" * 32)}
 # Each of the first four happens to each sidecar; the clock is that of all.
@@ -198,16 +198,23 @@ class World:
         """Everybody wants out with all that they have, until the pool's ceiling is reached."""
         self.engine.listening = True
         for account in self.accounts:
-            amount = self.engine.balance(account, USDC) * 9 // 10
+            amount = self.engine.balance(account, USDC) * 99 // 100
             if amount > 0:
-                self.requests += 1
-                self.engine.request("WithdrawalRequest", account=account, asset=USDC,
-                                    amount=amount, requestId=self.requests, echo=b"")
-                (report,) = self.engine.named("WithdrawalReport")
-                self.refused[report["reason"]] += 1
-                if report["reason"] == 0:
-                    self.custody.receive(f"back-{self.requests}", account, USDC, amount)
+                reason, limit = self._withdraw(account, amount)
+                if reason == MARGIN and limit > 0:
+                    self._withdraw(account, limit)
         self.engine.listening = False
+
+    def _withdraw(self, account: int, amount: int) -> tuple[int, int]:
+        """Ask for USDC; what gets out is paid in again. Reason and limit of the answer."""
+        self.requests += 1
+        self.engine.request("WithdrawalRequest", account=account, asset=USDC, amount=amount,
+                            requestId=self.requests, echo=b"")
+        (report,) = self.engine.named("WithdrawalReport")
+        self.refused[report["reason"]] += 1
+        if report["reason"] == 0:
+            self.custody.receive(f"back-{self.requests}", account, USDC, amount)
+        return report["reason"], report["limit"]
 
     def quote(self) -> None:
         """A market is made in the perpetual, dearer than the index: longs will pay funding."""
