@@ -255,6 +255,7 @@ class Risk(Section, frozen=True, kw_only=True):
     backstop_notice_seconds: Seconds = 86_400.0
     loosening_delay_seconds: Seconds = 86_400.0
     proposal_seconds: Seconds = 86_400.0
+    listing_ramp: Fixed = Fixed(1_000_000 * FIXED_SCALE)  # USDC a day of an asset listed later
     signer: tuple[Signer, ...] = ()  # If empty, a key of each role is made in the data directory.
 
 

@@ -34,7 +34,7 @@ RISK_NODES_MAX = 64
 RISK_COLUMNS_MAX = 8
 RISK_LEVELS_MAX = 3
 ARRAYS_AGE_MAX = 60_000_000_000  # ns; older risk arrays net nothing
-LAYOUT_VERSION = 12
+LAYOUT_VERSION = 13
 
 # Accounts of the house, owned by owner 1; clients' start at FIRST_CLIENT.
 FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING, BACKSTOP_FUND = 1, 2, 3, 4, 5, 6, 7
@@ -262,6 +262,13 @@ ASSET = np.dtype(
         ("value_shift", "i8"),
         ("above_stable", "i8"),  # how much the index is above a slow price, exponent -8, at least 0
         ("below_stable", "i8"),  # and below it
+        ("stable_price", "i8"),  # the slow price, exponent -8; 0 none
+        ("collateral_cap", "i8"),  # USDC units of all there is that count for new risk, 0 none
+        ("collateral_ramp", "i8"),  # USDC units a day by which that grows, 0 at once
+        ("ramp_start", "i8"),  # ns UTC
+        ("withdrawal_share", "i8"),  # parts per million of the mean that may be gone, 0 none
+        ("mean", "i8"),  # units that there were in the last 24 hours, brought up to `mean_at`
+        ("mean_at", "i8"),
         ("index_state", "i4"),
         ("index_sources", "i4"),
         ("first_instrument", "i4"),  # of those that have it as their base

@@ -101,6 +101,8 @@ MARKET = np.dtype(
         ("scale_end", "i8"),  # at which it is scale_most
         ("scale_most", "i8"),  # parts per million
         ("funding_cap", "i8"),  # 1e-9 of the notional in one funding, 0 none
+        ("interest_share", "i8"),  # parts per million of open interest that an owner may hold
+        ("interest_free", "i8"),  # lots up to which it may be any share
     ],
     align=True,
 )
@@ -117,6 +119,7 @@ RISK = np.dtype(
         ("backstop_notice", "i8"),
         ("loosening_delay", "i8"),
         ("proposal_life", "i8"),
+        ("listing_ramp", "i8"),  # USDC units a day, of assets registered from now on
         ("joint_assets", "i8"),  # bit per asset that is judged as one with its perpetuals
     ],
     align=True,

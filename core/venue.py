@@ -66,6 +66,9 @@ class Asset(Section, frozen=True, kw_only=True):
     withdrawal_cap: Fixed = Fixed(0)  # that may leave within the window, of all accounts; 0: any
     withdrawal_account_cap: Fixed = Fixed(0)  # of one account
     withdrawal_window_seconds: PositiveInt = 86_400
+    withdrawal_share_millionths: Share = 0  # of its mean of a day that may be gone; 0: any
+    collateral_cap: Fixed = Fixed(0)  # USDC of all there is that count for new risk; 0: all
+    collateral_ramp: Fixed = Fixed(0)  # USDC a day by which that grows from nothing; 0: at once
     weight_millionths: Share = 0  # 0: each part is judged alone, the balance by its haircut
     weight_base_millionths: UnsignedInt = 1_100_000
     weight_penalty_billionths: UnsignedInt = 20_000  # per square root of a whole USDC
@@ -99,6 +102,8 @@ class Instrument(Section, frozen=True, kw_only=True):
     insurance_cap: Fixed = Fixed(0)  # USDC that the insurance account may lose in this market
     open_interest_max: Fixed = Fixed(0)  # 0: none
     owner_position_max: Fixed = Fixed(0)  # over all accounts of one owner; 0: none
+    owner_interest_share_millionths: Share = 0  # of the open interest, the same; 0: any
+    owner_interest_free: Fixed = Fixed(0)  # up to which it may be any share
     interest_scale_start: Fixed = Fixed(0)  # USDC of open interest from which on a perpetual's
     interest_scale_end: Fixed = Fixed(0)  # initial base rises, up to `most` at the end; 0: never
     interest_scale_most_millionths: Annotated[int, Meta(ge=0, le=900_000)] = 0

@@ -141,7 +141,7 @@ def _unit(s: Any, account: int, asset: int, positions: list[Any], now: int) -> d
         "name": name(record), "params": name(record), "index": _price(record["index_price"]),
         "balance": plain(Fraction(balance, int(record["unit"]))), "digitals": [],
     }
-    apart = int(record["below_stable"]) - int(record["above_stable"])
+    apart = int(record["below_stable"]) if balance < 0 else -int(record["above_stable"])
     if apart:
         unit["stable"] = _price(record["index_price"] + apart)
     for position in positions:

@@ -27,6 +27,7 @@ EVERYWHERE = {
     "FillableSpread": "fillable_spread", "FillableMinimum": "fillable_minimum",
     "DegradedWait": "degraded_wait", "BackstopNotice": "backstop_notice",
     "LooseningDelay": "loosening_delay", "ProposalLife": "proposal_life",
+    "ListingRamp": "listing_ramp",
 }
 # Of a scope: its table in the state and the field; `markets` stands beside `instruments`.
 SCOPED = {
@@ -44,12 +45,17 @@ SCOPED = {
     "InterestScaleEnd": ("markets", "scale_end"),
     "InterestScaleMost": ("markets", "scale_most"),
     "FundingRateCap": ("markets", "funding_cap"),
+    "OwnerInterestShare": ("markets", "interest_share"),
+    "OwnerInterestFree": ("markets", "interest_free"),
     "HaircutInitial": ("assets", "haircut_initial"),
     "HaircutMaintenance": ("assets", "haircut_maintenance"),
     "BorrowMarginInitial": ("assets", "borrow_margin_initial"),
     "BorrowMarginMaintenance": ("assets", "borrow_margin_maintenance"),
     "BorrowLimit": ("assets", "borrow_limit"),
     "UtilisationCeiling": ("assets", "utilisation_ceiling"),
+    "CollateralCap": ("assets", "collateral_cap"),
+    "CollateralRamp": ("assets", "collateral_ramp"),
+    "WithdrawalShare": ("assets", "withdrawal_share"),
     "AccountLeverage": ("accounts", "leverage_limit"),
     "AccountExposure": ("accounts", "exposure_limit"),
     "AccountBorrowing": ("accounts", "borrowing_limit"),

@@ -78,7 +78,7 @@ def check(s):
 
 @jit
 def _check_asset(s, number):
-    """Invariants 1 and 6."""
+    """Invariants 1, 6 and 22."""
     asset = s.assets[number]
     total, borrowed, lent = 0, 0, 0
     for account in range(1, max(s.accounts_used, HOUSE_ACCOUNTS - 1) + 1):
@@ -92,7 +92,10 @@ def _check_asset(s, number):
             lent += max(0, balance) if holder.auto_lend != 0 else 0
     if total != asset.deposited - asset.withdrawn:
         return 1
-    return 0 if borrowed == asset.borrowed and lent == asset.lent else 6
+    if borrowed != asset.borrowed or lent != asset.lent:
+        return 6
+    counted = 0 <= asset.above_stable <= asset.index_price
+    return 0 if counted and 0 <= asset.mean <= asset.deposited else 22
 
 
 @jit

@@ -10,7 +10,7 @@ are the limits themselves read, and only then may the cost grow with an owner's 
 import sbe.generated.order_entry as oe
 from core.atomics import count_trailing_zeros
 from core.engine.margin.door import margin_admit, margin_levels
-from core.engine.money import multiply_divide, value_up
+from core.engine.money import multiply_divide, share_down, value_up
 from core.engine.order_terms import refuse
 from core.engine.positions import find_position
 from core.jit import jit
@@ -68,7 +68,7 @@ def _judge(s, number, side, tick, lots, state):
 
 @jit
 def _judge_market(s, position, book, side, tick, lots):
-    """Premium band, open interest, and the owner's position."""
+    """Premium band, open interest, and what the owner holds of it."""
     market = s.markets[position.instrument]
     if market.premium_band != 0 and book.index > 0:
         price = tick * book.tick_size
@@ -82,11 +82,25 @@ def _judge_market(s, position, book, side, tick, lots):
     if market.interest_limit != 0 and after > market.interest_limit:
         limit = market.interest_limit * book.lot_size
         return refuse(s, oe.REASON_OPEN_INTEREST_LIMIT, after * book.lot_size, limit)
-    if market.owner_limit != 0:
-        held = lots + _owner_lots(s, position, side)
-        if held > market.owner_limit:
-            limit = market.owner_limit * book.lot_size
-            return refuse(s, oe.REASON_OWNER_LIMIT, held * book.lot_size, limit)
+    if market.owner_limit | market.interest_share != 0:
+        return _judge_owner(s, position, book, side, lots)
+    return 0
+
+
+@jit
+def _judge_owner(s, position, book, side, lots):
+    """What all accounts of an owner hold: in lots, and as a share of what everybody holds."""
+    market = s.markets[position.instrument]
+    held = lots + _owner_lots(s, position, side)
+    if market.owner_limit != 0 and held > market.owner_limit:
+        limit = market.owner_limit * book.lot_size
+        return refuse(s, oe.REASON_OWNER_LIMIT, held * book.lot_size, limit)
+    if market.interest_share != 0 and book.kind != oe.INSTRUMENT_KIND_SPOT:
+        share = share_down(book.open_interest, market.interest_share)
+        most = max(market.interest_free, share)
+        if held > most:
+            limit = most * book.lot_size
+            return refuse(s, oe.REASON_INTEREST_SHARE, held * book.lot_size, limit)
     return 0
 
 

@@ -16,6 +16,7 @@ from core.engine.book import lowest_bid
 from core.engine.emit import event_begin
 from core.engine.job_queue import JOB_CLOSE, job_pending, queue_full, start_job
 from core.engine.liquidation.queue import index_source, mark_source, price_moved
+from core.engine.margin.collateral_cap import follow_collateral
 from core.engine.margin.interest_scale import follow_interest
 from core.engine.money import set_value_factor
 from core.engine.new_order import run_triggers
@@ -134,8 +135,8 @@ def set_index_price(s, a):
         asset.index_price = price
         set_value_factor(asset, asset.unit, price)
         s.price_version += 1
-    asset.above_stable = max(0, price - stable) if stable > 0 else 0
-    asset.below_stable = max(0, stable - price) if stable > 0 else 0
+    asset.stable_price = stable
+    follow_collateral(s, number)
     e = event_begin(s, control.INDEX_PRICE_CHANGED_BLOCK, 0, 0)
     control.write_index_price_changed_header(e - 8)
     control.set_index_price_changed_asset(e, number)

@@ -43,6 +43,9 @@ def register_asset(s, a):
     _keep_asset_rates(asset, a)
     asset.borrow_index = INDEX_ONE
     asset.lend_index = INDEX_ONE
+    asset.ramp_start = s.work.time
+    if s.risk.enabled != 0:  # The assets a venue is founded with count at once.
+        asset.collateral_ramp = s.risk.listing_ramp
     copy(asset.name.ctypes.data, control.register_asset_name_address(a),
          control.REGISTER_ASSET_NAME_LENGTH)
     _asset_registered(s, a, number)

@@ -7,9 +7,11 @@ import sbe.generated.order_entry as oe
 from core.engine.accounts import account_exists, balance_update, credit, move
 from core.engine.controls.clients import judge_deposit
 from core.engine.emit import echo_size, event_begin, put_echo
+from core.engine.margin.collateral_cap import follow_collateral, is_capped
 from core.engine.margin.door import margin_withdrawable
 from core.engine.money import UNITS_MAX
 from core.engine.order_terms import account_of, judge_account, refuse
+from core.engine.outflow import follow_mean
 from core.engine.registry import known_asset
 from core.jit import jit
 from core.linked import linked
@@ -47,7 +49,10 @@ def deposit(s, a):
     reason = judge_deposit(s, account, number, amount)
     if reason != 0:
         return reason
+    follow_mean(s, number)
     asset.deposited += amount
+    if is_capped(asset):
+        follow_collateral(s, number)
     credit(s, account, number, amount)
     key = np.int64(control.deposit_key(a))
     balance_update(s, account, number, oe.BALANCE_REASON_DEPOSIT, amount, 0, key)

@@ -5,7 +5,8 @@
 
 While it is under way the amount is in account WITHDRAWALS. Where it may go and how long it is held
 at least are the owner's rules (destinations.py); custody may not send it before. A withdrawal's
-number picks its place in a table of those under way; a place that is taken is stepped over.
+number picks its place in a table of those under way; a place that is taken is stepped over. A
+circuit breaker for each asset (outflow.py) stands before all of it.
 """
 
 import numpy as np
@@ -17,6 +18,7 @@ from core.engine.destinations import TEXT, delay_of, judge_destination
 from core.engine.emit import echo_size, event_begin, put_echo
 from core.engine.margin.door import margin_withdrawable
 from core.engine.order_terms import account_of, judge_account, refuse
+from core.engine.outflow import follow_mean, judge_outflow
 from core.engine.registry import known_asset
 from core.engine.transfers import positive
 from core.jit import jit
@@ -47,6 +49,7 @@ def withdrawal_request(s, a):
         held.request_id = request
         held.release = s.work.time + delay_of(s, s.accounts[account].owner)
         copy(held.destination.ctypes.data, text, TEXT)
+        follow_mean(s, asset)
         move(s, account, WITHDRAWALS, asset, amount)
         out = oe.BALANCE_REASON_WITHDRAWAL
         balance_update(s, account, asset, out, -amount, WITHDRAWALS, request)
@@ -89,6 +92,8 @@ def _judge(s, account, asset, amount, text):
         reason = judge_destination(s, s.accounts[account].owner, text)
     if reason == 0:
         reason = margin_withdrawable(s, account, asset, amount)
+    if reason == 0:
+        reason = judge_outflow(s, asset, amount)
     if reason == 0 and s.withdrawals >= WITHDRAWALS_MAX - 1:
         reason = refuse(s, oe.REASON_CAPACITY_REACHED, s.withdrawals, WITHDRAWALS_MAX - 1)
     return reason
@@ -123,6 +128,7 @@ def withdrawal_step(s, a):
         s.assets[asset].withdrawn += amount
         balance_update(s, WITHDRAWALS, asset, oe.BALANCE_REASON_WITHDRAWAL, -amount, 0, number)
     elif state == oe.WITHDRAWAL_STATE_FAILED:
+        follow_mean(s, asset)
         move(s, WITHDRAWALS, held.account, asset, amount)
         back = oe.BALANCE_REASON_WITHDRAWAL_RETURNED
         balance_update(s, held.account, asset, back, amount, WITHDRAWALS, held.request_id)

@@ -45,7 +45,32 @@ _SCHEMA = """
         booked INTEGER NOT NULL DEFAULT 0,
         destination TEXT NOT NULL DEFAULT ''
     ) STRICT;
+    CREATE INDEX IF NOT EXISTS sending_by_state ON sending (state, time);
+    CREATE INDEX IF NOT EXISTS sending_unbooked ON sending (state, asset) WHERE booked = 0;
 """
+# What is held is a sum that moves with every row, so that asking costs the same for ever.
+_HELD = f"""
+    BEGIN;
+    CREATE TABLE held (asset INTEGER PRIMARY KEY, amount INTEGER NOT NULL) STRICT;
+    INSERT INTO held SELECT asset, sum(amount) FROM (
+        SELECT asset, amount FROM receipt UNION ALL SELECT asset, amount FROM recognised
+        UNION ALL SELECT asset, -amount FROM sending WHERE state = {CONFIRMED}
+    ) GROUP BY asset;
+    CREATE TRIGGER received AFTER INSERT ON receipt BEGIN
+        INSERT INTO held VALUES (new.asset, new.amount)
+            ON CONFLICT DO UPDATE SET amount = amount + excluded.amount;
+    END;
+    CREATE TRIGGER recognised_more AFTER INSERT ON recognised BEGIN
+        INSERT INTO held VALUES (new.asset, new.amount)
+            ON CONFLICT DO UPDATE SET amount = amount + excluded.amount;
+    END;
+    CREATE TRIGGER gone AFTER UPDATE OF state ON sending
+        WHEN new.state = {CONFIRMED} AND old.state <> {CONFIRMED} BEGIN
+        UPDATE held SET amount = amount - new.amount WHERE asset = new.asset;
+    END;
+    COMMIT;
+"""
+RECEIPTS_MAX = 100  # in one answer
 
 
 class CustodyError(Exception):
@@ -93,7 +118,10 @@ class Custody(Protocol):
     """Who holds the assets. Each method may raise CustodyError, and may be called again."""
 
     def receipts(self, after: int) -> list[Receipt]:
-        """What arrived, with numbers above `after`, in order; numbers are dense from 1."""
+        """What arrived, the next with numbers above `after`, in order; numbers are dense from 1.
+
+        Maybe not all that there are: then the rest when asked again.
+        """
 
     def recognise(self, reference: str, asset: int, amount: int) -> None:
         """An operator credited this without a receipt; it must be held nevertheless."""
@@ -167,15 +195,17 @@ class EmbeddedCustody:
             self._connection.execute(
                 "ALTER TABLE sending ADD COLUMN destination TEXT NOT NULL DEFAULT ''"
             )
+        if not self._connection.execute("PRAGMA table_info(held)").fetchall():
+            self._connection.executescript(_HELD)
         self._key = SigningKey.load_or_make(path.with_suffix(".key"))
 
     # ---- the exchange's side ---------------------------------------------------------------------
 
     def receipts(self, after: int) -> list[Receipt]:
-        """What arrived, with numbers above `after`, in order."""
+        """What arrived, the next with numbers above `after`, in order."""
         rows = self._connection.execute(
             "SELECT number, transaction_id, account, asset, amount FROM receipt"
-            " WHERE number > ? ORDER BY number", (after,)
+            " WHERE number > ? ORDER BY number LIMIT ?", (after, RECEIPTS_MAX)
         )
         return [Receipt(*row) for row in rows]
 
@@ -236,12 +266,7 @@ class EmbeddedCustody:
 
     def holdings(self) -> dict[int, int]:
         """Units of each asset that are here: received, less what was confirmed as gone."""
-        return self._sums(
-            "SELECT asset, sum(amount) FROM ("
-            " SELECT asset, amount FROM receipt UNION ALL SELECT asset, amount FROM recognised"
-            f" UNION ALL SELECT asset, -amount FROM sending WHERE state = {CONFIRMED}"
-            ") GROUP BY asset"
-        )
+        return self._sums("SELECT asset, amount FROM held ORDER BY asset")
 
     def departed(self) -> dict[int, int]:
         """Units of each asset that are gone and not yet booked as such by the exchange."""

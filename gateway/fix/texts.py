@@ -122,11 +122,15 @@ REJECTS: dict[int, Reject] = {
         "open interest {value} would exceed the limit {limit}", _LIMIT),
     oe.REASON_OWNER_LIMIT: Reject(
         "position {value} over all accounts would exceed the limit {limit}", _LIMIT),
+    oe.REASON_INTEREST_SHARE: Reject(
+        "position {value} would be too large a share of the open interest: {limit}", _LIMIT),
     oe.REASON_EVENT_LIMIT: Reject(
         "{needed} could be lost in the event, the limit is {free}", _LIMIT),
     oe.REASON_EXPOSURE_LIMIT: Reject("exposure {needed} would exceed the limit {free}", _LIMIT),
     oe.REASON_DESTINATION_NOT_ALLOWED: Reject(
         "withdrawals go to destinations of the owner's list only", _OTHER),
+    oe.REASON_WITHDRAWAL_BREAKER: Reject(
+        "too much of the asset has left within a day, try again later", _OTHER),
     oe.REASON_LEVERAGE_LIMIT: Reject("exposure {needed}: leverage allows {free}", _LIMIT),
 }
 

@@ -339,6 +339,7 @@ RISK_PARAMETER_DEGRADED_WAIT = 7
 RISK_PARAMETER_BACKSTOP_NOTICE = 8
 RISK_PARAMETER_LOOSENING_DELAY = 9
 RISK_PARAMETER_PROPOSAL_LIFE = 10
+RISK_PARAMETER_LISTING_RAMP = 11
 RISK_PARAMETER_MARGIN_BASE_INITIAL = 20
 RISK_PARAMETER_MARGIN_BASE_MAINTENANCE = 21
 RISK_PARAMETER_MARGIN_FACTOR_INITIAL = 22
@@ -353,12 +354,17 @@ RISK_PARAMETER_INTEREST_SCALE_START = 30
 RISK_PARAMETER_INTEREST_SCALE_END = 31
 RISK_PARAMETER_INTEREST_SCALE_MOST = 32
 RISK_PARAMETER_FUNDING_RATE_CAP = 33
+RISK_PARAMETER_OWNER_INTEREST_SHARE = 34
+RISK_PARAMETER_OWNER_INTEREST_FREE = 35
 RISK_PARAMETER_HAIRCUT_INITIAL = 40
 RISK_PARAMETER_HAIRCUT_MAINTENANCE = 41
 RISK_PARAMETER_BORROW_MARGIN_INITIAL = 42
 RISK_PARAMETER_BORROW_MARGIN_MAINTENANCE = 43
 RISK_PARAMETER_BORROW_LIMIT = 44
 RISK_PARAMETER_UTILISATION_CEILING = 45
+RISK_PARAMETER_COLLATERAL_CAP = 46
+RISK_PARAMETER_COLLATERAL_RAMP = 47
+RISK_PARAMETER_WITHDRAWAL_SHARE = 48
 RISK_PARAMETER_ACCOUNT_LEVERAGE = 60
 RISK_PARAMETER_ACCOUNT_EXPOSURE = 61
 RISK_PARAMETER_ACCOUNT_BORROWING = 62
@@ -533,6 +539,8 @@ REASON_DEPOSIT_LIMIT = 93
 REASON_FUNDING_RATE_CAP = 94
 REASON_FAT_FINGER = 95
 REASON_EVENT_DISPUTED = 96
+REASON_INTEREST_SHARE = 97
+REASON_WITHDRAWAL_BREAKER = 98
 REASON_NULL = 65535
 
 
@@ -5247,9 +5255,9 @@ def set_risk_parameter_fault(a: int) -> int:
         return 1
     value = load_u16(a + 8)  # parameter
     if not (
-        1 <= value <= 10
-        or 20 <= value <= 33
-        or 40 <= value <= 45
+        1 <= value <= 11
+        or 20 <= value <= 35
+        or 40 <= value <= 48
         or 60 <= value <= 62
         or value == 70
         or 80 <= value <= 81
@@ -5328,7 +5336,7 @@ def session_opened_fault(a: int) -> int:
     if value == 4294967295:
         return 2
     value = load_u16(a + 20)  # reason
-    if not (0 <= value <= 96):
+    if not (0 <= value <= 98):
         return 3
     wide = load_u64(a + 22)  # versionId
     if wide == 18446744073709551615:
@@ -5468,7 +5476,7 @@ def command_result_fault(a: int) -> int:
     if value == 65535:
         return 4
     value = load_u16(a + 28)  # reason
-    if not (0 <= value <= 96):
+    if not (0 <= value <= 98):
         return 5
     value = load_i64(a + 30)  # detail
     if value == -9223372036854775808:
@@ -6454,9 +6462,9 @@ def risk_parameter_changed_fault(a: int) -> int:
         return 1
     value = load_u16(a + 16)  # parameter
     if not (
-        1 <= value <= 10
-        or 20 <= value <= 33
-        or 40 <= value <= 45
+        1 <= value <= 11
+        or 20 <= value <= 35
+        or 40 <= value <= 48
         or 60 <= value <= 62
         or value == 70
         or 80 <= value <= 81

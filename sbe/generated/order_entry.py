@@ -312,6 +312,7 @@ RISK_PARAMETER_DEGRADED_WAIT = 7
 RISK_PARAMETER_BACKSTOP_NOTICE = 8
 RISK_PARAMETER_LOOSENING_DELAY = 9
 RISK_PARAMETER_PROPOSAL_LIFE = 10
+RISK_PARAMETER_LISTING_RAMP = 11
 RISK_PARAMETER_MARGIN_BASE_INITIAL = 20
 RISK_PARAMETER_MARGIN_BASE_MAINTENANCE = 21
 RISK_PARAMETER_MARGIN_FACTOR_INITIAL = 22
@@ -326,12 +327,17 @@ RISK_PARAMETER_INTEREST_SCALE_START = 30
 RISK_PARAMETER_INTEREST_SCALE_END = 31
 RISK_PARAMETER_INTEREST_SCALE_MOST = 32
 RISK_PARAMETER_FUNDING_RATE_CAP = 33
+RISK_PARAMETER_OWNER_INTEREST_SHARE = 34
+RISK_PARAMETER_OWNER_INTEREST_FREE = 35
 RISK_PARAMETER_HAIRCUT_INITIAL = 40
 RISK_PARAMETER_HAIRCUT_MAINTENANCE = 41
 RISK_PARAMETER_BORROW_MARGIN_INITIAL = 42
 RISK_PARAMETER_BORROW_MARGIN_MAINTENANCE = 43
 RISK_PARAMETER_BORROW_LIMIT = 44
 RISK_PARAMETER_UTILISATION_CEILING = 45
+RISK_PARAMETER_COLLATERAL_CAP = 46
+RISK_PARAMETER_COLLATERAL_RAMP = 47
+RISK_PARAMETER_WITHDRAWAL_SHARE = 48
 RISK_PARAMETER_ACCOUNT_LEVERAGE = 60
 RISK_PARAMETER_ACCOUNT_EXPOSURE = 61
 RISK_PARAMETER_ACCOUNT_BORROWING = 62
@@ -506,6 +512,8 @@ REASON_DEPOSIT_LIMIT = 93
 REASON_FUNDING_RATE_CAP = 94
 REASON_FAT_FINGER = 95
 REASON_EVENT_DISPUTED = 96
+REASON_INTEREST_SHARE = 97
+REASON_WITHDRAWAL_BREAKER = 98
 REASON_NULL = 65535
 
 
@@ -4443,7 +4451,7 @@ def execution_report_fault(a: int) -> int:
     if not (48 <= value <= 50 or value == 52 or value == 56 or value == 67):
         return 17
     value = load_u16(a + 94)  # reason
-    if not (0 <= value <= 96):
+    if not (0 <= value <= 98):
         return 18
     value = load_i64(a + 120)  # fee
     if value == -9223372036854775808:
@@ -4517,7 +4525,7 @@ def order_cancel_reject_fault(a: int) -> int:
     if value == 4294967295:
         return 5
     value = load_u16(a + 44)  # reason
-    if not (0 <= value <= 96):
+    if not (0 <= value <= 98):
         return 6
     value = load_u8(a + 46)  # responseTo
     if value == 255:
@@ -4564,7 +4572,7 @@ def order_mass_cancel_report_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 36)  # reason
-    if not (0 <= value <= 96):
+    if not (0 <= value <= 98):
         return 6
     value = load_u8(a + 38)  # scope
     if not (1 <= value <= 5):
@@ -4602,7 +4610,7 @@ def mass_quote_ack_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 96):
+    if not (0 <= value <= 98):
         return 5
     return 0
 
@@ -4614,10 +4622,10 @@ def mass_quote_ack_quotes_fault(e: int) -> int:
     if value == 4294967295:
         return 1
     value = load_u16(e + 4)  # bidReason
-    if not (0 <= value <= 96):
+    if not (0 <= value <= 98):
         return 2
     value = load_u16(e + 6)  # offerReason
-    if not (0 <= value <= 96):
+    if not (0 <= value <= 98):
         return 3
     return 0
 
@@ -4692,7 +4700,7 @@ def order_preview_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 96):
+    if not (0 <= value <= 98):
         return 5
     value = load_i64(a + 34)  # detail
     if value == -9223372036854775808:
@@ -4757,7 +4765,7 @@ def trading_halt_report_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 96):
+    if not (0 <= value <= 98):
         return 5
     value = load_u8(a + 34)  # state
     if not (1 <= value <= 5):
@@ -4792,7 +4800,7 @@ def business_reject_fault(a: int) -> int:
     if value == 65535:
         return 3
     value = load_u16(a + 22)  # reason
-    if not (0 <= value <= 96):
+    if not (0 <= value <= 98):
         return 4
     value = load_i64(a + 24)  # detail
     if value == -9223372036854775808:
@@ -4971,7 +4979,7 @@ def account_report_end_fault(a: int) -> int:
     if value == 4294967295:
         return 4
     value = load_u16(a + 32)  # reason
-    if not (0 <= value <= 96):
+    if not (0 <= value <= 98):
         return 5
     return 0
 
@@ -5132,7 +5140,7 @@ def withdrawal_report_fault(a: int) -> int:
     if not (1 <= value <= 4):
         return 6
     value = load_u16(a + 39)  # reason
-    if not (0 <= value <= 96):
+    if not (0 <= value <= 98):
         return 7
     value = load_i64(a + 41)  # amount
     if value == -9223372036854775808:
@@ -5188,7 +5196,7 @@ def withdrawal_rule_report_fault(a: int) -> int:
     if value == -9223372036854775808:
         return 7
     value = load_u16(a + 56)  # reason
-    if not (0 <= value <= 96):
+    if not (0 <= value <= 98):
         return 8
     value = load_u16(a + 58)  # destinations
     if value == 65535:
@@ -5244,7 +5252,7 @@ def client_protection_report_fault(a: int) -> int:
     if value == -9223372036854775808:
         return 9
     value = load_u16(a + 76)  # reason
-    if not (0 <= value <= 96):
+    if not (0 <= value <= 98):
         return 10
     value = load_u8(a + 78)  # action
     if not (1 <= value <= 3):
@@ -5285,7 +5293,7 @@ def transfer_report_fault(a: int) -> int:
     if value == 65535:
         return 5
     value = load_u16(a + 34)  # reason
-    if not (0 <= value <= 96):
+    if not (0 <= value <= 98):
         return 6
     value = load_i64(a + 36)  # amount
     if value == -9223372036854775808:

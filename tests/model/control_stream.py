@@ -53,6 +53,8 @@ def control(stream: "Stream") -> Command:
         caps = dict.fromkeys(("betaStart", "notionalCap", "notionalRamp", "equityCap",
                               "lossCap", "interestCap", "beta"), 0)
         return stream.keyed("SetControls", gating=stream.below(2), **caps)
+    if dice == 8 and stream.chance(0.6):
+        return risk(stream)
     if dice == 8:
         return stream.keyed("SetGate", place=stream.below(4), decision=stream.pick([0, 1, 2, 3, 3]),
                           country=stream.below(2), licence=0, clientClass=stream.below(2),
@@ -60,3 +62,15 @@ def control(stream: "Stream") -> Command:
     until = stream.time + 5 * SECOND_NS if stream.chance(0.2) else None
     return stream.keyed("SetOwnerProfile", owner=stream.pick(OWNERS), country=stream.below(2),
                       licence=0, clientClass=stream.below(2), invited=0, validUntil=until)
+
+
+def risk(stream: "Stream") -> Command:
+    """A cap set or lifted."""
+    parameter = stream.pick((46, 47, 48, 48, 34, 35))
+    scope = stream.pick(stream.theme) if parameter < 40 else 1 + stream.below(2)
+    value = stream.pick({
+        46: (0, 10**6, 10**10, 10**12), 47: (0, 10**8, 10**12), 48: (0, 1, 5_000, 200_000),
+        34: (0, 1, 300_000, 900_000), 35: (0, 5, 40),
+    }[parameter])
+    return stream.keyed("SetRiskParameter", parameter=parameter, scope=scope, value=value, role=1,
+                        signer=0, validUntil=0, signature=bytes(64))

@@ -16,7 +16,17 @@ from typing import Any, Protocol
 
 import sbe.generated.order_entry as oe
 from core.messages import template
-from tests.model import changes, controls, destinations, entry, jobs, money, previews, venue
+from tests.model import (
+    caps,
+    changes,
+    controls,
+    destinations,
+    entry,
+    jobs,
+    money,
+    previews,
+    venue,
+)
 from tests.model.auction import auction_tick, still_crosses, uncross
 from tests.model.matching import cancel
 from tests.model.records import (
@@ -338,6 +348,7 @@ KEYED: dict[str, Handler] = {
     "SetClientProtection": controls.set_client_protection,
     "SetMarketConflict": controls.set_market_conflict,
     "SetEventDispute": controls.set_event_dispute,
+    "SetRiskParameter": caps.set_risk_parameter,
     "SetAccountState": venue.set_account_state,
     "SetTradingState": venue.set_trading_state,
     "SetIndexPrice": venue.set_index_price,

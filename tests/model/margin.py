@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import sbe.generated.order_entry as oe
 from tests.model.books import MILLION, fee, position_of, up
+from tests.model.caps import judge_share
 from tests.model.records import Account, Asset, Instrument, Position
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def collateral(
         elif balance >= 0:
             value += worth_down(asset, balance)
             required += up(worth_down(asset, balance) * haircut, MILLION)
+            required += up(balance * asset.uncounted, 100 * asset.unit) if initial else 0
         else:
             value -= worth_up(asset, -balance)
         required += up(worth_up(asset, debt) * rate, MILLION)
@@ -212,6 +214,10 @@ def admit(x: "Exchange", account: Account, wanted: Wanted) -> int:
     linked = book.kind >= oe.INSTRUMENT_KIND_PRICE_ABOVE
     if reach > 0 and ((book.is_perpetual and state == DEGRADED) or (linked and state != LIVE)):
         return x.refuse(oe.REASON_PRICE_DEGRADED, state, 0)
+    if reach > 0 or book.is_spot:
+        reason = judge_share(x, account, book, side, lots)
+        if reason:
+            return reason
     if reach > book.position_maximum:
         return x.refuse(oe.REASON_POSITION_LIMIT, reach * book.lot_size,
                         book.position_maximum * book.lot_size)
@@ -334,6 +340,7 @@ def withdrawable(x: "Exchange", account: Account, number: int, amount: int) -> i
     if number:
         worth = worth_up(asset, amount)
         lost = worth - up(worth * asset.haircut_initial, MILLION) + 1
+        lost -= amount * asset.uncounted // (100 * asset.unit)
     left = free(x, account, orders)
     if lost > left:
         return x.refuse(oe.REASON_INSUFFICIENT_MARGIN, lost, max(0, left))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import sbe.generated.order_entry as oe
 from tests.model.books import WITHDRAWALS, balance_update, credit, move
+from tests.model.caps import follow_collateral, follow_mean, judge_outflow
 from tests.model.controls import judge_deposit
 from tests.model.destinations import delay_of, judge
 from tests.model.margin import levels, withdrawable, worth_up
@@ -43,7 +44,10 @@ def deposit(x: "Exchange", c: dict[str, Any]) -> int:
     reason = judge_deposit(x, c["account"], worth)
     if reason:
         return reason
+    follow_mean(x, c["asset"])
     x.assets[c["asset"]].deposited += c["amount"]
+    if x.assets[c["asset"]].cap or x.assets[c["asset"]].ramp:
+        follow_collateral(x, x.assets[c["asset"]])
     credit(x, c["account"], c["asset"], c["amount"])
     balance_update(
         x, c["account"], c["asset"], oe.BALANCE_REASON_DEPOSIT, c["amount"], 0, c["key"])
@@ -93,6 +97,8 @@ def withdrawal_request(x: "Exchange", c: dict[str, Any]) -> None:
         reason = judge(x, x.owners[x.accounts[account].owner], c["destination"])
     if reason == 0:
         reason = withdrawable(x, x.accounts[account], asset, amount)
+    if reason == 0:
+        reason = judge_outflow(x, asset, amount)
     number = release = 0
     if reason == 0:
         x.withdrawal_ids += 1
@@ -101,6 +107,7 @@ def withdrawal_request(x: "Exchange", c: dict[str, Any]) -> None:
         x.withdrawals[number] = Withdrawal(
             account, asset, amount, oe.WITHDRAWAL_STATE_HELD, x.session, c["requestId"], release,
             c["destination"])
+        follow_mean(x, asset)
         move(x, account, WITHDRAWALS, asset, amount)
         balance_update(x, account, asset, oe.BALANCE_REASON_WITHDRAWAL, -amount, WITHDRAWALS,
                        c["requestId"])
@@ -140,6 +147,7 @@ def withdrawal_step(x: "Exchange", c: dict[str, Any]) -> int:
         balance_update(
             x, WITHDRAWALS, asset, oe.BALANCE_REASON_WITHDRAWAL, -amount, 0, number)
     elif state == oe.WITHDRAWAL_STATE_FAILED:
+        follow_mean(x, asset)
         move(x, WITHDRAWALS, held.account, asset, amount)
         balance_update(x, held.account, asset, oe.BALANCE_REASON_WITHDRAWAL_RETURNED, amount,
                        WITHDRAWALS, held.request)

@@ -37,6 +37,13 @@ class Asset:
     index_state: int = 0
     deposited: int = 0
     withdrawn: int = 0
+    registered: int = 0  # ns UTC
+    cap: int = 0  # USDC units that count for new risk
+    ramp: int = 0  # USDC units a day
+    uncounted: int = 0  # of the index, exponent -8
+    share: int = 0  # parts per million of the mean that may be gone
+    mean: int = 0  # units that there were in 24 hours
+    mean_at: int = 0
 
     @property
     def unit(self) -> int:
@@ -216,6 +223,7 @@ class Instrument:
         self.funding_remainder = 0
         self.funding_pot = 0
         self.funding_cap = 0
+        self.interest_share = self.interest_free = 0  # of one owner: parts per million, lots
         self.payout = 0
         self.resolved_positions = 0
         self.resolved_paid = 0

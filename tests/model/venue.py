@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import sbe.generated.order_entry as oe
 from tests.model.auction import auction_tick
+from tests.model.caps import follow_collateral
 from tests.model.entry import run_triggers
 from tests.model.jobs import closing
 from tests.model.records import Account, Asset, Event, Instrument, Owner, Session
@@ -19,7 +20,7 @@ def register_asset(x: "Exchange", c: dict[str, Any]) -> int:
     x.assets[c["asset"]] = Asset(
         c["asset"], c["decimals"], c["borrowable"], c["haircutInitial"],
         c["haircutMaintenance"], c["borrowMarginInitial"], c["borrowMarginMaintenance"],
-        c["borrowLimit"], c["utilisationCeiling"],
+        c["borrowLimit"], c["utilisationCeiling"], registered=x.time,
     )
     return 0
 
@@ -98,6 +99,7 @@ def set_index_price(x: "Exchange", c: dict[str, Any]) -> int:
     """SetIndexPrice: stops on it follow at once, the newest instrument first."""
     asset = x.assets[c["asset"]]
     asset.index, asset.index_state = c["price"], c["state"]
+    follow_collateral(x, asset)
     for number in reversed(list(x.instruments)):
         book = x.instruments[number]
         if book.base == asset.number and book.kind != oe.INSTRUMENT_KIND_OUTCOME:

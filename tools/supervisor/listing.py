@@ -232,8 +232,17 @@ def _risk(configuration: Configuration) -> Iterator[Command]:
         ("BackstopNotice", nanoseconds(risk.backstop_notice_seconds)),
         ("LooseningDelay", nanoseconds(risk.loosening_delay_seconds)),
         ("ProposalLife", nanoseconds(risk.proposal_seconds)),
+        ("ListingRamp", units(risk.listing_ramp, 6)),
     ):
         yield _parameter(name, 0, value)
+    for asset in configuration.asset:
+        for name, value in (
+            ("CollateralCap", units(asset.collateral_cap, 6)),
+            ("CollateralRamp", units(asset.collateral_ramp, 6)),
+            ("WithdrawalShare", asset.withdrawal_share_millionths),
+        ):
+            if value:
+                yield _parameter(name, numbers.assets[asset.name], value, f" {asset.name}")
     for listed in configuration.instrument:
         number = numbers.instruments[listed.symbol]
         for name, value in (
@@ -245,6 +254,8 @@ def _risk(configuration: Configuration) -> Iterator[Command]:
             ("InterestScaleMost", listed.interest_scale_most_millionths),
             ("InterestScaleStart", units(listed.interest_scale_start, 6)),
             ("FundingRateCap", listed.funding_rate_cap_millionths * 1000),
+            ("OwnerInterestFree", listed.owner_interest_free // listed.lot),
+            ("OwnerInterestShare", listed.owner_interest_share_millionths),
         ):
             if value:
                 yield _parameter(name, number, value, f" {listed.symbol}")

@@ -1,6 +1,6 @@
 """Every risk parameter: where it stands in the state, its bounds, and which way is tighter.
 
-    1–10 everywhere    20–33 of an instrument    40–45 of an asset
+    1–11 everywhere    20–35 of an instrument    40–48 of an asset
     60–62 of an account    70 of an owner    80–81 of an event
 
 For most a direction is the safer one: more margin, a lower limit. Of a limit 0 means none, which is
@@ -10,6 +10,7 @@ the loosest. Where neither direction is safer (how a liquidation goes about it),
 import sbe.generated.control as control
 from core.engine.accounts import account_exists, asset_exists
 from core.engine.liquidation.queue import look_at_all
+from core.engine.margin.collateral_cap import follow_collateral
 from core.engine.margin.interest_scale import MOST, follow_interest, wanted_base
 from core.engine.margin.linear import size_threshold
 from core.engine.money import MILLION, UNITS_MAX
@@ -48,6 +49,8 @@ def tighter_way(parameter):
         return HIGHER
     if parameter == control.RISK_PARAMETER_PROPOSAL_LIFE:
         return LOWER
+    if parameter == control.RISK_PARAMETER_LISTING_RAMP:
+        return LOWER
     if parameter < control.RISK_PARAMETER_MARGIN_BASE_INITIAL:
         return NEITHER
     if parameter <= control.RISK_PARAMETER_MARGIN_FACTOR_MAINTENANCE:
@@ -70,6 +73,10 @@ def zero_is_none(parameter):
         return False
     if parameter == control.RISK_PARAMETER_POSITION_LIMIT:
         return False
+    if parameter == control.RISK_PARAMETER_OWNER_INTEREST_FREE:
+        return False
+    if parameter == control.RISK_PARAMETER_LISTING_RAMP:
+        return True
     return parameter >= control.RISK_PARAMETER_PRICE_BAND and tighter_way(parameter) == LOWER
 
 
@@ -125,6 +132,10 @@ def bounds(s, parameter, scope):
         return 0, s.assets[scope].borrow_margin_initial
     if p == control.RISK_PARAMETER_UTILISATION_CEILING:
         return 0, MILLION
+    if p == control.RISK_PARAMETER_OWNER_INTEREST_SHARE:
+        return 0, MILLION
+    if p == control.RISK_PARAMETER_WITHDRAWAL_SHARE:
+        return 0, MILLION
     return 0, UNITS_MAX
 
 
@@ -141,11 +152,11 @@ def _scale_bounds(market, p):
 @jit
 def known_parameter(p):
     """Whether there is a parameter of this number."""
-    if p <= control.RISK_PARAMETER_PROPOSAL_LIFE:
+    if p <= control.RISK_PARAMETER_LISTING_RAMP:
         return p >= control.RISK_PARAMETER_LIQUIDATION_ENABLED
-    if p <= control.RISK_PARAMETER_FUNDING_RATE_CAP:
+    if p <= control.RISK_PARAMETER_OWNER_INTEREST_FREE:
         return p >= control.RISK_PARAMETER_MARGIN_BASE_INITIAL
-    if p <= control.RISK_PARAMETER_UTILISATION_CEILING:
+    if p <= control.RISK_PARAMETER_WITHDRAWAL_SHARE:
         return p >= control.RISK_PARAMETER_HAIRCUT_INITIAL
     if p <= control.RISK_PARAMETER_ACCOUNT_BORROWING:
         return p >= control.RISK_PARAMETER_ACCOUNT_LEVERAGE
@@ -200,9 +211,12 @@ def _everywhere(s, parameter, value, keep):
     elif parameter == control.RISK_PARAMETER_LOOSENING_DELAY:
         before = risk.loosening_delay
         risk.loosening_delay = value if keep else before
-    else:
+    elif parameter == control.RISK_PARAMETER_PROPOSAL_LIFE:
         before = risk.proposal_life
         risk.proposal_life = value if keep else before
+    else:
+        before = risk.listing_ramp
+        risk.listing_ramp = value if keep else before
     return before
 
 
@@ -238,6 +252,13 @@ def _of_instrument(s, parameter, scope, value, keep):
     elif parameter == control.RISK_PARAMETER_FUNDING_RATE_CAP:
         before = market.funding_cap
         market.funding_cap = value if keep else before
+    elif parameter == control.RISK_PARAMETER_OWNER_INTEREST_SHARE:
+        before = market.interest_share
+        market.interest_share = value if keep else before
+        book.limited |= keep
+    elif parameter == control.RISK_PARAMETER_OWNER_INTEREST_FREE:
+        before = market.interest_free
+        market.interest_free = value if keep else before
     else:
         before = market.insurance_cap
         market.insurance_cap = value if keep else before
@@ -294,6 +315,8 @@ def _interest_scale(s, parameter, scope, value, keep):
 
 @jit
 def _of_asset(s, parameter, scope, value, keep):
+    if parameter >= control.RISK_PARAMETER_COLLATERAL_CAP:
+        return _cap_of_asset(s, parameter, scope, value, keep)
     asset = s.assets[scope]
     before = 0
     if parameter == control.RISK_PARAMETER_HAIRCUT_INITIAL:
@@ -315,8 +338,27 @@ def _of_asset(s, parameter, scope, value, keep):
         before = asset.utilisation_ceiling
         asset.utilisation_ceiling = value if keep else before
     if keep:
+        follow_collateral(s, scope)  # It leaves the haircut out.
         s.price_version += 1
         look_at_all(s)
+    return before
+
+
+@jit
+def _cap_of_asset(s, parameter, scope, value, keep):
+    asset = s.assets[scope]
+    before = 0
+    if parameter == control.RISK_PARAMETER_COLLATERAL_CAP:
+        before = asset.collateral_cap
+        asset.collateral_cap = value if keep else before
+    elif parameter == control.RISK_PARAMETER_COLLATERAL_RAMP:
+        before = asset.collateral_ramp
+        asset.collateral_ramp = value if keep else before
+    else:
+        before = asset.withdrawal_share
+        asset.withdrawal_share = value if keep else before
+    if keep:
+        follow_collateral(s, scope)
     return before
 
 

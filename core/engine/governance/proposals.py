@@ -9,8 +9,8 @@ A tightening of the same parameter ends proposals to loosen it, so that an answe
 not undone by what was decided before. Whoever loosens for a role has signed what he says, which is
 verified before it is sequenced (core.signatures), and nobody approves what he proposed himself; a
 tightening needs no signature, so that nobody has to look for a key in an incident. While a venue is
-being founded, that is until liquidation is enabled, and for a cap that has never been set,
-everything takes effect at once.
+being founded, that is until liquidation is enabled, and for a cap that has never been set or an
+exception from one that isn't, everything takes effect at once.
 """
 
 import sbe.generated.control as control
@@ -52,6 +52,8 @@ def set_risk_parameter(s, a):
     founding = s.risk.enabled == 0
     if parameter == control.RISK_PARAMETER_INSURANCE_CAP:
         founding = founding or s.markets[scope].insurance_set == 0
+    if parameter == control.RISK_PARAMETER_OWNER_INTEREST_FREE:
+        founding = founding or s.markets[scope].interest_share == 0
     if loosens(parameter, before, value) and not founding:
         if signer == 0:
             return refuse(s, oe.REASON_NOT_AUTHORIZED, signer, role)

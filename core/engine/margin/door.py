@@ -183,6 +183,7 @@ def _judge(s, number, side, lots, value, raised, fee):
     joint = whole_units(s, account)
     whole = joint | s.accounts[account].reaching != 0
     lost = _own_loss(book, side, lots, value) if perpetual and joint == 0 else 0
+    spared = 0
     if raised > 0 or lost > 0 or not perpetual or whole:
         free = _free(s, account, fee)
         needed = max(raised, lost)
@@ -202,9 +203,11 @@ def _judge(s, number, side, lots, value, raised, fee):
         reason = _judge_cash(s, position, book, side)
         if reason != 0:
             return reason
-    elif raised > 0 or book.mark_value == 0:
-        stale = book.mark_value == 0 or s.assets[book.base].index_state == _INDEX_STALE
-        if stale and not _only_closes(position, side):
+    elif book.mark_value == 0 or s.assets[book.base].index_state == _INDEX_STALE:
+        if whole:  # The sums alone may see nothing where an order adds to the worst case.
+            raised += _saved_without(s, position, side, lots, value) - spared
+        adds = raised > 0 or book.mark_value == 0
+        if adds and not _only_closes(position, side):
             return oe.REASON_INDEX_STALE
     return 0
 

@@ -94,6 +94,7 @@ class Transfers:
         self._outflow = Outflow(settlement.store.connection, caps, delays)
         self._custody = custody
         self._done = int(settlement.store.note("receipts") or 0)  # last receipt answered
+        self._remembered = False  # whether the store has every receipt that was answered
         self._credited: dict[int, list[tuple[int, int]]] = {}  # sequence → (asset, amount)
         self._asked_at = self._audited_at = 0
         self._suspected: set[tuple[str, int]] = set()  # what an alarm was given about
@@ -208,10 +209,18 @@ class Transfers:
 
     def _remember_receipts(self) -> None:
         """A store made anew asks custody once more for what was credited before it."""
+        if self._remembered:
+            return
         (kept,) = self._connection.execute("SELECT count(*) FROM deposit").fetchone()
-        if kept < self._done:
-            for receipt in self._custody.receipts(0)[: self._done]:
-                self._keep(receipt, 0)
+        after, page = 0, kept < self._done
+        while page and after < self._done:
+            receipts = self._custody.receipts(after)
+            for receipt in receipts:
+                if receipt.number <= self._done:
+                    self._keep(receipt, 0)
+            page = bool(receipts) and receipts[-1].number > after
+            after = receipts[-1].number if page else after
+        self._remembered = True
 
     def _was_credited(self, receipt: Receipt) -> bool:
         row = self._connection.execute(

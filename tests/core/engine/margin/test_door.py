@@ -286,3 +286,18 @@ def test_prices_reach_every_position_of_the_account(house: Exchange) -> None:
     assert house.margin(ANN) == (101_000 * MICRO, 1_100 * MICRO, 660 * MICRO)
     assert house.margin(BOB) == (99_000 * MICRO, 1_100 * MICRO, 660 * MICRO)
     assert whole(110_000) == int(house.s["instruments"][PERP]["mark"])
+
+
+def test_a_stale_index_lets_nothing_be_added_beside_bids_far_above_the_mark(
+    house: Exchange,
+) -> None:
+    """The sums alone see the bids' loss below; what the offer adds stands above."""
+    house.deposit(ANN, 100_000)
+    house.deposit(BOB, 100_000)
+    house.trade(BOB, ANN, PERP, 0.003, 100_000)
+    assert house.order(ANN, PERP, "buy", 0.0027, 100_400)["reason"] == 0
+    house.mark(PERP, 85_957)
+    house.index(BTC, 85_957, state=2)
+    offer = house.order(ANN, PERP, "sell", 0.0004, 101_000)
+    assert offer["reason"] == oe.REASON_INDEX_STALE
+    assert house.order(ANN, PERP, "buy", 0.0003, 80_000)["reason"] == 0, "it only closes"
