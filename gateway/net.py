@@ -32,6 +32,7 @@ class Connection(asyncio.BufferedProtocol, ABC):
         self._transport: asyncio.Transport | None = None
         self._descriptor = -1
         self._finishing = False
+        self.paused = False  # nothing is read for now
 
     # ---- for subclasses ------------------------------------------------------------------------
 
@@ -108,12 +109,14 @@ class Connection(asyncio.BufferedProtocol, ABC):
 
     def pause(self) -> None:
         """Read nothing more for now; the peer's machine keeps what it sends."""
-        if self._transport is not None:
+        if self._transport is not None and not self.paused:
+            self.paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Read on."""
-        if self._transport is not None and not self._transport.is_closing():
+        if self.paused and self._transport is not None and not self._transport.is_closing():
+            self.paused = False
             self._transport.resume_reading()
 
     def finish(self) -> None:
@@ -158,7 +161,8 @@ class Connection(asyncio.BufferedProtocol, ABC):
             return
         self.filled += nbytes
         self.received()
-        if self.filled == RECEIVE_BYTES:  # No message is that long: `received` must have consumed.
+        # No message is that long: `received` must have consumed, unless it waits for something.
+        if self.filled == RECEIVE_BYTES and not self.paused:
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -42,7 +42,7 @@ class Client(Connection):
         orders = words[C_ORDERS >> 3]
         words[C_CONSUMED >> 3] = 0
         garbled = words[C_GARBLED >> 3]
-        while session.state != State.CLOSED and not session.crowded:
+        while session.state != State.CLOSED and not self._is_full:
             answer = scan(
                 self.record.address, gateway.context.address, self.address, self.filled, now)
             if answer == records.NEED_MORE:
@@ -62,16 +62,27 @@ class Client(Connection):
         if words[C_GARBLED >> 3] != garbled:
             session.garbled(now)
         self.consume(words[C_CONSUMED >> 3] if session.state != State.CLOSED else self.filled)
-        if session.crowded:
+        if self._is_full:
             self.pause()
         gateway.after_input(words[C_ORDERS >> 3] != orders)
 
     def go_on(self) -> None:
         """What the session waited for is there: deal with what came meanwhile."""
-        if self.is_open and not self.session.crowded:
-            self.received()
+        if self.is_open and not self._is_full:
             self.resume()
+            self.received()
         self._gateway.after_input(True)
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether nothing more should be read for now."""
+        return self.session.crowded or self._gateway.overflow.is_long
+
+    def read_on(self, now: int) -> None:
+        """Time has passed: read again if there is room; who isn't read from isn't silent."""
+        if self.paused:
+            self.record.fields["last_heard"] = now
+            self.go_on()
 
     def eof_received(self) -> bool:
         """The client will say nothing more; what it said was dealt with.

@@ -10,7 +10,6 @@ and knows what is listed, which numbers each session has used and where they are
 
 import ctypes
 import time
-from collections import deque
 from typing import Any
 
 import numpy as np
@@ -39,6 +38,7 @@ from gateway.fix.market_data import MarketData
 from gateway.fix.message import body
 from gateway.fix.outbound import Renderer
 from gateway.fix.outbox import kept_message
+from gateway.fix.overflow import Overflow
 from gateway.fix.profile import Profiles
 from gateway.fix.queries import Queries
 from gateway.fix.records import T_DIRTY_COUNT, T_INDEX_COUNT, T_ROWS_COUNT
@@ -78,7 +78,7 @@ class FixGateway:
         self._grants: dict[int, dict[str, int]] = {}
         self._open: dict[int, int] = {}  # session: the connection the core believes in
         self._began: dict[int, int] = {}  # session: ns when its numbers were last taken up
-        self._unsent: deque[tuple[Command, int]] = deque()
+        self.overflow = Overflow(link)
         self._ready, self._ticked = False, 0
         self._scratch = np.zeros(REPORT_BYTES_MAX + 4096, np.uint8)
         fields = self.context.fields
@@ -242,8 +242,7 @@ class FixGateway:
         self.copies.refresh()
 
     def _command(self, action: Command, session: int) -> None:
-        if self._unsent or not self._link.send(action.name, action.fields, session):
-            self._unsent.append((action, session))
+        self.overflow.send(action, session)
 
     def command(self, name: str, fields: dict[str, Any], session: int) -> None:
         """A command of the gateway's own for a session; kept back while the ring is full."""
@@ -469,10 +468,7 @@ class FixGateway:
         """
         now = time.time_ns()
         paused, self._ticked = now - self._ticked > PAUSE_NS, now
-        while self._unsent and self._link.send(
-            self._unsent[0][0].name, self._unsent[0][0].fields, self._unsent[0][1]
-        ):
-            self._unsent.popleft()
+        self.overflow.go_on()
         ready = self.core_ready()
         if ready != self._ready:
             self._ready = ready
@@ -484,6 +480,7 @@ class FixGateway:
             if entry and is_over(self._began.get(entry.session, 0), now, entry.reset_time):
                 client.session.say_goodbye(
                     f"the day ended at {entry.reset_time} UTC; start again", now)
+            client.read_on(now)
             if not paused:
                 client.session.tick(now)
             self.carry_out(client)

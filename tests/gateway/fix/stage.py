@@ -25,7 +25,7 @@ from core.config import FixGateway as Settings
 from core.config import Limits
 from core.doorbell import Doorbell
 from core.events import log_claim, log_position, log_publish
-from core.link import CommandLink
+from core.link import RING_BYTES, CommandLink
 from core.memory import Segment, unlink_all
 from core.messages import decode, decode_body, encode
 from core.producers import Producer, ring_kind
@@ -222,14 +222,17 @@ class Aid:
 class Stage:
     """The gateway in a thread of its own, with the aid behind it; `stop` at the end."""
 
-    def __init__(self, folder: Path, sessions: tuple[FixSession, ...], **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, sessions: tuple[FixSession, ...], ring_bytes: int = RING_BYTES,
+        **settings: Any,
+    ) -> None:
         warm(LIMITS)
         self.instance = f"fixstage{os.getpid()}-{next(_instances)}"
         self.folder = folder
         self.status = StatusTable.attach_or_create(self.instance)
         self.status.core_ready = 1
         self.log = Segment.create(self.instance, "events", LOG_BYTES, mirrored=True)
-        link = CommandLink(self.instance, Producer.FIX)
+        link = CommandLink(self.instance, Producer.FIX, capacity=ring_bytes)
         self.aid = Aid(Ring.open(self.instance, ring_kind(Producer.FIX)), self.log, self.status)
         self._define(sessions)
         self._settings = Settings(**({"session": sessions, "port": 0} | settings))

@@ -2,12 +2,15 @@
 
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from gateway.fix.backlog import Backlog
 from gateway.fix.references import COPY
 from gateway.fix.times import time_text
+from tests.gateway.fix.conftest import SESSIONS
 from tests.gateway.fix.stage import Desk, Stage
 
 PLAIN = "11=A1|55=BTC-USDC|54=1|38=1|40=2|44=100|60=20260101-00:00:00"
@@ -226,6 +229,38 @@ def test_a_core_that_is_down_refuses_orders_and_keeps_sessions(desk: Desk, stage
     stage.status.core_ready = 1
     desk.order("D2")
     desk.expect("8", _11="D2", _150=0)
+
+
+def test_who_talks_on_while_the_core_is_away_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for the core is bounded; nothing of what the client said is lost."""
+    monkeypatch.setattr("gateway.fix.overflow.WAITING_MAX", 200)
+    stage = Stage(tmp_path, SESSIONS[:1], ring_bytes=1 << 16)
+    try:
+        desk = stage.connect()
+        desk.logon()
+        stage.aid.paused = True
+        desk.raw(b"".join(desk.message("1", f"112=T{n}") for n in range(1200)))
+        served = next(iter(stage.server.clients.values()))
+        until(lambda: served.paused)
+        time.sleep(0.1)
+        assert 200 < len(stage.server.overflow._waiting) < 210
+        stage.aid.paused = False
+        for n in range(1200):
+            desk.expect("0", _34=n + 2, _112=f"T{n}")
+        desk.order("after")
+        desk.expect("8", _11="after")
+        stage.forget()
+    finally:
+        stage.stop()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert holds()
 
 
 def test_a_drop_copy_sees_the_reports_of_its_owner(desk: Desk, stage: Stage) -> None:
