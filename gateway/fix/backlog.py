@@ -47,7 +47,9 @@ def find_missed(
         if size < 32 or at + size > length:
             break
         template = oe.header_template(frame + 16)
-        report = template == oe.EXECUTION_REPORT_TEMPLATE
+        kind = oe.execution_report_exec_type(frame + EVENT_HEADER)
+        status = kind == oe.EXEC_TYPE_ORDER_STATUS  # an answer to whoever asked
+        report = template == oe.EXECUTION_REPORT_TEMPLATE and not status
         of_owner = frame + EVENT_HEADER + oe.EXECUTION_REPORT_OWNER_OFFSET
         if report and load_u32(of_owner) == owner:
             count = load_i64(out)

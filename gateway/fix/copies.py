@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import EventsLost
 from core.messages import decode_body
 from gateway.fix.backlog import Backlog
-from gateway.fix.message import Message, parse
+from gateway.fix.message import Message, body, parse
 from gateway.fix.owed import REPORTS, TOLD_AGAIN, Finder, Owed
 from gateway.fix.references import AGAIN, CAPTURE, COPY, copy_reference
 from gateway.fix.report import POSSIBLE_RESEND
@@ -178,10 +178,14 @@ class Copies:
         if kind == CAPTURE:
             trade = "AE", trade_fields(frame, self._gateway.reference, [])
             return session.spell(trade, number, time, again)
+        renderer = self._gateway.renderer
         if int.from_bytes(frame[18:20], "little") == oe.BALANCE_UPDATE_TEMPLATE:
             fields = decode_body(oe.BALANCE_UPDATE_TEMPLATE, frame[EVENT_HEADER:])
-            told = self._gateway.accounts.balance(session.id, fields)
+            told = renderer.accounts.balance(session.id, fields)
             return None if told is None else session.spell(told, number, time, again)
+        fields = decode_body(oe.EXECUTION_REPORT_TEMPLATE, frame[EVENT_HEADER:])
+        words = renderer.copy_fields if kind == COPY else renderer.reason_fields
         if kind == AGAIN:
             again = -again or POSSIBLE_RESEND
-        return self._gateway.report(session.connection, frame, number, time, again)
+        return self._gateway.report(
+            session.connection, frame, number, time, again, body(words(fields)))

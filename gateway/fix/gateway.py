@@ -25,7 +25,6 @@ from core.status import StatusTable
 from core.stream import EventStream
 from core.wake import ring_bell
 from core.words import load_word
-from gateway.fix.accounts import AccountRenderer
 from gateway.fix.actions import Close, Command, Look, Replay, Send
 from gateway.fix.balances import Balances
 from gateway.fix.bulletin import Bulletin
@@ -155,9 +154,9 @@ class FixGateway:
         return load_word(self._gate)
 
     @property
-    def accounts(self) -> AccountRenderer:
-        """Who words events about money."""
-        return self._renderer.accounts
+    def renderer(self) -> Renderer:
+        """Who words events."""
+        return self._renderer
 
     @property
     def begin(self) -> int:
@@ -272,7 +271,7 @@ class FixGateway:
                 return client.session.wire(kept, number, when, again)
             return self.copies.message(client.session, kind, position, number, when, again)
         if template_id == oe.EXECUTION_REPORT_TEMPLATE and fields["orderId"]:
-            extra = body(self._renderer.reject_fields(fields))
+            extra = body(self._renderer.reason_fields(fields))
             return self.report(client.record, frame, number, when, again, extra)
         rendered = self._renderer.render(template_id, client.session.id, fields)
         if rendered is None:

@@ -13,7 +13,7 @@ from core.reference import ReferenceData
 from gateway.fix.accounts import AccountRenderer
 from gateway.fix.message import parse
 from gateway.fix.quoting import Quoting
-from gateway.fix.texts import CANCELS, REJECTS, reject_of, worst_of
+from gateway.fix.texts import CANCELS, REJECTS, cancel_texts, reject_of, worst_of
 from gateway.fix.times import date_text, time_text
 from gateway.fix.values import amount_text
 from sbe.generated import order_entry as oe
@@ -55,6 +55,10 @@ MESSAGE_TYPES = {
 }
 
 
+_REJECTED = ord("8")
+_TEXTS = cancel_texts()
+
+
 def echoed(echo: bytes) -> list[Field]:
     """The fields a client's own text stands for."""
     return list(parse(echo).fields) if echo else []
@@ -90,6 +94,20 @@ class Renderer:
         """The message for an event, or None for a gap."""
         handler = self._handlers.get(template_id)
         return handler(session, fields) if handler else None
+
+    def reason_fields(self, fields: dict[str, Any]) -> list[Field]:
+        """What stands at the end of a report for its reason; nothing where it has none."""
+        if fields["ordStatus"] == _REJECTED:
+            return self.reject_fields(fields)
+        reason = fields["reason"]
+        return [(21020, reason), (58, _TEXTS.get(reason) or None)] if reason else []
+
+    def copy_fields(self, fields: dict[str, Any]) -> list[Field]:
+        """What stands at the end of a drop copy of it: also whose it is, where that isn't said."""
+        account = self._reference.accounts.get(fields["account"])
+        said = account is None or any(tag == 1 for tag, _ in echoed(fields["echo"]))
+        name = None if said or account is None else account.name
+        return [*self.reason_fields(fields), (1, name)]
 
     def reject_fields(self, fields: dict[str, Any]) -> list[Field]:
         """What stands at the end of a report that refuses an order."""

@@ -172,9 +172,13 @@ def to_session(t: int, session: int, template: int, frame: int, position: int) -
 
 @jit
 def is_copied(wanted: int, template: int, session: int, frame: int) -> bool:
-    """Whether Python wants to see an event of others: reports (1), money that moved (2)."""
+    """Whether Python wants to see an event of others: reports (1), money that moved (2).
+
+    A report is one of something that happened: the answer to a status request is nobody else's.
+    """
     if template == oe.EXECUTION_REPORT_TEMPLATE:
-        return wanted & 1 != 0
+        kind = oe.execution_report_exec_type(frame + EVENT_HEADER)
+        return wanted & 1 != 0 and kind != oe.EXEC_TYPE_ORDER_STATUS
     if wanted & 2 == 0 or template != oe.BALANCE_UPDATE_TEMPLATE or session != 0:
         return False
     reason = oe.balance_update_reason(frame + EVENT_HEADER)
