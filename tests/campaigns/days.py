@@ -6,8 +6,8 @@ The real engine and the four real sidecars, polled by hand (tests/core/sidecars/
 minutes some trade, pay in or take out; markets of a series are listed, trade and resolve by
 themselves; twice an hour on a short run, once a day on a long one, a third of the accounts borrow
 to buy coins and then everybody wants his money out, until the pool's ceiling stops them. Mishaps
-befall the sidecars all the while, most of them on the first day: a store that is deleted is read
-anew from the first event, which takes the longer the later it happens.
+befall the sidecars all the while, most of them on the first day, and stores are lost in the first
+two: they are read anew from the first event, which takes the longer the later it happens.
 
 Each period settles, and holds the ledger to every balance that changed, each hour of the core's to
 all of them; this process, too, compares all balances once an hour, and verifies the chain of
@@ -44,6 +44,7 @@ from tools import verify_reserves
 STEP = 5 * MINUTE
 STEPS_A_DAY = 24 * HOUR // STEP
 OFTEN, SELDOM = 0.35, 0.005  # chance of a mishap in a step, of a short run and after a first day
+FORGETS_DAYS = 2  # in which stores are lost; all that was is read again then
 LOG_BYTES = 1 << 24
 
 
@@ -74,7 +75,7 @@ class Days:
         world.live()
         world.step(0)
         if world.bad_luck.random() < (OFTEN if number < STEPS_A_DAY else SELDOM):
-            world.mishap()
+            world.mishap(forgets=number < FORGETS_DAYS * STEPS_A_DAY)
         if number % self._run_every == self._run_every // 2:
             world.quote()
             world.borrow()

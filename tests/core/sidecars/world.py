@@ -165,11 +165,15 @@ class World:
             custody=self.custody, keys=KEYS, period_ns=6 * HOUR,
         )
 
-    def mishap(self) -> None:
-        """Something that must change nothing happens to one of them, or to the clock."""
+    def mishap(self, forgets: bool = True) -> None:
+        """Something that must change nothing happens to one of them, or to the clock.
+
+        forgets: whether that may be the loss of a store.
+        """
         if not self._to_come:
             self._to_come = self.bad_luck.sample(MISHAPS, len(MISHAPS))
         kind, producer = self._to_come.pop()
+        kind = "killed" if kind == "forgets" and not forgets else kind
         if producer is None:
             ahead = kind == "clock ahead"
             self.stage.now += self.bad_luck.randrange(1, 4) * HOUR if ahead else (
@@ -229,7 +233,10 @@ class World:
                 triggerType=0, outcomeSide=0, echo=b"")
 
     def borrow(self) -> None:
-        """A third of them buy coins for more money than they have; first the rest offer them."""
+        """A third of them buy coins for more money than they have; first the rest offer them.
+
+        What is not sold is taken back.
+        """
         index = self.sidecars[Producer.ORACLE].reference.assets[BTC].index or 100_000 * ONE
         price = index - index % 10**6
         for account in sorted(self.accounts, key=lambda account: account % 3 == 0):
@@ -240,6 +247,10 @@ class World:
                 side=side, ordType=2, timeInForce=1 if side == 2 else 3, tag=0,
                 orderQty=ONE * 7 // 10 if side == 2 else ONE, price=price,
                 selfTradePrevention=0, triggerType=0, outcomeSide=0, echo=b"")
+        for account in self.accounts:
+            self.requests += 1
+            self.engine.request("OrderMassCancelRequest", account=account, scope=2, kind=0, side=0,
+                                clOrdId=self.requests, instrument=SPOT, underlying=0, echo=b"")
 
     # ---- time ------------------------------------------------------------------------------------
 
