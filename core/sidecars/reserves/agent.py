@@ -8,8 +8,8 @@
               journal head         ┘        <data>/reserves/attestations/<n>.json, public
                                             <data>/reserves/leaves/<n>.npz, for proofs, private
 
-A large tree takes seconds: it is made beside the polls, from a copy, so that the running ledger
-stays within a second of the core meanwhile.
+A large tree takes seconds: leaves are read and hashed beside the polls, from a copy of the instant
+(instant.py), so that the running ledger stays within a second of the core meanwhile.
 
 It asks the core for the margin of accounts (a question changes nothing) and sends no other command.
 While it is down nothing is attested, and the chain shows the gap by its times. What has been
@@ -34,19 +34,20 @@ from core.sidecars.pick import pick
 from core.sidecars.reserves import attestation
 from core.sidecars.reserves.attestation import GENESIS, Cut
 from core.sidecars.reserves.files import ReserveFiles
+from core.sidecars.reserves.instant import Instant, instant_of
 from core.sidecars.reserves.liabilities import (
     FIRST_CLIENT,
     columns_of,
     leaves_of,
     parameters_hash,
 )
-from core.sidecars.reserves.tree import Leaves, Tree
+from core.sidecars.reserves.tree import Tree
 
 SECOND = 1_000_000_000
 CLEARING_WAIT_NS = 5 * SECOND
 CUSTODY_WAIT_NS = 30 * SECOND
 ANSWER_WAIT_NS = 3 * SECOND
-ASIDE_FROM = 1 << 15  # accounts; the tree of fewer takes a fraction of a second
+ASIDE_FROM = 1 << 16  # balances; the tree of fewer takes a fraction of a second
 REQUEST = int.from_bytes(b"reserves", "big")  # marks the answers to our own questions
 SECRETS = "onebook reserves secrets 1"
 
@@ -86,28 +87,45 @@ _end = pick("AccountReportEnd", "requestId", "account")
 
 
 class Page(NamedTuple):
-    """All of an attestation but its tree, as of one instant."""
+    """An attestation as of one instant, but for its leaves and their tree."""
 
     epoch: int
     previous: bytes
     cut: Cut
     columns: list[str]
-    leaves: Leaves
-    house: dict[tuple[int, int], int]
+    instant: Instant
+    maintenance: dict[int, int]
     statement: Statement
+
+
+class Grown(NamedTuple):
+    """What is made of a page: the tree, and the house's balances."""
+
+    tree: Tree
+    house: dict[tuple[int, int], int]
 
 
 class Making(NamedTuple):
     """An attestation whose tree is being made."""
 
     page: Page
-    tree: "Future[Tree]"
+    grown: "Future[Grown]"
 
 
-def _make(future: "Future[Tree]", leaves: Leaves, epoch: int, master: bytes) -> None:
+def _grow(page: Page, files: ReserveFiles, master: bytes) -> Grown:
+    """The leaves, kept for proofs, and their tree."""
+    leaves, house = leaves_of(page.instant, page.columns, page.maintenance)
+    tree = Tree(leaves, page.epoch, master)
+    files.keep(page.epoch, leaves, page.columns)
+    return Grown(tree, house)
+
+
+def _grow_aside(
+    future: "Future[Grown]", page: Page, files: ReserveFiles, master: bytes
+) -> None:
     """A tree for whoever waits, or why there is none; killed with the process, nothing is lost."""
     try:
-        future.set_result(Tree(leaves, epoch, master))
+        future.set_result(_grow(page, files, master))
     except BaseException as error:
         future.set_exception(error)
 
@@ -217,9 +235,9 @@ class Reserves(Sidecar):
             self._run(now)
             work = 1
         if self._making is not None:
-            if self._making.tree.done():
-                self._publish(self._making.page, self._making.tree.result())
-                self._making = None
+            if self._making.grown.done():
+                making, self._making = self._making, None
+                self._publish(making.page, making.grown.result())
                 work += 1
         elif self._is_wanted(now):
             if self._wanted_at == 0:
@@ -294,30 +312,33 @@ class Reserves(Sidecar):
         last = self.files.last()
         epoch, previous = (last.epoch + 1, last.hash) if last is not None else (1, GENESIS)
         columns = columns_of(self.reference)
-        leaves, house = leaves_of(self.books, self.pools, columns, self._maintenance)
         cut = Cut(
             now, self.follower.position, self.last_sequence,
             *self._journal_head(self.last_sequence), parameters_hash(self.reference),
         )
-        page = Page(epoch, previous, cut, columns, leaves, house, self.custody.statement(epoch))
-        if len(leaves.accounts) < ASIDE_FROM:
-            self._publish(page, Tree(leaves, epoch, self.master))
+        page = Page(
+            epoch, previous, cut, columns, instant_of(self.books, self.pools),
+            dict(self._maintenance), self.custody.statement(epoch),
+        )
+        if len(self.books.balances) < ASIDE_FROM:
+            self._publish(page, _grow(page, self.files, self.master))
             return
-        future: Future[Tree] = Future()
+        future: Future[Grown] = Future()
         self._making = Making(page, future)
-        Thread(target=_make, args=(future, leaves, epoch, self.master), daemon=True).start()
+        arguments = (future, page, self.files, self.master)
+        Thread(target=_grow_aside, args=arguments, daemon=True).start()
 
-    def _publish(self, page: Page, tree: Tree) -> None:
+    def _publish(self, page: Page, grown: Grown) -> None:
         """Sign and publish what was begun."""
+        tree, house = grown
         text = attestation.compose(
             page.epoch, page.previous, page.cut, (tree.size, tree.root),
             list(zip(page.columns, tree.totals, strict=True)),
-            [(*key, amount) for key, amount in page.house.items()], page.statement,
+            [(*key, amount) for key, amount in house.items()], page.statement,
         )
-        self.files.keep(page.epoch, page.leaves, page.columns)
         self.files.publish(attestation.sign(page.epoch, text, self.keys))
         self.store.connection.execute("DELETE FROM request")
-        self.log.info("attested", epoch=page.epoch, accounts=len(page.leaves.accounts),
+        self.log.info("attested", epoch=page.epoch, accounts=len(tree.leaves.accounts),
                       sequence=page.cut.sequence, root=tree.root.hex())
 
     def before_commit(self) -> None:

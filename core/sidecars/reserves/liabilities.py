@@ -12,34 +12,29 @@ in units of USDC, what is held rounded down and what is owed rounded up.
 """
 
 from collections.abc import Mapping
-from itertools import chain
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from core.reference import Instrument, ReferenceData
-from core.sidecars.books import (
-    ONE,
-    OUTSIDE,
-    PERPETUAL,
-    POOL,
-    POWERS,
-    TRANSIT,
-    Books,
-    Position,
-)
+from core.reference import Asset, Instrument, ReferenceData
+from core.sidecars.books import ONE, OUTSIDE, PERPETUAL, POOL, POWERS, TRANSIT
 from core.sidecars.lending.pool import ONE as INDEX_ONE
-from core.sidecars.lending.pool import Pool
+from core.sidecars.reserves.instant import (
+    Held,
+    Instant,
+    Interest,
+    Words,
+    index_words,
+    key_words,
+    words,
+)
 from core.sidecars.reserves.tree import HASH_SIZE, Leaves, positions_digest
 
 FIRST_CLIENT = 100
 USDC = 0
 DELISTED = 8  # TradingState: nobody holds anything of it
-
-Words = NDArray[np.int64]
 
 
 def columns_of(reference: ReferenceData) -> list[str]:
@@ -55,14 +50,14 @@ def columns_of(reference: ReferenceData) -> list[str]:
 
 
 def leaves_of(
-    books: Books, pools: Mapping[int, Pool], columns: list[str], maintenance: Mapping[int, int]
+    instant: Instant, columns: list[str], maintenance: Mapping[int, int]
 ) -> tuple[Leaves, dict[tuple[int, int], int]]:
     """The leaves, in order of account, and the house's balances by (account, asset).
 
     maintenance: margins as the core last reported them, by account; none is zero.
     """
-    owners, assets, amounts, house = _balances_of(books)
-    positions = _positions_of(books)
+    owners, assets, amounts, house = _balances_of(instant)
+    positions = _positions_of(instant)
     held = np.array(sorted(positions), np.int64)
     present = np.zeros(1 + max(int(owners.max(initial=0)), int(held.max(initial=0))), np.bool_)
     present[owners] = present[held] = True
@@ -70,19 +65,19 @@ def leaves_of(
     row_of = np.cumsum(present) - 1
     values = np.zeros((len(numbers), len(columns)), np.int64)
     equity = np.zeros(len(numbers), np.int64)
-    for asset in sorted(books.reference.assets):
+    for asset in sorted(instant.assets):
         chosen = assets == asset
         accounts = owners[chosen]
-        whole = with_interest(pools.get(asset), accounts, amounts[chosen])
+        whole = with_interest(instant.pools.get(asset), accounts, amounts[chosen])
         posted = int(whole.sum()) - int(amounts[chosen].sum())
         if posted:
             house[POOL, asset] = house.get((POOL, asset), 0) - posted
         rows = row_of[accounts]
         values[rows, columns.index(f"held {asset}")] = np.maximum(whole, 0)
         values[rows, columns.index(f"owed {asset}")] = np.maximum(-whole, 0)
-        equity[rows] += _value(books, asset, whole)
+        equity[rows] += _value(instant.assets[asset], whole)
     digests = np.zeros((len(numbers), HASH_SIZE), np.uint8)
-    _add_positions(books, positions, row_of, columns, values, equity, digests)
+    _add_positions(instant, positions, row_of, columns, values, equity, digests)
     margins = np.zeros(len(numbers), np.int64)
     for account, margin in maintenance.items():
         if account < len(present) and present[account]:
@@ -94,60 +89,58 @@ def leaves_of(
     return leaves, {key: amount for key, amount in house.items() if amount}
 
 
-def _balances_of(books: Books) -> tuple[Words, Words, Words, dict[tuple[int, int], int]]:
+def _balances_of(instant: Instant) -> tuple[Words, Words, Words, dict[tuple[int, int], int]]:
     """Accounts, assets and amounts of clients' balances; and those of the house."""
-    count = len(books.balances)
-    keys = np.fromiter(chain.from_iterable(books.balances), np.int64, 2 * count)
-    amounts = np.fromiter(books.balances.values(), np.int64, count)
-    accounts, assets = keys[0::2], keys[1::2]
+    accounts, assets = key_words(instant.keys)
+    amounts = words(instant.amounts)
     ours = np.flatnonzero((accounts < FIRST_CLIENT) & (accounts != OUTSIDE) & (accounts != TRANSIT))
     house = {(int(accounts[n]), int(assets[n])): int(amounts[n]) for n in ours}
     clients = (accounts >= FIRST_CLIENT) & (amounts != 0)
     return accounts[clients], assets[clients], amounts[clients], house
 
 
-def _positions_of(books: Books) -> dict[int, dict[int, Position]]:
-    """What is held or still unsettled, by account and instrument."""
-    positions: dict[int, dict[int, Position]] = {}
-    for (account, number), position in books.positions.items():
-        if position.quantity or position.cost:
-            positions.setdefault(account, {})[number] = position
+def _positions_of(instant: Instant) -> dict[int, list[Held]]:
+    """What is held or still unsettled, by account."""
+    positions: dict[int, list[Held]] = {}
+    for held in instant.positions:
+        positions.setdefault(held.account, []).append(held)
     return positions
 
 
 def _add_positions(
-    books: Books, positions: Mapping[int, dict[int, Position]], row_of: Words,
+    instant: Instant, positions: Mapping[int, list[Held]], row_of: Words,
     columns: list[str], values: Words, equity: Words, digests: NDArray[np.uint8],
 ) -> None:
     place = {name: number for number, name in enumerate(columns)}
     for account, held in positions.items():
         row = row_of[account]
-        quantities = [(number, p.quantity) for number, p in held.items() if p.quantity]
+        quantities = [(p.instrument, p.quantity) for p in held if p.quantity]
         for number, quantity in quantities:
             side = "long" if quantity > 0 else "short"
             values[row, place[f"{side} {number}"]] = abs(quantity)
-        for number, position in held.items():
-            equity[row] += _worth(books, books.reference.instruments[number], position)
+        for position in held:
+            equity[row] += _worth(instant, position)
         digests[row] = np.frombuffer(positions_digest(quantities), np.uint8)
 
 
-def _worth(books: Books, instrument: Instrument, position: Position) -> int:
+def _worth(instant: Instant, position: Held) -> int:
     """What a position is worth at the mark; a perpetual above what it cost."""
+    instrument: Instrument = instant.instruments[position.instrument]
     if instrument.mark is None:
         return 0
-    value = books.value_of(instrument, instrument.mark, position.quantity)
+    unit = POWERS[16 - instant.assets[instrument.quote_asset].decimals]
+    value = instrument.mark * position.quantity // unit
     return value - position.cost if instrument.kind == PERPETUAL else value
 
 
-def with_interest(pool: Pool | None, accounts: Words, balances: Words) -> Words:
+def with_interest(pool: Interest | None, accounts: Words, balances: Words) -> Words:
     """Balances with the interest that they have earned or owe and that is not posted yet."""
     if pool is None or pool.borrow_index == pool.lend_index == INDEX_ONE:
         return balances
-    touched = pool.touched
-    since_of = np.zeros(1 + max(int(accounts.max(initial=0)), max(touched, default=0)), np.int64)
-    since_of[np.fromiter(touched, np.int64, len(touched))] = np.fromiter(
-        map(itemgetter(1), touched.values()), np.int64, len(touched)
-    )
+    touched = words(pool.accounts)
+    last = max(int(accounts.max(initial=0)), int(touched.max(initial=0)))
+    since_of = np.zeros(1 + last, np.int64)
+    since_of[touched] = index_words(pool.touched)
     since = since_of[accounts]
     now = np.where(balances > 0, pool.lend_index, pool.borrow_index)
     counts = since > 0  # Others keep out of the pool.
@@ -155,10 +148,9 @@ def with_interest(pool: Pool | None, accounts: Words, balances: Words) -> Words:
     return balances + _share(balances, now - since, since)
 
 
-def _value(books: Books, asset: int, balances: Words) -> Words:
+def _value(known: Asset, balances: Words) -> Words:
     """Balances of an asset at its index, in USDC; what is owed is rounded up."""
-    known = books.reference.assets[asset]
-    price = np.int64(ONE if asset == USDC else known.index or 0)
+    price = np.int64(ONE if known.number == USDC else known.index or 0)
     return _share(balances, price, np.int64(POWERS[known.decimals + 2]))
 
 

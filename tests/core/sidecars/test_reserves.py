@@ -24,11 +24,11 @@ from core.sidecars.books import DEPOSIT, WITHDRAWAL, WITHDRAWALS
 from core.sidecars.custody import EmbeddedCustody
 from core.sidecars.keys import SigningKey
 from core.sidecars.lending.pool import ONE as INDEX_ONE
-from core.sidecars.reserves import agent, attestation, tree
+from core.sidecars.reserves import agent, attestation
 from core.sidecars.reserves.agent import SECOND, Reserves, master_of, running_ledger
 from core.sidecars.reserves.attestation import Attestation
 from core.sidecars.reserves.files import NoProof
-from core.sidecars.reserves.liabilities import _share
+from core.sidecars.reserves.liabilities import _share, leaves_of
 from core.words import CONSUMED, PUBLISHED, load_word, store_word
 from tests.core.sidecars.stage import BTC, ONE, USDC, Stage
 from tools import verify_reserves as verifier
@@ -175,12 +175,12 @@ def test_the_running_ledger_goes_on_while_a_large_tree_is_made(
 ) -> None:
     gate = threading.Event()
 
-    def slow(*arguments: Any) -> tree.Tree:
+    def slow(*arguments: Any) -> Any:
         assert gate.wait(60)
-        return tree.Tree(*arguments)
+        return leaves_of(*arguments)
 
     monkeypatch.setattr(agent, "ASIDE_FROM", 1)
-    monkeypatch.setattr(agent, "Tree", slow)
+    monkeypatch.setattr(agent, "leaves_of", slow)
     scene.run(HOUR)
     for second in range(1, 4):
         scene.deposit(103, USDC, M)
