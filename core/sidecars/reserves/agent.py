@@ -82,6 +82,17 @@ MIGRATION = """
     CREATE TABLE request (id INTEGER PRIMARY KEY) STRICT;
 """
 
+RISK = """
+    CREATE TABLE risk (
+        parameter INTEGER NOT NULL,
+        scope INTEGER NOT NULL,
+        value INTEGER NOT NULL,
+        PRIMARY KEY (parameter, scope)
+    ) STRICT, WITHOUT ROWID;
+"""
+APPLIED = 1  # RiskProposalState
+OF_INSTRUMENTS = range(20, 40)  # RiskParameter
+
 _margin = pick("MarginReport", "account", "maintenanceMargin")
 _end = pick("AccountReportEnd", "requestId", "account")
 
@@ -134,7 +145,7 @@ class Reserves(Sidecar):
     """See the module. `journal_head` gives (sequence, hash) of the journal frame that holds one."""
 
     producer: ClassVar[Producer] = Producer.RESERVES
-    migrations: ClassVar[tuple[str, ...]] = (MIGRATION,)
+    migrations: ClassVar[tuple[str, ...]] = (MIGRATION, RISK)
 
     def __init__(
         self,
@@ -166,6 +177,8 @@ class Reserves(Sidecar):
         for template, handler in self.books.handlers.items():
             self.handle_template(template, handler)
         self.handle_fields("IndicesAccrued", self._on_accrued)
+        self.handle_fields("RiskParameterChanged", self._on_risk)
+        self.handle_fields("InstrumentListed", self._on_listed)
         self.handle("MarginReport", self._on_margin)
         self.handle("AccountReportEnd", self._on_answered)
 
@@ -207,6 +220,21 @@ class Reserves(Sidecar):
         self.store.connection.execute(
             "INSERT OR REPLACE INTO pool VALUES (?, ?, ?)",
             (pool.asset, pool.borrow_index, pool.lend_index),
+        )
+
+    def _on_risk(self, fields: dict[str, Any]) -> None:
+        """What the venue goes by from now on is part of what is signed."""
+        if fields["state"] == APPLIED:
+            self.store.connection.execute(
+                "INSERT OR REPLACE INTO risk VALUES (?, ?, ?)",
+                (fields["parameter"], fields["scope"], fields["value"]),
+            )
+
+    def _on_listed(self, fields: dict[str, Any]) -> None:
+        """A number may have been another market's before, whose parameters are gone."""
+        self.store.connection.execute(
+            "DELETE FROM risk WHERE scope = ? AND parameter BETWEEN ? AND ?",
+            (fields["instrument"], OF_INSTRUMENTS[0], OF_INSTRUMENTS[-1]),
         )
 
     def _on_answered(self, event: Event) -> None:
@@ -312,9 +340,11 @@ class Reserves(Sidecar):
         last = self.files.last()
         epoch, previous = (last.epoch + 1, last.hash) if last is not None else (1, GENESIS)
         columns = columns_of(self.reference)
+        risk = self.store.connection.execute("SELECT parameter, scope, value FROM risk").fetchall()
+        parameters = parameters_hash(self.reference, {(p, s): value for p, s, value in risk})
         cut = Cut(
             now, self.follower.position, self.last_sequence,
-            *self._journal_head(self.last_sequence), parameters_hash(self.reference),
+            *self._journal_head(self.last_sequence), parameters,
         )
         page = Page(
             epoch, previous, cut, columns, instant_of(self.books, self.pools),

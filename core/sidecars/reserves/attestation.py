@@ -6,7 +6,7 @@
     previous <hash of the attestation before, zeros for the first>
     cut <position in the event stream> <sequence of the last command in it>
     journal <sequence> <hash of the journal's frame that holds the cut>
-    parameters <hash of what was listed with which numbers>
+    parameters <hash of what was listed with which numbers, and what was set since>
     leaves <2^k>
     root <hash>
     column <name …> <total>                     in the order of the leaves' values

@@ -169,8 +169,11 @@ def _share(amounts: Words, numerator: Words | np.int64, divisor: Words | np.int6
     return quotient
 
 
-def parameters_hash(reference: ReferenceData) -> bytes:
-    """BLAKE3 over a line for each asset and listed instrument with the numbers of its listing."""
+def parameters_hash(reference: ReferenceData, risk: Mapping[tuple[int, int], int]) -> bytes:
+    """BLAKE3 over a line for each asset and listed instrument with the numbers of its listing.
+
+    risk: what was set since, by (RiskParameter, scope); a line each.
+    """
     lines = [
         f"asset {a.number} {a.name} {a.decimals} {a.haircut_initial} {a.haircut_maintenance}"
         f" {a.utilisation_ceiling} {a.reserve_share}"
@@ -182,5 +185,9 @@ def parameters_hash(reference: ReferenceData) -> bytes:
         f" {i.rules_hash.hex()}"
         for i in sorted(reference.instruments.values(), key=lambda i: i.number)
         if i.state != DELISTED
+    ]
+    lines += [
+        f"risk {parameter} {scope} {value}"
+        for (parameter, scope), value in sorted(risk.items())
     ]
     return blake3("\n".join(lines).encode()).digest()

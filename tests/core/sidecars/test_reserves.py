@@ -446,3 +446,24 @@ def test_shares_are_exact_though_their_products_have_128_bits() -> None:
         amounts, numerators = (np.array(column) for column in zip(*pairs, strict=True))
         found = _share(amounts, numerators, np.int64(divisor)).tolist()
         assert found == [a * n // divisor for a, n in pairs]
+
+
+def test_what_was_set_is_part_of_what_is_signed(scene: Scene) -> None:
+    """A risk parameter moves the hash when it takes effect, not when it is proposed."""
+    def parameters() -> str:
+        (path, *_) = sorted(scene.public.glob("*.json"), reverse=True)
+        text: str = json.loads(path.read_bytes())["text"]
+        return next(line for line in text.splitlines() if line.startswith("parameters "))
+
+    change = {"parameter": "HaircutInitial", "role": 1, "proposal": 1, "scope": BTC, "before": 0,
+              "value": 50_000, "time": 0, "signer": 1}
+    hashes = [parameters()]
+    for state in ("Proposed", "Applied"):
+        scene.stage.next()
+        scene.stage.emit("RiskParameterChanged", state=state, **change)
+        scene.run(HOUR)
+        hashes.append(parameters())
+    assert hashes[0] == hashes[1] != hashes[2]
+    scene.restart(forget=True)
+    scene.run(HOUR)
+    assert parameters() == hashes[2]
