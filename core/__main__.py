@@ -20,7 +20,7 @@ from core.journal.archive import EventArchive
 from core.journal.segment import SNAPSHOTS_NAME
 from core.memory import Segment
 from core.process import Process, Refused, run
-from core.producers import PRODUCERS_MAX, Producer, ring_kind
+from core.producers import PRODUCERS_MAX, TOLD_BITS, ring_kind
 from core.recovery import layout_of, make_state, recover
 from core.ring import ring_abandon, ring_consumed, ring_readable, ring_seek
 from core.sequencer import event_memory, sequence_commands
@@ -36,10 +36,6 @@ EVENTS_BYTES_MIN = 16 << 20
 # Who waits for the core's word; sidecars and tools look by themselves, a few times a second.
 WOKEN_BY_POLICY = {"fsync": ("journal",), "async": ("fix", "binary", "feed"), "none": ("fix",
                    "binary", "feed")}
-# A gateway is woken for what its sessions are told; the feed is told nothing and wants everything.
-WAKE_BITS = {
-    "fix": 1 << Producer.FIX, "binary": 1 << Producer.BINARY, "feed": 0, "journal": 0,
-}
 # Everybody waits for the core, so it lingers longest. Others who did the same would take the
 # processor from the one they wait for, where there are fewer processors than processes.
 LINGER_NS_MAX = 2_000_000
@@ -85,6 +81,7 @@ class CoreAgent:
             self._log,
             self._bells,
             self._status.published_address,
+            self._status.told_address,
             self._signed,
         )
         if self._signed[0]:
@@ -132,7 +129,7 @@ class CoreAgent:
     def _list_bells(self) -> None:
         rows = [(bell, self._status.row(name)) for name, bell in self._doorbells.items()]
         self._bells = np.array(
-            [(bell.fileno(), row.asleep_address, WAKE_BITS[row.name]) for bell, row in rows],
+            [(bell.fileno(), row.asleep_address, TOLD_BITS[row.name]) for bell, row in rows],
             np.int64,
         )
 

@@ -27,6 +27,8 @@ class Producer(IntEnum):
 
 
 PRODUCERS_MAX = 16
+# Who is woken for what its sessions are told, by process; the feed is told nothing and wants all.
+TOLD_BITS = {"fix": 1 << Producer.FIX, "binary": 1 << Producer.BINARY, "feed": 0, "journal": 0}
 PRODUCERS = tuple(Producer)
 SIDECARS = (Producer.SETTLEMENT, Producer.LENDING, Producer.ORACLE, Producer.RESERVES)
 

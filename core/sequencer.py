@@ -65,7 +65,7 @@ _BODY_AT = 40
 @jit
 def sequence_commands(
     state: NDArray[Any], rings: NDArray[np.int64], sequenced: int, log: int,
-    bells: NDArray[np.int64], published: int, signed: NDArray[np.int64],
+    bells: NDArray[np.int64], published: int, told: int, signed: NDArray[np.int64],
 ) -> int:
     """Take what the producers have sent, up to _ROUNDS × _TURN commands each; how many there were.
 
@@ -74,11 +74,12 @@ def sequence_commands(
     at; at 0 the producer whose next command waits for that (core.signatures), else 0.
     bells: int64[n, 3], of each process to be woken: see `core.wake.ring_addressed`.
     published: address of the status word for the newest sequence.
+    told: address of int64[PRODUCERS], the last sequence of which sessions of each were told.
     """
     s = state[0]
     taken = 0
     for _ in range(_ROUNDS):
-        count = _round(s, rings, sequenced, log, bells, published, signed)
+        count = _round(s, rings, sequenced, log, bells, published, told, signed)
         taken += count
         if count == 0:
             break
@@ -88,7 +89,7 @@ def sequence_commands(
 @jit
 def _round(
     s: Any, rings: NDArray[np.int64], sequenced: int, log: int, bells: NDArray[np.int64],
-    published: int, signed: NDArray[np.int64],
+    published: int, told: int, signed: NDArray[np.int64],
 ) -> int:
     """A turn of each producer, published at its end; commands taken."""
     first = s.sequence
@@ -100,6 +101,10 @@ def _round(
         _tick(s, sequenced, log)
     if s.sequence == first:
         return 0
+    if s.work.addressed != 0:  # Who reads the commands finds there who waits for them.
+        for producer in range(1, PRODUCERS):
+            if s.work.addressed >> producer & 1:
+                store_i64(told + 8 * producer, s.sequence)
     ring_flush(sequenced)
     store_i64(log + PENDING, s.event_position)
     log_publish(log, s.event_position)

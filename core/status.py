@@ -6,7 +6,9 @@ Segment `status`, data area; every word a little-endian int64:
     128  published_sequence   last command in `sequenced`      core → gateways
     256  core_generation      how often the core has started   core → everyone
     384  core_ready           1 while the core takes commands  core → gateways
-    512  … 1023               unused
+    512  told, 16 words       by producer, the last command of
+                              which its sessions were told   core → journal
+    640  … 1023               unused
    1024  row 0, row 1, …      128 bytes each, one per process
 
 A row is two cache lines. The first is looked at by everyone who may have to wake the process, and
@@ -41,6 +43,7 @@ DURABLE_SEQUENCE = 0
 PUBLISHED_SEQUENCE = 128
 CORE_GENERATION = 256
 CORE_READY = 384
+TOLD = 512
 ROWS = 1024
 ROW_SIZE = 128
 ROWS_MAX = 24
@@ -168,6 +171,11 @@ class StatusTable:
         self.published_address = segment.data_address + PUBLISHED_SEQUENCE
         self.generation_address = segment.data_address + CORE_GENERATION
         self.ready_address = segment.data_address + CORE_READY
+        self.told_address = segment.data_address + TOLD
+
+    def told(self, producer: int) -> int:
+        """The last command of which a session of this producer was told."""
+        return load_word(self.told_address + 8 * producer)
 
     @classmethod
     def attach_or_create(cls, instance: str, owner: int | None = None) -> "StatusTable":

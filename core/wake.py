@@ -22,14 +22,6 @@ def ring_bell(descriptor: int, asleep: int) -> bool:
 
 
 @jit
-def ring_bells(bells: NDArray[np.int64]) -> None:
-    """Wake all who sleep of many: int64[n, 3], descriptor and asleep word's address first."""
-    fence()
-    for number in range(len(bells)):
-        _ring(bells[number, 0], bells[number, 1])
-
-
-@jit
 def ring_addressed(bells: NDArray[np.int64], addressed: int) -> None:
     """Wake those for whom something came: int64[n, 3], descriptor, asleep word's address, bit.
 

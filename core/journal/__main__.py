@@ -14,13 +14,15 @@ from core.journal.process import JournalAgent, Sizes
 from core.journal.writer import Policy
 from core.memory import Segment
 from core.process import Process, Refused, run
+from core.producers import TOLD_BITS, Producer
 from core.status import StatusRow, StatusTable
-from core.wake import ring_bells
+from core.wake import ring_addressed
 
 NAME = "journal"
 BEAT_INTERVAL_NS = 100_000_000
 # Who waits until commands are durable: under `fsync` gateways; otherwise nobody waits for us.
 WOKEN_BY_POLICY = {Policy.FSYNC: ("fix", "binary", "feed"), Policy.ASYNC: (), Policy.NONE: ()}
+_TOLD = tuple((producer, 1 << producer) for producer in (Producer.FIX, Producer.BINARY))
 
 
 class _Bells:
@@ -32,9 +34,17 @@ class _Bells:
         self._woken = WOKEN_BY_POLICY[policy]
         self._doorbells: dict[str, Doorbell] = {}
         self._bells = np.zeros((0, 3), np.int64)
+        self._durable = -1  # who is told of something behind this has not been woken
 
-    def ring(self) -> None:
-        ring_bells(self._bells)
+    def ring(self, sequence: int) -> None:
+        """Wake those whose sessions are told something of the commands that became durable.
+
+        The core says whom before it hands over the command, so nobody is missed; who is told of a
+        later one is woken early, and again when that one is durable.
+        """
+        told = sum(bit for producer, bit in _TOLD if self._status.told(producer) > self._durable)
+        ring_addressed(self._bells, told)
+        self._durable = sequence
 
     def find(self) -> None:
         """Look for gateways that have come since."""
@@ -42,8 +52,9 @@ class _Bells:
             if name not in self._doorbells and self._status.find(name) is not None:
                 self._doorbells[name] = Doorbell(self._rundir, name)
                 rows = [(bell, self._status.row(n)) for n, bell in self._doorbells.items()]
-                words = [(bell.fileno(), row.asleep_address, 0) for bell, row in rows]
+                words = [(b.fileno(), row.asleep_address, TOLD_BITS[row.name]) for b, row in rows]
                 self._bells = np.array(words, np.int64)
+                self._durable = -1  # It may sleep since before we knew of it.
 
     def close(self) -> None:
         for bell in self._doorbells.values():
@@ -94,7 +105,7 @@ def _journal(process: Process) -> None:
 
     def publish(sequence: int) -> None:
         status.durable_sequence = sequence
-        bells.ring()
+        bells.ring(sequence)
 
     sizes = Sizes(configuration.journal.segment_bytes, configuration.journal.archive_segment_bytes)
     agent = JournalAgent(options.data, policy, attach, publish, sizes=sizes)

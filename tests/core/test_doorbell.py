@@ -8,7 +8,7 @@ import pytest
 
 from core.doorbell import Doorbell, bell_path
 from core.status import StatusTable
-from core.wake import FOR_ANYTHING, ring_addressed, ring_bell, ring_bells
+from core.wake import FOR_ANYTHING, ring_addressed, ring_bell
 from core.words import store_word
 
 # Two processes hand a number back and forth and sleep without a timeout worth the name: one lost
@@ -106,11 +106,11 @@ def test_of_many_only_the_sleepers_are_rung(table, tmp_path):
     bells = [Doorbell(tmp_path, name) for name in names]
     rows = [table.row(name) for name in names]
     pairs = zip(bells, rows, strict=True)
-    addresses = np.array([(bell.fileno(), row.asleep_address) for bell, row in pairs])
+    addresses = np.array([(bell.fileno(), row.asleep_address, 0) for bell, row in pairs])
     bells[0].arm(rows[0])
     bells[2].arm(rows[2])
-    ring_bells(addresses)
-    ring_bells(addresses)
+    ring_addressed(addresses, 0)
+    ring_addressed(addresses, 0)
     assert [bell.drain() for bell in bells] == [1, 0, 1]
     for bell in bells:
         bell.close()

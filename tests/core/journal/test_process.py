@@ -18,7 +18,9 @@ from core.journal.archive import EventArchive
 from core.journal.disk import RealDisk
 from core.journal.reader import Walker, read_from
 from core.journal.writer import Journal
+from core.producers import Producer
 from core.status import State, StatusTable
+from core.words import store_word
 from tests.core.journal.core_side import CoreSide, all_commands, all_events
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -64,6 +66,14 @@ class Running:
             assert time.monotonic() < end, self.log.read_text()
             if self.core.publish(200) == 0:
                 time.sleep(0.001)
+
+    def wait_until_durable(self) -> None:
+        """Until the journal has, and has rung for, all that was published."""
+        end = time.monotonic() + 60
+        while self.status.durable_sequence < self.core.sequence:
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(0.001)
+        time.sleep(0.01)  # It rings right behind.
 
     def check_files(self) -> None:
         last = self.core.sequence
@@ -149,15 +159,25 @@ def test_it_says_when_it_is_ready(running: Running) -> None:
 def test_a_gateway_that_sleeps_is_woken_when_its_command_is_durable(running: Running) -> None:
     running.start()
     running.publish_until((running.rundir / "journal.ready").exists)
-    row, bell = running.status.row("fix"), Doorbell(running.rundir, "fix")
+    told = running.status.told_address + 8 * Producer.FIX
+    gateways = [(running.status.row(n), Doorbell(running.rundir, n)) for n in ("fix", "binary")]
     time.sleep(0.5)  # The journal looks for gateways ten times a second.
-    for _ in range(5):
+    running.core.publish(1)  # Whoever was not known until now is rung once, told or not.
+    running.wait_until_durable()
+    for row, bell in gateways:
         bell.arm(row)
+    for _ in range(5):
+        store_word(told, running.core.sequence + 1)
         running.core.publish(1)
-        assert bell.wait(30)
-        bell.disarm(row)
+        assert gateways[0][1].wait(30)
         assert running.status.durable_sequence == running.core.sequence
-    bell.close()
+        assert gateways[0][1].drain() == 1
+        gateways[0][1].arm(gateways[0][0])
+        running.core.publish(1)  # of which nobody is told
+        running.wait_until_durable()
+        assert [bell.drain() for _, bell in gateways] == [0, 0]
+    for _, bell in gateways:
+        bell.close()
 
 
 @pytest.mark.parametrize("running", ["async"], indirect=True)
