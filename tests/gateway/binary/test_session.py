@@ -321,12 +321,13 @@ def test_a_silent_client_is_asked_once_and_then_ended(exchange, client):
 
 
 def test_a_client_that_beats_stays(client):
-    client.connect(keepaliveInterval=100)
+    client.connect(keepaliveInterval=200)
     beats = 0
-    end = time.monotonic() + 0.6
+    end = time.monotonic() + 1.2
     while time.monotonic() < end:
+        # On a busy machine it may be late once, and be asked; it would be ended after 450 ms.
         name, fields = client.receive()
-        assert (name, fields["lapsed"], fields["nextSeqNo"]) == ("Sequence", 0, 1)
+        assert (name, fields["nextSeqNo"]) == ("Sequence", 1)
         beats += 1
         client.send("Sequence", nextSeqNo=1, lastAppliedSeqNo=0, lapsed=0)
     assert beats >= 4
