@@ -86,6 +86,7 @@ NODE = np.dtype(
         ("weight", "i8", (KINDS, 2)),  # 0: not for this kind
         ("place", "i4"),  # in risk arrays
         ("spare", "i4"),
+        ("rough", "f8"),  # what it loses, about: core.engine.margin.rough
     ],
     align=True,
 )

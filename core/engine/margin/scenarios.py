@@ -8,6 +8,7 @@ that differ by less than TOLERANCE are the same; of equal ones the first is the 
 """
 
 from core.engine.margin.rates import amount, thousandth
+from core.engine.margin.rough import note_rough_losses
 from core.jit import jit
 from core.margin_records import NO_ORDER
 from core.wide import RATE_ONE, clip, join, multiple, product, times, wide, words
@@ -28,16 +29,18 @@ def scan(unit, lines, linear_orders, link_orders, nodes, kind):
     worst_node, worst_column = _NONE, _NONE
     single = unit.lines == 1 and _tells_values_apart(lines[0])
     column = _NONE
-    for number in range(unit.nodes):
+    least, first, after = note_rough_losses(
+        unit, lines, linear_orders, link_orders, nodes, kind)
+    for number in range(first, after):
         node = nodes[number]
         weight = amount(node.weight[kind])
-        if weight == wide(0):
+        if node.rough < least or weight == wide(0):
             continue
         loss = multiple(linear_loss(unit, linear_orders, amount(node.move)), THOUSAND)
         if single:
-            first = node.place * unit.column_stride
-            column = _extreme_column(lines[0], first, unit.columns)
-            loss += link_loss(lines[0], link_orders, first + column)
+            place = node.place * unit.column_stride
+            column = _extreme_column(lines[0], place, unit.columns)
+            loss += link_loss(lines[0], link_orders, place + column)
         else:
             loss, column = _worst_column(unit, lines, link_orders, node.place, loss)
         if weight != join(_ONE_HIGH, _ONE_LOW):
