@@ -124,7 +124,8 @@ BALANCE = np.dtype(
 POSITION = on_lines(  # Two cache lines: what a margin check reads, what a fill or payout adds.
     [
         ("account", "i4"),  # 0 when the record is free
-        ("instrument", "i4"),
+        ("instrument", "i2"),
+        ("lowest_buy_bits", "i2"),  # of a perpetual: no open buy is below the tick 1 << it
         ("quantity", "i8"),  # lots, signed; of a prediction in YES terms
         ("open_buy", "i8"),  # lots of open buy orders
         ("open_sell", "i8"),
@@ -323,7 +324,6 @@ INSTRUMENT = on_lines(
         ("outcome", "i4"),
         ("one_tick", "i4"),  # ticks of price 1.0, of a prediction
         ("price_band", "i4"),  # parts per million, 0 none
-        ("lowest_buy", "i4"),  # of a perpetual: no open buy is below this tick; 0: none came yet
         # Stops waiting, by trigger (0 last, 1 mark, 2 index) and side.
         ("stop_root", "i4", (3, 2)),
         ("stop_best", "i4", (3, 2)),  # tick + 1 of the next to trigger

@@ -23,7 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.atomics import clock_realtime_ns, fence_release, store_release
-from core.engine.foresight import GLANCE, LOOK, REACH, glance, look, reach
+from core.engine.foresight import (
+    GLANCE,
+    GRASP,
+    LOOK,
+    REACH,
+    TOUCH,
+    glance,
+    grasp,
+    look,
+    reach,
+    touch,
+)
 from core.engine.run import apply
 from core.events import log_publish, log_room
 from core.jit import jit
@@ -124,13 +135,11 @@ def _take_turn(
     """Stamp and apply up to _TURN commands of one producer; notes how far its ring is done."""
     position = ring_consumed(ring)
     readable = ring_readable(ring)
-    glanced = looked = reached = position
-    for _ in range(GLANCE):
-        glanced = _foresee(s, ring, glanced, readable, GLANCE)
-    for _ in range(LOOK):
-        looked = _foresee(s, ring, looked, readable, LOOK)
-    for _ in range(REACH):
-        reached = _foresee(s, ring, reached, readable, REACH)
+    glanced = _foresee_many(s, ring, position, readable, GLANCE)
+    looked = _foresee_many(s, ring, position, readable, LOOK)
+    reached = _foresee_many(s, ring, position, readable, REACH)
+    touched = _foresee_many(s, ring, position, readable, TOUCH)
+    grasped = _foresee_many(s, ring, position, readable, GRASP)
     now = 0
     for number in range(_TURN):
         if position >= readable:
@@ -140,6 +149,8 @@ def _take_turn(
         glanced = _foresee(s, ring, glanced, readable, GLANCE)
         looked = _foresee(s, ring, looked, readable, LOOK)
         reached = _foresee(s, ring, reached, readable, REACH)
+        touched = _foresee(s, ring, touched, readable, TOUCH)
+        grasped = _foresee(s, ring, grasped, readable, GRASP)
         frame = ring_address(ring, position)
         length = load_i32(frame)
         if not frame_valid(length, readable - position):
@@ -171,6 +182,14 @@ def _is_signed(frame: int) -> bool:
 
 
 @jit
+def _foresee_many(s: Any, ring: int, position: int, readable: int, ahead: int) -> int:
+    """Let the engine see the commands up to so far ahead; the position behind them."""
+    for _ in range(ahead):
+        position = _foresee(s, ring, position, readable, ahead)
+    return position
+
+
+@jit
 def _foresee(s: Any, ring: int, position: int, readable: int, ahead: int) -> int:
     """Let the engine see a command so far ahead in the ring; the position behind it."""
     if position >= readable:
@@ -183,8 +202,12 @@ def _foresee(s: Any, ring: int, position: int, readable: int, ahead: int) -> int
         glance(s, frame)
     elif ahead == LOOK:
         look(s, frame)
-    else:
+    elif ahead == REACH:
         reach(s, frame)
+    elif ahead == TOUCH:
+        touch(s, frame)
+    else:
+        grasp(s, frame)
     return position + length
 
 

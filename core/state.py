@@ -87,27 +87,17 @@ class Limits(Protocol):
 def _account(limits: Limits) -> np.dtype[Any]:
     return on_lines(
         [
+            # Two cache lines, with the first of the assets: what every order reads.
             ("owner", "i4"),
             ("state", "i4"),  # AccountState, 0 when there is no such account
             ("first_order", "i4"),
             ("open_orders", "i4"),
             ("first_position", "i4"),
-            ("first_protection", "i4"),
+            ("first_linear", "i4"),  # of the positions in spot pairs and perpetuals
+            ("linked", "i4"),  # how many positions in price links
+            ("limited", "i4"),  # 1: a provider, or one of the limits below or of its owner is set
             ("auto_lend", "i4"),
             ("auto_borrow", "i4"),
-            ("cancel_at", "i8"),  # dead-man timer, 0 none
-            ("first_linear", "i4"),  # of the positions in spot pairs and perpetuals
-            ("owner_next", "i4"),
-            ("linked", "i4"),  # how many positions in price links
-            ("watch_next", "i4"),  # of those to be looked at again; −1 the last, 0 not among them
-            ("first_watch", "i4"),
-            ("liquidation", "i4"),  # under way, else 0
-            ("margin_level", "i4"),  # as last looked at: 1 below the initial margin
-            ("backstop", "i4"),  # of a provider, its record; else 0
-            ("limited", "i4"),  # 1: a provider, or one of the limits below or of its owner is set
-            ("leverage_limit", "i8"),  # thousandths, 0 none
-            ("exposure_limit", "i8"),  # USDC units, 0 none
-            ("borrowing_limit", "i8"),  # USDC units, 0 none
             ("assets_seen", "i8"),  # bit per asset: its balance was ever touched
             ("assets_unreported", "i8"),  # and since it was last reported to the ledger
             ("price_version", "i8"),  # the state's, when the two sums below were computed
@@ -116,6 +106,18 @@ def _account(limits: Limits) -> np.dtype[Any]:
             ("floor", "i8"),  # sum over its events and lone predictions of the worst payoff
             ("reaching", "i8"),  # bit per asset: a perpetual's order may lose at both ends
             ("assets", BALANCE, (limits.assets_max,)),
+            # The rest.
+            ("first_protection", "i4"),
+            ("owner_next", "i4"),
+            ("watch_next", "i4"),  # of those to be looked at again; −1 the last, 0 not among them
+            ("first_watch", "i4"),
+            ("liquidation", "i4"),  # under way, else 0
+            ("margin_level", "i4"),  # as last looked at: 1 below the initial margin
+            ("backstop", "i4"),  # of a provider, its record; else 0
+            ("cancel_at", "i8"),  # dead-man timer, 0 none
+            ("leverage_limit", "i8"),  # thousandths, 0 none
+            ("exposure_limit", "i8"),  # USDC units, 0 none
+            ("borrowing_limit", "i8"),  # USDC units, 0 none
             ("name", "u1", (48,)),
         ]
     )

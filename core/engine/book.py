@@ -78,12 +78,6 @@ def reduce_visible(s: Any, slot: int, lots: int) -> None:
 
 
 @jit
-def lowest_bid(s: Any, book: Any) -> int:
-    """The lowest tick at which somebody bids, 0 when nobody does."""
-    return max(0, lowest(s, book.root[0], book.depth) - 1)
-
-
-@jit
 def crosses(book: Any, side: int, tick: int) -> bool:
     """Whether an order of this side at this tick would trade against the other side's best."""
     best = book.best[1 - side]

@@ -208,7 +208,7 @@ def _check_position(s, number):
             if book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
                 gap = value - order.leaves * book.mark_value
                 value = max(0, gap if order.side == oe.SIDE_BUY else -gap)
-                if not _is_bounded(position, book, order.side, s.details[slot].reserved_tick):
+                if not _is_bounded(position, order.side, s.details[slot].reserved_tick):
                     return 5
             if order.side == oe.SIDE_BUY:
                 buys += order.leaves
@@ -233,10 +233,10 @@ def _check_position(s, number):
 
 
 @jit
-def _is_bounded(position, book, side, tick):
+def _is_bounded(position, side, tick):
     """Whether a perpetual's bounds on its orders' prices include one of them."""
     if side == oe.SIDE_BUY:
-        return 0 < book.lowest_buy <= tick <= position.highest_buy
+        return 1 << position.lowest_buy_bits <= tick <= position.highest_buy
     return 0 < position.lowest_sell <= tick
 
 

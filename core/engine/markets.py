@@ -12,7 +12,6 @@ moves `price_version`, by which the margin room knows that its sums are old.
 import sbe.generated.control as control
 import sbe.generated.order_entry as oe
 from core.engine.auction import auction_tick
-from core.engine.book import lowest_bid
 from core.engine.emit import event_begin
 from core.engine.job_queue import JOB_CLOSE, job_pending, queue_full, start_job
 from core.engine.liquidation.queue import index_source, mark_source, price_moved
@@ -185,7 +184,6 @@ def set_mark_price(s, a):
         book.mark = mark
         book.mark_value = grains * book.value_per_grain
         if book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
-            book.lowest_buy = lowest_bid(s, book)
             s.price_version += 1
             price_moved(s, mark_source(s, number))
             follow_interest(s, number)

@@ -11,6 +11,7 @@ import sbe.generated.order_entry as oe
 from core.engine.book import crosses, dequeue, enqueue, reduce_visible
 from core.engine.emit import add_report_flag, report, report_trade
 from core.engine.fees import fill_fee
+from core.engine.lines import prefetch_next_trade
 from core.engine.margin.door import margin_fill, margin_release
 from core.engine.orders import cancel_order, close_order
 from core.engine.price_levels import level_of, next_worse
@@ -56,6 +57,7 @@ def match(s, taker):
             if prevent_self_trade(s, taker, maker):
                 return oe.REASON_SELF_TRADE
             continue
+        prefetch_next_trade(s, maker)
         lots = min(order.leaves, s.orders[maker].visible)
         if order.flags & REDUCE_ONLY:
             lots = min(lots, reducible(s, order))

@@ -6,8 +6,9 @@
     instrument.first_holder  → holder_next …     all of an instrument
 
 The index is an open-addressed table with linear probing; a removal closes the gap, so that there
-are no tombstones and the table is a pure function of what it holds. Records of a settled or
-delisted instrument go back to a list of free ones.
+are no tombstones and the table is a pure function of what it holds. An entry is a position's number
+and, above that, a tag of its pair: a search reads no record but the one it finds. Records of a
+settled or delisted instrument go back to a list of free ones.
 """
 
 import sbe.generated.order_entry as oe
@@ -16,6 +17,8 @@ from core.jit import jit
 from core.linked import linked
 
 _MIX = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
+_NUMBER_BITS = 24  # Of Limits.positions_max.
+_NUMBER = (1 << _NUMBER_BITS) - 1
 
 
 @jit
@@ -26,17 +29,39 @@ def position_place(s, account, instrument):
 
 
 @jit
+def _tag(account, instrument):
+    """What an entry of the index says of its pair, so that hardly a record is read in vain."""
+    mixed = ((account << 14) | instrument) * _MIX
+    return (mixed >> 57) & 0x7F
+
+
+@jit
+def likely_position(s, account, instrument):
+    """The position of a pair going by the index alone, 0 when there is none."""
+    mask = len(s.position_index) - 1
+    place = position_place(s, account, instrument)
+    tag = _tag(account, instrument)
+    entry = s.position_index[place]
+    while entry != 0 and entry >> _NUMBER_BITS != tag:
+        place = (place + 1) & mask
+        entry = s.position_index[place]
+    return entry & _NUMBER
+
+
+@jit
 def find_position(s, account, instrument):
     """The position of a pair, 0 when there is none."""
     mask = len(s.position_index) - 1
     place = position_place(s, account, instrument)
+    tag = _tag(account, instrument)
     while True:
-        found = s.position_index[place]
-        if found == 0:
+        entry = s.position_index[place]
+        if entry == 0:
             return 0
-        position = s.positions[found]
-        if position.account == account and position.instrument == instrument:
-            return found
+        if entry >> _NUMBER_BITS == tag:
+            position = s.positions[entry & _NUMBER]
+            if position.account == account and position.instrument == instrument:
+                return entry & _NUMBER
         place = (place + 1) & mask
 
 
@@ -131,7 +156,8 @@ def _index(s, number):
     place = position_place(s, position.account, position.instrument)
     while s.position_index[place] != 0:
         place = (place + 1) & mask
-    s.position_index[place] = number
+    tag = _tag(position.account, position.instrument)
+    s.position_index[place] = (tag << _NUMBER_BITS) | number
 
 
 @jit
@@ -140,7 +166,7 @@ def _unindex(s, number):
     mask = len(s.position_index) - 1
     position = s.positions[number]
     place = position_place(s, position.account, position.instrument)
-    while s.position_index[place] != number:
+    while s.position_index[place] & _NUMBER != number:
         place = (place + 1) & mask
     gap = place
     while True:
@@ -148,7 +174,7 @@ def _unindex(s, number):
         other = s.position_index[place]
         if other == 0:
             break
-        moved = s.positions[other]
+        moved = s.positions[other & _NUMBER]
         home = position_place(s, moved.account, moved.instrument)
         if ((place - home) & mask) >= ((place - gap) & mask):
             s.position_index[gap] = other

@@ -64,15 +64,23 @@ Samples = NDArray[np.int64]
 
 
 def encode_workload(operations: int, books: int, seed: int) -> Frames:
-    """The operations as command frames of 128 bytes, cancels by the client's own id."""
-    columns = workload(operations, books, seed)
+    """The operations as command frames of 128 bytes, each order of any of the accounts."""
     random = np.random.default_rng(seed + 1)
+    accounts = random.integers(100, 100 + ACCOUNTS, operations)
+    return encode_columns(workload(operations, books, seed), accounts)
+
+
+def encode_columns(columns: dict[str, Samples], accounts: Samples, first: int = 1) -> Frames:
+    """A workload's operations, and the account of each order; cancels by the client's own id.
+
+    first: the client's id of the first order; the others' follow.
+    """
+    operations = len(accounts)
     frames = np.zeros((operations, FRAME), np.uint8)
     word = frames[:, 0:4].view("<i4")
     word[:, 0] = FRAME
     adds = columns["kind"] != CANCEL
-    numbers = np.arange(1, operations + 1)
-    accounts = random.integers(100, 100 + ACCOUNTS, operations)
+    numbers = np.arange(first, first + operations)
     owners = np.where(adds, accounts, accounts[columns["target"]])
     _encode_orders(frames, adds, columns, numbers, owners)
     _encode_cancels(frames, ~adds, columns, numbers, owners)
@@ -192,10 +200,10 @@ class BenchedCore:
             self.sequence()
         return int(clock_monotonic_ns() - begin), time.thread_time_ns() - begin_processor
 
-    def prepare(self, books: int) -> None:
+    def prepare(self, books: int, accounts: int = ACCOUNTS) -> None:
         """List the instruments and fund the accounts."""
         stream = CommandStream()
-        found_venue(stream, instruments=books, accounts=ACCOUNTS, mark=MIDDLE)
+        found_venue(stream, instruments=books, accounts=accounts, mark=MIDDLE)
         venue = stream.take()
         position = 0
         while position < len(venue):

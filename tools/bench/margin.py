@@ -6,6 +6,7 @@
     fill          a perpetual's position and its account's sums brought up to a new quantity
     tick          units of one perpetual brought up to its mark, account after account
     population    fills at random, and ticks, with a thousand and with a million accounts
+    orders        the whole core, by how many accounts and books there are (tools.bench.population)
 
 The baseline copies as many bytes as the 76 values have. Figures are processor time, the median of
 repeats.
@@ -26,10 +27,12 @@ from core.margin_records import INITIAL, RESULT
 from core.margin_reference.case import read_file
 from core.state import new_state
 from sbe.generated import order_entry as oe
+from tools.bench.population import measure_populations
 from tools.margin_view import UnitView
 
 REPEATS = 9
 CHECKS, EVENTS, FILLS = 20_000, 2_000_000, 2_000_000
+ORDERS = 400_000
 OUTCOMES = 8
 PERPETUAL = 1
 _DAY = 86_400
@@ -98,8 +101,8 @@ def _median(call: Any, count: int, *arguments: Any) -> float:
     return float(np.median(taken[1:]))
 
 
-def measure(operations: int = FILLS) -> dict[str, Any]:
-    """Every part; `operations` fills and re-evaluations."""
+def measure(operations: int = FILLS, orders: int = ORDERS) -> dict[str, Any]:
+    """Every part; `operations` fills and re-evaluations, and so many whole orders (0 none)."""
     scenarios, check, values = _measure_check()
     gains = np.zeros(OUTCOMES, np.int64)
     event = _median(_check_events, EVENTS, gains, EVENTS)
@@ -112,6 +115,7 @@ def measure(operations: int = FILLS) -> dict[str, Any]:
         "fill": {"ns": few["random_ns"]},
         "tick": {"units_per_second": 1e9 / many["walk_ns"]},
         "population": populations,
+        "orders": measure_populations(orders) if orders else {},
         "baseline": {"name": "copy of the scenario values", "ns": values},
     }
 

@@ -23,16 +23,15 @@ from core.jit import compile_lock
 from sbe.generated import control as ct
 from sbe.generated import order_entry as oe
 from tools.bench.engine import (
-    BODY_AT,
     BOOKS,
     FRAME,
     BenchedCore,
-    Frames,
     Samples,
     encode_workload,
     full_speed,
     paced_run,
 )
+from tools.bench.frames import body, copies, keyed, padded
 from tools.bench.ring import summary
 from tools.bench.venue import ONE, CommandStream, new_order
 
@@ -68,27 +67,27 @@ def _open_accounts(core: BenchedCore, accounts: int) -> int:
     for owner in (200, 201):  # Of buyers and of sellers: nobody trades with himself.
         stream.add("RegisterOwner", owner=owner, name=f"owner {owner}", feeTier=0,
                    selfTradePrevention=0)
-    _take(core, _padded(stream))
+    _take(core, padded(stream))
     numbers = np.arange(FIRST, FIRST + accounts)
     stream.add("RegisterAccount", account=FIRST, owner=200, name="", autoLend=1, autoBorrow=1)
-    frames = _copies(_padded(stream), accounts)
-    body = _body(frames, ct.REGISTER_ACCOUNT)
-    body["account"], body["owner"] = numbers, 200 + numbers % 2
-    _take(core, _keyed(frames, body, stream))
+    frames = copies(padded(stream), accounts)
+    fields = body(frames, ct.REGISTER_ACCOUNT)
+    fields["account"], fields["owner"] = numbers, 200 + numbers % 2
+    _take(core, keyed(frames, fields, stream))
     # No more can be deposited than the venue's own accounts have: one of them shares.
     stream.add("Transfer", fromAccount=100, toAccount=FIRST, asset=0, amount=100 * 10**6)
-    frames = _copies(_padded(stream), accounts)
-    body = _body(frames, ct.TRANSFER)
-    body["toAccount"] = numbers
-    _take(core, _keyed(frames, body, stream))
+    frames = copies(padded(stream), accounts)
+    fields = body(frames, ct.TRANSFER)
+    fields["toAccount"] = numbers
+    _take(core, keyed(frames, fields, stream))
     trades = np.zeros((accounts, FRAME), np.uint8)
     for side in (0, 1):
         new_order(stream, account=FIRST, clOrdId=1, instrument=1, price=MARK,
                   orderQty=ONE // 100, side=2 - side)
-        part = _copies(_padded(stream), accounts // 2)
-        body = _body(part, oe.NEW_ORDER_SINGLE)
-        body["account"] = numbers[side::2]
-        body["clOrdId"] = CLIENT_IDS + numbers[side::2]
+        part = copies(padded(stream), accounts // 2)
+        fields = body(part, oe.NEW_ORDER_SINGLE)
+        fields["account"] = numbers[side::2]
+        fields["clOrdId"] = CLIENT_IDS + numbers[side::2]
         trades[side::2] = part
     _take(core, trades)
     held = int(core.state[0]["instruments"][1]["open_interest"])
@@ -144,41 +143,8 @@ def _start(core: BenchedCore, key: int, cycle: int) -> int:
     mark = MARK + cycle * ONE // 100
     stream.add("SetMarkPrice", instrument=1, rule=0, price=mark, index=mark, premium=0)
     stream.add("SettlementStart", cycle=cycle)
-    _take(core, _padded(stream))
+    _take(core, padded(stream))
     return stream.key
-
-
-def _padded(stream: CommandStream) -> Frames:
-    """The commands of a stream as frames of one length."""
-    data, frames, at = stream.take(), [], 0
-    while at < len(data):
-        length = int(data[at : at + 4].view("<i4")[0])
-        frame = np.zeros(FRAME, np.uint8)
-        frame[:length] = data[at : at + length]
-        frame[:4].view("<i4")[0] = FRAME
-        frames.append(frame)
-        at += length
-    return np.stack(frames)
-
-
-def _copies(frames: Frames, count: int) -> Frames:
-    return np.repeat(frames[-1:], count, axis=0)
-
-
-def _body(frames: Frames, dtype: Any) -> Any:
-    """The root blocks of frames, to be written to."""
-    fields = dtype.fields
-    wide: Any = {
-        "names": list(fields), "formats": [fields[name][0] for name in fields],
-        "offsets": [BODY_AT + fields[name][1] for name in fields], "itemsize": FRAME,
-    }
-    return frames.view(np.dtype(wide))[:, 0]
-
-
-def _keyed(frames: Frames, body: Any, stream: CommandStream) -> Frames:
-    body["key"] = stream.key + np.arange(1, len(frames) + 1)
-    stream.key += len(frames)
-    return frames
 
 
 def _take(core: BenchedCore, frames: NDArray[np.uint8]) -> None:

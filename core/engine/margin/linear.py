@@ -13,6 +13,7 @@ results are USDC units, requirements rounded up.
 """
 
 import sbe.generated.order_entry as oe
+from core.atomics import count_leading_zeros
 from core.engine.margin.rates import MICRO, units_up
 from core.engine.margin.size import share_of, size_rate
 from core.engine.money import (
@@ -72,7 +73,7 @@ def shift_perpetual(position, book, side, tick, lots, value):
     """
     gap = value - lots * book.mark_value
     if lots > 0:
-        widen(position, book, side, tick)
+        widen(position, side, tick)
     if side == oe.SIDE_BUY:
         position.open_buy += lots
         position.open_buy_value += max(0, gap) if lots > 0 else min(0, gap)
@@ -88,12 +89,13 @@ def shift_perpetual(position, book, side, tick, lots, value):
 
 
 @jit
-def widen(position, book, side, tick):
+def widen(position, side, tick):
     """Let the bounds on a perpetual's orders include one at a tick."""
     if side == oe.SIDE_BUY:
+        bits = 63 - count_leading_zeros(tick)
+        if position.highest_buy == 0 or bits < position.lowest_buy_bits:
+            position.lowest_buy_bits = bits
         position.highest_buy = max(position.highest_buy, tick)
-        if tick < book.lowest_buy or book.lowest_buy == 0:
-            book.lowest_buy = tick
     elif position.lowest_sell == 0 or tick < position.lowest_sell:
         position.lowest_sell = tick
 
@@ -112,7 +114,7 @@ def measure_orders(s, position, book):
         own = order.instrument == position.instrument and slot != s.work.aside
         if own and order.state == RESTING:
             gap = order.leaves * (detail.reserved_tick * per_tick - mark)
-            widen(position, book, order.side, detail.reserved_tick)
+            widen(position, order.side, detail.reserved_tick)
             if order.side == oe.SIDE_BUY:
                 position.open_buy_value += max(0, gap)
             else:
@@ -225,11 +227,11 @@ def _may_cost_less(position, book, initial):
     """Whether what a perpetual requires may be more than it and its bids can ever lose.
 
     All of it is gone at a price of zero, and every bid has been paid: the cap of UPM-1, for who is
-    not short and sells nothing. Nobody's bid is lower than the lowest of the book.
+    not short and sells nothing. What each has paid is at most halved here.
     """
     if position.open_buy == 0 or position.open_sell != 0 or position.quantity < 0:
         return False
-    paid = position.open_buy * (book.lowest_buy * book.value_per_tick_lot)
+    paid = position.open_buy * (book.value_per_tick_lot << position.lowest_buy_bits)
     return initial > position.quantity * book.mark_value + paid
 
 

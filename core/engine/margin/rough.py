@@ -93,7 +93,7 @@ def _as_filled(unit, orders, rises):
 
 @jit(forceinline=True)
 def _only_link(unit, lines):
-    """(its face in thousandths, its mark, whether it is owed) if there is one link without orders."""
+    """(its face in thousandths, its mark, whether it is owed) of a lone link without orders."""
     if unit.lines != 1 or lines[0].first_order != NO_ORDER:
         return 0.0, 0.0, False
     face = float(lines[0].face)

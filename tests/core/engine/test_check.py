@@ -70,7 +70,7 @@ BREAKS: list[tuple[int, Callable[[Any], None]]] = [
     (4, add("reserved", 1, "accounts", ANN, "assets", USDC)),
     (5, of_position("open_buy", 1, PERP)),
     (5, of_position("open_sell_value", 1, PERP)),
-    (5, add("lowest_buy", 1 << 20, "instruments", PERP)),
+    (5, of_position("lowest_buy_bits", 20, PERP)),
     (6, add("lent", 1, "assets", USDC)),
     (7, add("holders", 1, "instruments", PERP)),
     (8, add("open_orders", 1, "accounts", ANN)),
