@@ -34,7 +34,7 @@ RISK_NODES_MAX = 64
 RISK_COLUMNS_MAX = 8
 RISK_LEVELS_MAX = 3
 ARRAYS_AGE_MAX = 60_000_000_000  # ns; older risk arrays net nothing
-LAYOUT_VERSION = 13
+LAYOUT_VERSION = 14
 
 # Accounts of the house, owned by owner 1; clients' start at FIRST_CLIENT.
 FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING, BACKSTOP_FUND = 1, 2, 3, 4, 5, 6, 7
