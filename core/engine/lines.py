@@ -31,6 +31,7 @@ _ACCOUNT_LINES = 2
 
 @jit
 def prefetch_lines(address, count):
+    """So many lines from an address on."""
     for line in range(count):
         prefetch(address + line * _LINE)
 
@@ -44,17 +45,20 @@ def prefetch_entry(s, client_order_id, session):
 
 @jit
 def prefetch_order(s, slot):
+    """An order, and what else is known of it."""
     prefetch(s.orders.ctypes.data + slot * _ORDER_SIZE)
     prefetch_lines(s.details.ctypes.data + slot * _DETAIL_SIZE, 2)
 
 
 @jit
 def prefetch_position(s, number):
+    """A position."""
     prefetch_lines(s.positions.ctypes.data + number * _POSITION_SIZE, _POSITION_SIZE // _LINE)
 
 
 @jit
 def prefetch_owner(s, number):
+    """What trading reads of an owner."""
     prefetch(s.owners.ctypes.data + number * _OWNER_SIZE)
 
 
