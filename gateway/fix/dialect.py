@@ -322,7 +322,8 @@ class Dialect:
         asset = reference.assets_by_name.get(underlying)
         wrong = (
             f"the session has no account {message.text(1)} (tag 1)" if account is None
-            else f"there is no instrument {symbol} (tag 55)"
+            else (f"there is no instrument {symbol} (tag 55)" if symbol
+                  else "Symbol (tag 55) is missing")
             if scope == oe.MASS_CANCEL_SCOPE_INSTRUMENT and instrument is None
             else f"there is no asset {underlying} (tag 311)"
             if scope == oe.MASS_CANCEL_SCOPE_UNDERLYING and asset is None

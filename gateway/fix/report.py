@@ -164,8 +164,10 @@ def put_order(a: int, e: int, instrument: int) -> int:
         a = put(a, _NO, 8)
     a = put(a, _54, 3)
     store_u8(a, ZERO + oe.execution_report_side(e))
-    a = put(end_field(a + 1), _38, 3)
-    a = end_field(put_decimal(a, oe.execution_report_order_qty(e)))
+    a = end_field(a + 1)
+    quantity = oe.execution_report_order_qty(e)
+    if quantity != 0:  # The core keeps no terms of an order that it refused for them.
+        a = end_field(put_decimal(put(a, _38, 3), quantity))
     a = put(a, _40, 3)
     store_u8(a, ZERO + oe.execution_report_ord_type(e))
     a = end_field(a + 1)

@@ -27,6 +27,9 @@ QUESTIONS = (
     ("AD", "568={id}|569=0|17={last}"),
     ("AF", "584={id}|585=7"), ("U1", "21037={id}|55=BTC-USDC|54=1|38=0.001|40=2|44=1000|60={now}"))
 
+# What a resend and a possible resend change.
+HEADER = frozenset(("8", "9", "34", "43", "49", "52", "56", "97", "122", "10"))
+
 State = tuple[str, str, str, str]
 
 
@@ -173,6 +176,11 @@ class Desk:
         found = {
             "told twice": [told[1] for told in self.reports().values()
                            if sum("Y" not in (field(m, 43), field(m, 97)) for m in told) > 1],
+            "told again in other words": [told[-1] for told in self.reports().values()
+                                          if len(set(map(_body, told))) > 1],
+            "refused by a report that isn't a refusal": [
+                m for m in self.application.received
+                if field(m, 35) == "8" and field(m, 39) != "8" and field(m, 103)],
             "rejected": [m for m in admin if field(m[2:], 35) == "3"],
             "too low": [m for m in admin if "too low" in m],
             "reset": [] if self.kind == "R" else resets,
@@ -210,6 +218,11 @@ class Desk:
         self._session().logout()
         if not _becomes(lambda: not self.application.up.is_set()):
             yield f"{self.name}: its logout wasn't answered"
+
+
+def _body(message: str) -> tuple[str, ...]:
+    """A report without what a resend changes."""
+    return tuple(part for part in message.split("|") if part.partition("=")[0] not in HEADER)
 
 
 def _state(message: str) -> State:

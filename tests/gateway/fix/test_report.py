@@ -173,6 +173,13 @@ def test_a_refusal_says_in_compiled_code_what_python_says(
     assert int(said[21020]) == reason
 
 
+def test_a_refusal_says_nothing_of_terms_that_were_not_kept(writer: Writer) -> None:
+    kept = pairs(writer.write(5, PLAIN | {"ordStatus": ord("8"), "reason": 21}))
+    gone = pairs(writer.write(5, PLAIN | {"ordStatus": ord("8"), "reason": 21, "orderQty": 0}))
+    assert 38 in kept
+    assert 38 not in gone
+
+
 def test_a_refusal_without_words_here_still_gives_its_reason(writer: Writer) -> None:
     without = oe.REASON_USER_REQUEST
     said = pairs(writer.write(5, PLAIN | {"ordStatus": ord("8"), "reason": without}))
