@@ -65,6 +65,7 @@ class Asset(Section, frozen=True, kw_only=True):
     reserve_share_millionths: Share = 100_000
     withdrawal_cap: Fixed = Fixed(0)  # that may leave within the window, of all accounts; 0: any
     withdrawal_account_cap: Fixed = Fixed(0)  # of one account
+    withdrawal_account_share_millionths: Share = 0  # the same, of the asset's mean of a day
     withdrawal_window_seconds: PositiveInt = 86_400
     withdrawal_share_millionths: Share = 0  # of its mean of a day that may be gone; 0: any
     collateral_cap: Fixed = Fixed(0)  # USDC of all there is that count for new risk; 0: all

@@ -44,7 +44,7 @@ from tools import verify_reserves
 STEP = 5 * MINUTE
 STEPS_A_DAY = 24 * HOUR // STEP
 OFTEN, SELDOM = 0.35, 0.005  # chance of a mishap in a step, of a short run and after a first day
-FORGETS_DAYS = 2  # in which stores are lost; all that was is read again then
+LOSSES_DAYS = 2  # in which stores are lost; all that was is read again then
 LOG_BYTES = 1 << 24
 
 
@@ -75,7 +75,7 @@ class Days:
         world.live()
         world.step(0)
         if world.bad_luck.random() < (OFTEN if number < STEPS_A_DAY else SELDOM):
-            world.mishap(forgets=number < FORGETS_DAYS * STEPS_A_DAY)
+            world.mishap(losses=number < LOSSES_DAYS * STEPS_A_DAY)
         if number % self._run_every == self._run_every // 2:
             world.quote()
             world.borrow()

@@ -18,6 +18,7 @@ def caps_of(configuration: Configuration) -> dict[int, Cap]:
             asset.withdrawal_cap // 10 ** (8 - asset.decimals),
             asset.withdrawal_account_cap // 10 ** (8 - asset.decimals),
             int(asset.withdrawal_window_seconds * 1e9),
+            asset.withdrawal_account_share_millionths,
         )
         for asset in configuration.asset
     }

@@ -45,7 +45,7 @@ class Settlement(Sidecar):
     producer: ClassVar[Producer] = Producer.SETTLEMENT
     migrations: ClassVar[tuple[str, ...]] = (
         ledger.MIGRATION, transfers.MIGRATION, funding.MIGRATION, transfers.DUTIES,
-        outflow.MIGRATION, outflow.DESTINATIONS, funding.CAPS,
+        outflow.MIGRATION, outflow.DESTINATIONS, funding.CAPS, outflow.MEAN,
     )
 
     def __init__(

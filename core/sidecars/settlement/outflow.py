@@ -6,7 +6,9 @@
 
 The delay is the longer one of that which the owner set in the core, whose end comes with the
 withdrawal, and that which the venue's configuration has for him. A window is what was sent in the
-last so many seconds, counted from the events, so a store made anew knows it as well. Withdrawals of
+last so many seconds, counted from the events, so a store made anew knows it as well; one account's
+may also be a share of what there was of the asset in the last 24 hours, on the mean, as the core's
+own breaker reckons it (core/engine/outflow.py). Withdrawals of
 an asset that its cap stops wait in order; one that is larger than the cap itself can never go and
 holds up nobody, but is an alarm.
 """
@@ -30,12 +32,29 @@ DESTINATIONS = """
 """
 
 
+MEAN = """
+    CREATE TABLE there (
+        asset INTEGER PRIMARY KEY,
+        amount INTEGER NOT NULL,
+        mean INTEGER NOT NULL,
+        mean_at INTEGER NOT NULL
+    ) STRICT;
+"""
+DAY_NS, SECOND_NS = 86_400_000_000_000, 1_000_000_000
+MILLION = 1_000_000
+
+
 class Cap(NamedTuple):
-    """Units of an asset that may leave within a window, in all and from one account; 0: any."""
+    """Units of an asset that may leave within a window, in all and from one account; 0: any.
+
+    account_share: parts per million of the asset's mean of 24 hours that one account may take out
+    within the window; 0: any.
+    """
 
     asset: int
     account: int
     window_ns: int
+    account_share: int = 0
 
 
 class Waiting(NamedTuple):
@@ -83,7 +102,33 @@ class Outflow:
         own = self._sent("asset = ? AND account = ?", (waiting.asset, waiting.account), since)
         if cap.account and own + waiting.amount > cap.account:
             return ACCOUNT_CAP
+        if cap.account_share:
+            share = self._mean(waiting.asset, now) * cap.account_share // MILLION
+            if own + waiting.amount > share:
+                return ACCOUNT_CAP
         return ""
+
+    def moved(self, asset: int, change: int, time: int) -> None:
+        """So many units more of an asset are there from now on, or fewer."""
+        amount, _, mean_at = self._there(asset)
+        mean = self._mean(asset, time)
+        if time - mean_at >= SECOND_NS:
+            mean_at = time
+        self._connection.execute(
+            "INSERT OR REPLACE INTO there VALUES (?, ?, ?, ?)",
+            (asset, amount + change, mean, mean_at),
+        )
+
+    def _mean(self, asset: int, now: int) -> int:
+        amount, mean, mean_at = self._there(asset)
+        passed = min(DAY_NS, now - mean_at)
+        return mean + (amount - mean) * passed // DAY_NS if passed >= SECOND_NS else mean
+
+    def _there(self, asset: int) -> tuple[int, int, int]:
+        row = self._connection.execute(
+            "SELECT amount, mean, mean_at FROM there WHERE asset = ?", (asset,)
+        ).fetchone()
+        return row if row is not None else (0, 0, 0)
 
     def _sent(self, which: str, values: tuple[int, ...], since: int) -> int:
         (total,) = self._connection.execute(

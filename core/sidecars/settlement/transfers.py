@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from core.link import Event
 from core.messages import template
 from core.producers import Producer
-from core.sidecars.books import DEPOSIT
+from core.sidecars.books import DEPOSIT, WITHDRAWAL, WITHDRAWAL_RETURNED, WITHDRAWALS
 from core.sidecars.custody import (
     CONFIRMED,
     FAILED,
@@ -79,7 +79,7 @@ DUTIES = """
 
 _DEPOSIT_TEMPLATE = template("Deposit")
 _result = pick("CommandResult", "key", "producer", "refTemplateId", "reason")
-_balance = pick("BalanceUpdate", "account", "asset", "reason", "change")
+_balance = pick("BalanceUpdate", "header.transactTime", "account", "asset", "reason", "change")
 DUPLICATE_KEY = 47
 
 
@@ -116,6 +116,10 @@ class Transfers:
     def _on_balance(self, event: Event) -> None:
         self._book(event)
         update = _balance(event.body)
+        if update.reason in (DEPOSIT, WITHDRAWAL, WITHDRAWAL_RETURNED) and (
+            update.account != WITHDRAWALS  # It left when it was held.
+        ):
+            self._outflow.moved(update.asset, update.change, update.header_transactTime)
         if update.reason == DEPOSIT:
             self._credited.setdefault(event.sequence, []).append((update.asset, update.change))
 

@@ -141,6 +141,23 @@ def test_the_cap_of_one_account_holds_up_no_other(stage: Stage) -> None:
     assert scene.waits() == {2: "account cap"}
 
 
+def test_an_account_takes_a_share_of_what_there_was(stage: Stage) -> None:
+    """1,000 are there for a day; what was paid in a moment ago hardly counts."""
+    scene = guarded(stage, {USDC: Cap(0, 0, DAY * SECOND, 10_000)}, {})
+    scene.run(DAY)
+    scene.deposit(101, USDC, 100_000 * M)
+    for number, account, amount in ((1, 100, 8 * M), (2, 100, 6 * M), (3, 101, 10 * M)):
+        scene.ask(number, account, amount)
+    scene.run(1)
+    for happens in (lambda: None, scene.restart, scene.forget):
+        happens()
+        assert scene.sent() == [1, 3]
+        assert scene.waits() == {2: "account cap"}
+    scene.run(HOUR)  # A twenty-fourth of the difference more.
+    scene.run(1)
+    assert scene.sent() == [1, 3, 2]
+
+
 def test_one_that_can_never_go_is_an_alarm_and_holds_up_nobody(stage: Stage) -> None:
     scene = guarded(stage, {USDC: Cap(10 * M, 0, DAY * SECOND)}, {})
     scene.ask(1, 100, 10 * M + 1)

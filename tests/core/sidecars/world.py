@@ -165,15 +165,15 @@ class World:
             custody=self.custody, keys=KEYS, period_ns=6 * HOUR,
         )
 
-    def mishap(self, forgets: bool = True) -> None:
+    def mishap(self, losses: bool = True) -> None:
         """Something that must change nothing happens to one of them, or to the clock.
 
-        forgets: whether that may be the loss of a store.
+        losses: whether that may be the loss of a store, or of what was written since a copy of it.
         """
         if not self._to_come:
             self._to_come = self.bad_luck.sample(MISHAPS, len(MISHAPS))
         kind, producer = self._to_come.pop()
-        kind = "killed" if kind == "forgets" and not forgets else kind
+        kind = "killed" if kind in ("forgets", "old store") and not losses else kind
         if producer is None:
             ahead = kind == "clock ahead"
             self.stage.now += self.bad_luck.randrange(1, 4) * HOUR if ahead else (
