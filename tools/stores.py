@@ -10,14 +10,21 @@ from pathlib import Path
 from core.reference import ReferenceData
 from core.sidecars.serve import STORE_DIRECTORY
 from core.sidecars.store import StoreError, open_read_only
+from tools.inspection import data_of
 from tools.supervisor.place import default_data
 
 EXIT_FAILED = 1
 
 
 def data_directory(instance: str, data: Path | None) -> Path:
-    """Where an exchange keeps its data: as told, else the default of its name."""
-    return data.absolute() if data else Path(default_data(instance)).expanduser().absolute()
+    """Where an exchange keeps its data: as told, else as the running one of its name has it.
+
+    If none of that name runs, it is the default of the name.
+    """
+    if data is not None:
+        return data.absolute()
+    running = data_of(instance)
+    return running if running.is_dir() else Path(default_data(instance)).expanduser().absolute()
 
 
 def read_store(instance: str, data: Path | None, name: str) -> sqlite3.Connection:

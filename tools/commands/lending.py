@@ -5,8 +5,9 @@ With `--plot FILE` the curve of rates is drawn, with each pool where it stands.
 
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from core.config import ConfigurationError
 from core.errors import CoreError
@@ -25,6 +26,8 @@ from tools.stores import (
     reference_of,
 )
 
+NUMBERS = ("lent", "borrowed", "used", "ceiling", "borrow", "lend")
+
 
 def lending(
     *, plot: Path | None = None, instance: str = "onebook", data: Path | None = None
@@ -41,18 +44,20 @@ def lending(
             reference, accruals = reference_of(connection), latest_accruals(connection)
     except CoreError as error:
         return fail(error)
-    table = Table("asset", "lent", "borrowed", "utilisation", "ceiling", "borrow a year",
-                  "lend a year", "borrowing and redeeming", "as of")
-    places = {}
+    table = Table("asset", *(Column(name, justify="right", no_wrap=True) for name in NUMBERS),
+                  box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    places, said = {}, []
     for number, (at, utilisation, borrow, lend, borrowed, lent, *_) in accruals.items():
         asset = reference.assets[number]
         places[asset.name] = utilisation
         table.add_row(
             asset.name, amount_text(lent, asset.decimals), amount_text(borrowed, asset.decimals),
             percent(utilisation), percent(asset.utilisation_ceiling), percent(borrow),
-            percent(lend), state_text(asset, utilisation), moment(at),
+            percent(lend),
         )
+        said.append(f"{asset.name}: {state_text(asset, utilisation)}, as of {moment(at)}")
     Console().print(table)
+    print("Rates are a year's. Borrowing and redeeming:", *said, sep="\n  ")
     if plot is not None:
         try:
             configuration = configuration_of(data_directory(instance, data))
