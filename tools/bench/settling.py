@@ -74,11 +74,10 @@ def _open_accounts(core: BenchedCore, accounts: int) -> int:
     fields = body(frames, ct.REGISTER_ACCOUNT)
     fields["account"], fields["owner"] = numbers, 200 + numbers % 2
     _take(core, keyed(frames, fields, stream))
-    # No more can be deposited than the venue's own accounts have: one of them shares.
-    stream.add("Transfer", fromAccount=100, toAccount=FIRST, asset=0, amount=100 * 10**6)
+    stream.add("Deposit", account=FIRST, asset=0, amount=100 * 10**6)
     frames = copies(padded(stream), accounts)
-    fields = body(frames, ct.TRANSFER)
-    fields["toAccount"] = numbers
+    fields = body(frames, ct.DEPOSIT)
+    fields["account"] = numbers
     _take(core, keyed(frames, fields, stream))
     trades = np.zeros((accounts, FRAME), np.uint8)
     for side in (0, 1):
