@@ -3,7 +3,8 @@
     accounts 1000 …        a million clients, each with one lot of a perpetual, long or short
     accounts 100 … 199     keep trading a hundred books, at a fixed rate, the whole time
 
-Rounds alternate: in every second one the mark moves and a settlement starts with the first order.
+Rounds alternate: in each the mark moves, as its accounts must bear with either way, and in every
+second one a settlement starts with the first order.
 An order's latency counts from when it was due to the publication of its events. Both kinds of
 rounds have the same number of orders, from one workload, in one run; rounds end as soon as the walk
 does, so that every order of a round with a settlement has to live with it.
@@ -105,6 +106,7 @@ def _rounds(
     core.settle()
     for number in range(2 * ROUNDS):
         part = frames[number * orders : (number + 1) * orders]
+        key = _move_mark(core, key, number)
         if number % 2 == 0:
             result, latencies = paced_run(core, part, rate)
             if "latency_ns" not in result:  # The core can't keep up without a settlement either.
@@ -135,12 +137,20 @@ def _rounds(
     }, during
 
 
-def _start(core: BenchedCore, key: int, cycle: int) -> int:
-    """A new mark, and a settlement at it; the last key used."""
+def _move_mark(core: BenchedCore, key: int, number: int) -> int:
+    """A new mark of what everybody holds; the last key used."""
     stream = CommandStream()
     stream.key = key
-    mark = MARK + cycle * ONE // 100
+    mark = MARK + number * ONE // 100
     stream.add("SetMarkPrice", instrument=1, rule=0, price=mark, index=mark, premium=0)
+    _take(core, padded(stream))
+    return stream.key
+
+
+def _start(core: BenchedCore, key: int, cycle: int) -> int:
+    """A settlement at the marks of now; the last key used."""
+    stream = CommandStream()
+    stream.key = key
     stream.add("SettlementStart", cycle=cycle)
     _take(core, padded(stream))
     return stream.key
