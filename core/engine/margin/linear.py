@@ -101,20 +101,31 @@ def widen(position, side, tick):
 
 
 @linked
-def measure_orders(s, position, book):
-    """What a perpetual's orders lose at the mark of now, and the bounds on their prices, anew."""
-    per_tick, mark = book.value_per_tick_lot, book.mark_value
-    position.open_buy_value = 0
-    position.open_sell_value = 0
-    position.highest_buy = 0
-    position.lowest_sell = 0
-    slot = s.accounts[position.account].first_order
+def measure_orders(s, account):
+    """What the orders of an account's perpetuals lose at the marks of now, and their bounds, anew.
+
+    One walk along its orders for all of its positions: a market maker has hundreds of the ones and
+    thousands of the others.
+    """
+    number = s.accounts[account].first_linear
+    while number != 0:
+        position = s.positions[number]
+        if s.instruments[position.instrument].kind == oe.INSTRUMENT_KIND_PERPETUAL:
+            position.open_buy_value = 0
+            position.open_sell_value = 0
+            position.highest_buy = 0
+            position.lowest_sell = 0
+        number = position.linear_next
+    slot = s.accounts[account].first_order
     while slot != 0:
         order, detail = s.orders[slot], s.details[slot]
-        own = order.instrument == position.instrument and slot != s.work.aside
-        if own and order.state == RESTING:
-            gap = order.leaves * (detail.reserved_tick * per_tick - mark)
-            widen(position, order.side, detail.reserved_tick)
+        book = s.instruments[order.instrument]
+        perpetual = book.kind == oe.INSTRUMENT_KIND_PERPETUAL
+        if perpetual and order.state == RESTING and slot != s.work.aside:
+            position = s.positions[order.position]
+            tick = detail.reserved_tick
+            gap = order.leaves * (tick * book.value_per_tick_lot - book.mark_value)
+            widen(position, order.side, tick)
             if order.side == oe.SIDE_BUY:
                 position.open_buy_value += max(0, gap)
             else:
@@ -268,12 +279,23 @@ def refresh_account(s, account):
     """Recompute every linear position of an account at the marks and indices of now."""
     holder = s.accounts[account]
     holder.reaching = 0
+    if _any_may_lose(s, holder):
+        measure_orders(s, account)
+    number = holder.first_linear
+    while number != 0:
+        position = s.positions[number]
+        refresh_linear(s, position)
+        number = position.linear_next
+    holder.price_version = s.price_version
+
+
+@jit
+def _any_may_lose(s, holder):
     number = holder.first_linear
     while number != 0:
         position = s.positions[number]
         book = s.instruments[position.instrument]
         if book.kind == oe.INSTRUMENT_KIND_PERPETUAL and may_lose(position, book):
-            measure_orders(s, position, book)
-        refresh_linear(s, position)
+            return True
         number = position.linear_next
-    holder.price_version = s.price_version
+    return False
