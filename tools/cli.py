@@ -6,6 +6,9 @@ it is asked for. Exit codes: 0 done, 1 failed, 2 a wrong command line or configu
 """
 
 import ast
+import os
+import select
+import signal
 import sys
 from pathlib import Path
 
@@ -35,8 +38,22 @@ def make_app() -> App:
 
 
 def main() -> None:
-    """Run the command line."""
-    sys.exit(make_app()())
+    """Run the command line; quietly end where whoever reads its output has seen enough."""
+    try:
+        code = make_app()()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise  # It was a connection's.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # For the flush at exit.
+        code = 128 + signal.SIGPIPE  # As a shell reports who was ended by it.
+    sys.exit(code)
+
+
+def _nobody_reads() -> bool:
+    output = select.poll()
+    output.register(sys.stdout, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in output.poll(0))
 
 
 if __name__ == "__main__":

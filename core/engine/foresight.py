@@ -171,14 +171,14 @@ def touch(s: Any, frame: int) -> None:
         if slot != 0:
             prefetch_removal(s, slot)
         return
-    instrument = _ordered_in(s, frame)
-    if instrument == 0:
+    maker = _first_maker(s, frame)
+    if maker != 0:
+        prefetch_order(s, maker)
         return
-    book = s.instruments[instrument]
-    side, tick = _side_and_tick(book, frame + _BODY_AT)
-    if crosses(book, side, tick):
-        prefetch_order(s, first_in_line(s, book, 1 - side))
-    else:
+    instrument = oe.new_order_single_instrument(frame + _BODY_AT)
+    if instrument < len(s.instruments):
+        book = s.instruments[instrument]
+        side, tick = _side_and_tick(book, frame + _BODY_AT)
         page = page_of(s, book.root[side], book.depth, tick)
         last = s.pages[page].level[tick & 63].last
         prefetch(s.orders.ctypes.data + last * _ORDER_SIZE)
@@ -187,21 +187,21 @@ def touch(s: Any, frame: int) -> None:
 @linked
 def grasp(s: Any, frame: int) -> None:
     """Ask for whom a new order will trade with."""
-    instrument = _ordered_in(s, frame)
-    if instrument == 0:
-        return
-    book = s.instruments[instrument]
-    side, tick = _side_and_tick(book, frame + _BODY_AT)
-    if crosses(book, side, tick):
-        first = first_in_line(s, book, 1 - side)
-        prefetch_trade(s, first)
-        prefetch_order(s, s.orders[first].next)
+    maker = _first_maker(s, frame)
+    if maker != 0:
+        prefetch_trade(s, maker)
+        prefetch_order(s, s.orders[maker].next)
 
 
 @jit
-def _ordered_in(s, frame):
-    """The instrument of a new order, 0 if the command is none or there is no such instrument."""
+def _first_maker(s, frame):
+    """The order that a command will trade with first, 0 if it is no new order or will rest."""
+    a = frame + _BODY_AT
     if oe.header_template(frame + _HEADER_AT) != oe.NEW_ORDER_SINGLE_TEMPLATE:
         return 0
-    instrument = oe.new_order_single_instrument(frame + _BODY_AT)
-    return instrument if instrument < len(s.instruments) else 0
+    instrument = oe.new_order_single_instrument(a)
+    if instrument >= len(s.instruments):
+        return 0
+    book = s.instruments[instrument]
+    side, tick = _side_and_tick(book, a)
+    return first_in_line(s, book, 1 - side) if crosses(book, side, tick) else 0

@@ -22,11 +22,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from core.atomics import clock_monotonic_ns
-from core.config import Configuration, encode
+from core.config import Configuration, Limits, encode
 from core.engine.emit import BLOCK_AT, FRAME_HEADER
 from core.engine.run import bind_events
 from core.events import log_archived, log_published
@@ -310,10 +311,9 @@ def measure(
     operations: int = 1_000_000, rate: int = 500_000, seconds: float = 2.0, seed: int = 7
 ) -> dict[str, Any]:
     """Measure matching alone and the whole core; see above. `samples` are arrays of ns."""
-    configuration = _with(Configuration())
     frames = encode_workload(operations, BOOKS, seed)
     warm = len(frames) // 20
-    with _benched(configuration) as core:
+    with running(BOOKS) as core:
         full_speed(core, frames[:warm])
         core.settle()
         whole, _ = full_speed(core, frames[warm:])
@@ -321,7 +321,7 @@ def measure(
         backlog = int(load_i64(core.sequenced.address + CAPACITY))
     # A core of its own: in one, the orders left over would come to more than it has room for.
     frames = encode_workload(warm + offered_count(rate, seconds, PACED_MOST), BOOKS, seed)
-    with _benched(configuration) as core:
+    with running(BOOKS) as core:
         full_speed(core, frames[:warm])
         core.settle()
         paced, latencies = paced_run(core, frames[warm:], rate)
@@ -344,24 +344,24 @@ def measure(
 
 
 @contextmanager
-def _benched(configuration: Configuration) -> Iterator[BenchedCore]:
-    """A core that is ready for the workload. Raises WrongWorkload if it has refused some of it."""
+def running(
+    books: int, accounts: int = ACCOUNTS, limits: Limits | None = None, may_refuse: bool = False
+) -> Iterator[BenchedCore]:
+    """A core with so many books and funded accounts that waits for no disk and never sleeps.
+
+    Raises WrongWorkload at its end if it has refused something and may not.
+    """
+    configuration = msgspec.structs.replace(Configuration(), limits=limits or Limits())
+    exchange = msgspec.structs.replace(configuration.exchange, policy="async", idle="spin")
+    configuration = msgspec.structs.replace(configuration, exchange=exchange)
     with tempfile.TemporaryDirectory(prefix="onebook-bench-", dir="/var/tmp") as made:
         with compile_lock():
             core = BenchedCore(Path(made), configuration)
         try:
-            core.prepare(BOOKS)
+            core.prepare(books, accounts)
             core.settle()
             yield core
         finally:
             core.close()
-        if wrong := refused(Path(made)):
+        if not may_refuse and (wrong := refused(Path(made))):
             raise WrongWorkload(f"the core refused {wrong} orders: this measures something else")
-
-
-def _with(configuration: Configuration) -> Configuration:
-    """The configuration, acknowledged without waiting for the disk."""
-    import msgspec
-
-    exchange = msgspec.structs.replace(configuration.exchange, policy="async", idle="spin")
-    return msgspec.structs.replace(configuration, exchange=exchange)

@@ -1,14 +1,17 @@
 """Command frames of one length, by the million: one is encoded, the rest are its copies.
 
-    stream.add("Deposit", account=0, …)
+    many(stream, "Deposit", ct.DEPOSIT, {"account": numbers}, asset=0, amount=10**9)
+
     frames = copies(padded(stream), 1_000_000)      uint8[1_000_000, FRAME]
-    fields = body(frames, ct.DEPOSIT)               their root blocks, to be written to
+    fields = body(frames, oe.NEW_ORDER_SINGLE)      their root blocks, to be written to
     fields["account"] = numbers
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tools.bench.engine import BODY_AT, FRAME, Frames
 from tools.bench.venue import CommandStream
@@ -42,8 +45,18 @@ def body(frames: Frames, dtype: Any) -> Any:
     return frames.view(np.dtype(wide))[:, 0]
 
 
-def keyed(frames: Frames, fields: Any, stream: CommandStream) -> Frames:
-    """The frames, whose root blocks are given, with the stream's next keys."""
-    fields["key"] = stream.key + np.arange(1, len(frames) + 1)
-    stream.key += len(frames)
+def many(
+    stream: CommandStream, message: str, dtype: Any, columns: Mapping[str, NDArray[np.int64]],
+    **fields: Any,
+) -> Frames:
+    """A keyed command once for each row of the columns; its other fields are always the same."""
+    key = stream.key
+    stream.add(message, **{name: int(column[0]) for name, column in columns.items()}, **fields)
+    count = len(next(iter(columns.values())))
+    frames = copies(padded(stream), count)
+    rows = body(frames, dtype)
+    for name, column in columns.items():
+        rows[name] = column
+    rows["key"] = key + np.arange(1, count + 1)
+    stream.key = key + count
     return frames

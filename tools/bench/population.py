@@ -14,27 +14,21 @@ while the order waited (core.engine.foresight). Rounds over the populations alte
 core of its own; the median of a population's rounds counts.
 """
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from core.config import Configuration, Limits
-from core.jit import compile_lock
+from core.config import Limits
 from sbe.generated import control as ct
 from tools.bench.engine import (
     BenchedCore,
     Samples,
-    WrongWorkload,
     encode_columns,
     full_speed,
-    refused,
+    running,
 )
-from tools.bench.frames import body, copies, keyed, padded
+from tools.bench.frames import many
 from tools.bench.matching import ADD, CANCEL, MIDDLE, workload
 from tools.bench.venue import CommandStream
 
@@ -73,7 +67,8 @@ def _round(accounts: int, books: int, operations: int, seed: int) -> float:
     traders = max(accounts // books, TRADERS_LEAST)
     dice = np.random.default_rng(seed).integers(0, traders, len(columns["book"]))
     frames = encode_columns(columns, _trader(accounts, books, columns["book"], dice))
-    with _populated(accounts, books) as core:
+    with running(books, accounts=0, limits=LIMITS) as core:
+        _open_accounts(core, accounts)
         _open_positions(core, accounts, books, traders)
         full_speed(core, frames[:warm])
         core.settle()
@@ -88,48 +83,18 @@ def _trader(accounts: int, books: int, book: Samples, number: Samples) -> Sample
     return np.asarray(FIRST + (book + number * step) % accounts)
 
 
-@contextmanager
-def _populated(accounts: int, books: int) -> Iterator[BenchedCore]:
-    """A core with so many funded accounts. Raises WrongWorkload if it has refused something."""
-    configuration = msgspec.structs.replace(Configuration(), limits=LIMITS)
-    exchange = msgspec.structs.replace(configuration.exchange, policy="async", idle="spin")
-    configuration = msgspec.structs.replace(configuration, exchange=exchange)
-    with tempfile.TemporaryDirectory(prefix="onebook-bench-", dir="/var/tmp") as made:
-        with compile_lock():
-            core = BenchedCore(Path(made), configuration)
-        try:
-            core.prepare(books, accounts=0)
-            _open_accounts(core, accounts)
-            yield core
-        finally:
-            core.close()
-        if wrong := refused(Path(made)):
-            raise WrongWorkload(f"the core refused {wrong} orders: this measures something else")
-
-
 def _open_accounts(core: BenchedCore, accounts: int) -> None:
     """An owner, an account and a deposit for each, so nobody trades with himself."""
     stream = CommandStream()
     stream.key = int(core.state[0]["producers"][stream.producer]["last_key"])
     numbers = np.arange(FIRST, FIRST + accounts)
-    stream.add("RegisterOwner", owner=FIRST, name="", feeTier=0, selfTradePrevention=0)
-    frames = copies(padded(stream), accounts)
-    fields = body(frames, ct.REGISTER_OWNER)
-    fields["owner"] = numbers
-    stream.key -= 1
-    full_speed(core, keyed(frames, fields, stream))
-    stream.add("RegisterAccount", account=FIRST, owner=FIRST, name="", autoLend=1, autoBorrow=1)
-    frames = copies(padded(stream), accounts)
-    fields = body(frames, ct.REGISTER_ACCOUNT)
-    fields["account"], fields["owner"] = numbers, numbers
-    stream.key -= 1
-    full_speed(core, keyed(frames, fields, stream))
-    stream.add("Deposit", account=FIRST, asset=0, amount=BALANCE)
-    frames = copies(padded(stream), accounts)
-    fields = body(frames, ct.DEPOSIT)
-    fields["account"] = numbers
-    stream.key -= 1
-    full_speed(core, keyed(frames, fields, stream))
+    owned = {"account": numbers, "owner": numbers}
+    full_speed(core, many(stream, "RegisterOwner", ct.REGISTER_OWNER, {"owner": numbers},
+                          name="", feeTier=0, selfTradePrevention=0))
+    full_speed(core, many(stream, "RegisterAccount", ct.REGISTER_ACCOUNT, owned,
+                          name="", autoLend=1, autoBorrow=1))
+    full_speed(core, many(stream, "Deposit", ct.DEPOSIT, {"account": numbers},
+                          asset=0, amount=BALANCE))
     core.settle()
 
 

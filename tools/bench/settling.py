@@ -10,8 +10,6 @@ rounds have the same number of orders, from one workload, in one run; rounds end
 does, so that every order of a round with a settlement has to live with it.
 """
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.atomics import clock_monotonic_ns
-from core.config import Configuration, Limits
-from core.jit import compile_lock
+from core.config import Limits
 from sbe.generated import control as ct
 from sbe.generated import order_entry as oe
 from tools.bench.engine import (
@@ -31,8 +28,9 @@ from tools.bench.engine import (
     encode_workload,
     full_speed,
     paced_run,
+    running,
 )
-from tools.bench.frames import body, copies, keyed, padded
+from tools.bench.frames import body, copies, many, padded
 from tools.bench.ring import summary
 from tools.bench.venue import ONE, CommandStream, new_order
 
@@ -47,18 +45,9 @@ def measure_settlement(accounts: int, rate: int, seed: int = 11) -> tuple[dict[s
     limits = msgspec.structs.replace(
         Limits(), accounts_max=1 << 20, positions_max=(1 << 20) + (1 << 15), assets_max=4
     )
-    configuration = msgspec.structs.replace(Configuration(), limits=limits)
-    exchange = msgspec.structs.replace(configuration.exchange, policy="async", idle="spin")
-    configuration = msgspec.structs.replace(configuration, exchange=exchange)
-    with tempfile.TemporaryDirectory(prefix="onebook-bench-", dir="/var/tmp") as made:
-        with compile_lock():
-            core = BenchedCore(Path(made), configuration)
-        try:
-            core.prepare(BOOKS)
-            keys = _open_accounts(core, accounts)
-            return _rounds(core, accounts, rate, keys, seed)
-        finally:
-            core.close()
+    with running(BOOKS, limits=limits, may_refuse=True) as core:
+        keys = _open_accounts(core, accounts)
+        return _rounds(core, accounts, rate, keys, seed)
 
 
 def _open_accounts(core: BenchedCore, accounts: int) -> int:
@@ -70,16 +59,11 @@ def _open_accounts(core: BenchedCore, accounts: int) -> int:
                    selfTradePrevention=0)
     _take(core, padded(stream))
     numbers = np.arange(FIRST, FIRST + accounts)
-    stream.add("RegisterAccount", account=FIRST, owner=200, name="", autoLend=1, autoBorrow=1)
-    frames = copies(padded(stream), accounts)
-    fields = body(frames, ct.REGISTER_ACCOUNT)
-    fields["account"], fields["owner"] = numbers, 200 + numbers % 2
-    _take(core, keyed(frames, fields, stream))
-    stream.add("Deposit", account=FIRST, asset=0, amount=100 * 10**6)
-    frames = copies(padded(stream), accounts)
-    fields = body(frames, ct.DEPOSIT)
-    fields["account"] = numbers
-    _take(core, keyed(frames, fields, stream))
+    owned = {"account": numbers, "owner": 200 + numbers % 2}
+    _take(core, many(stream, "RegisterAccount", ct.REGISTER_ACCOUNT, owned,
+                     name="", autoLend=1, autoBorrow=1))
+    _take(core, many(stream, "Deposit", ct.DEPOSIT, {"account": numbers},
+                     asset=0, amount=100 * 10**6))
     trades = np.zeros((accounts, FRAME), np.uint8)
     for side in (0, 1):
         new_order(stream, account=FIRST, clOrdId=1, instrument=1, price=MARK,
