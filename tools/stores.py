@@ -1,19 +1,27 @@
-"""What commands that look into sidecars' stores share: where they are, and names for numbers."""
+"""What commands share: which exchange is meant, where its stores are, and names for numbers."""
 
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
+
+from core.process import EXIT_FAILED
 from core.reference import ReferenceData
 from core.sidecars.serve import STORE_DIRECTORY
-from core.sidecars.store import StoreError, open_read_only
+from core.sidecars.store import open_read_only
 from tools.inspection import data_of
 from tools.supervisor.place import default_data
 
-EXIT_FAILED = 1
+Instance = Annotated[str, Parameter(help="Name of the exchange.")]
+Data = Annotated[
+    Path | None, Parameter(help="Its data directory, if not that of the instance.")
+]
 
 
 def data_directory(instance: str, data: Path | None) -> Path:
@@ -70,18 +78,11 @@ def fail(error: object) -> int:
     return EXIT_FAILED
 
 
-def wait_for(seconds: float, reached: object) -> bool:
+def wait_for(seconds: float, reached: Callable[[], bool]) -> bool:
     """Ask `reached()` ten times a second until it is true or the time is over."""
-    assert callable(reached)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if reached():
             return True
         time.sleep(0.1)
     return False
-
-
-__all__ = [
-    "EXIT_FAILED", "StoreError", "amount_text", "data_directory", "fail", "moment", "percent",
-    "read_store", "reference_of", "wait_for", "write_store",
-]

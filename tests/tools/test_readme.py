@@ -1,6 +1,7 @@
 """What tools/README.md says is what there is: sub-commands, options, configuration keys."""
 
 import re
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,25 @@ def test_every_option_of_a_command_is_described(name: str) -> None:
         positional = argument.field_info.kind is not argument.field_info.KEYWORD_ONLY
         shown = first.lstrip("-").upper() if positional else f"`{first}`"
         assert shown in text, f"{shown} of onebook {name}"
+
+
+def commands(app: App, path: str) -> Iterator[tuple[str, App]]:
+    """Every command below an app that does something itself, with its words."""
+    if app.default_command is not None:
+        yield path, app
+    for name in app:
+        if not name.startswith("-"):
+            yield from commands(app[name], f"{path} {name}")
+
+
+def test_every_option_has_a_line_of_help() -> None:
+    silent = [
+        f"{path} {argument.name}"
+        for path, app in commands(make_app(), "onebook")
+        for argument in app.assemble_argument_collection(parse_docstring=True)
+        if argument.show and not argument.parameter.help
+    ]
+    assert silent == []
 
 
 def test_every_configuration_key_is_described() -> None:

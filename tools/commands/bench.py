@@ -45,7 +45,7 @@ Subject = Literal[
 
 
 def bench(
-    subject: Subject,
+    subject: Annotated[Subject, Parameter(help="What is measured.")],
     /,
     *,
     rate: Annotated[int | None, Parameter(["--rate", "-R"], help="Offered rate, a second.")] = None,
@@ -61,7 +61,9 @@ def bench(
     idle: Annotated[
         Literal["adaptive", "spin"] | None, Parameter(help="How processes wait (fix, binary).")
     ] = None,
-    as_json: Annotated[bool, Parameter("--json", negative="")] = False,
+    as_json: Annotated[
+        bool, Parameter("--json", negative="", help="Print one JSON object.")
+    ] = False,
     hlog: Annotated[Path | None, Parameter(help="Write the latency histograms here.")] = None,
 ) -> int:
     """Measure SUBJECT and print what was measured."""

@@ -42,10 +42,26 @@ def certify(
     ----------
     scenario
         Names of scenarios; all of them if there are none.
+    host
+        Address of the gateway.
+    port
+        Port of the gateway.
+    sender
+        SenderCompID (49), who certifies.
+    target
+        TargetCompID (56), the exchange.
     secret
         Of an `hmac` session.
-    symbol, quantity, price
-        What the orders are for; the quantity is halved once.
+    password
+        Of a `password` session.
+    version
+        BeginString (8).
+    symbol
+        What the orders are for.
+    quantity
+        Of each order; it is halved once.
+    price
+        Of each order; it must rest in the book.
     report
         Write the report here, in Markdown.
     json

@@ -20,6 +20,8 @@ from core.sidecars.books import INSURANCE, LIQUIDITY
 from core.sidecars.custody import EmbeddedCustody, custody_path
 from tools.operator.desk import reason_name
 from tools.stores import (
+    Data,
+    Instance,
     amount_text,
     data_directory,
     fail,
@@ -41,7 +43,7 @@ def _open(instance: str, data: Path | None) -> EmbeddedCustody:
 
 
 @custody.command
-def holdings(*, instance: str = "onebook", data: Path | None = None) -> int:
+def holdings(*, instance: Instance = "onebook", data: Data = None) -> int:
     """Show what custody holds, asset by asset, and what left that is not booked yet."""
     try:
         held = _open(instance, data)
@@ -64,7 +66,7 @@ def holdings(*, instance: str = "onebook", data: Path | None = None) -> int:
 @custody.command
 def receive(
     account: str, asset: str, amount: str, *, transaction: str | None = None,
-    instance: str = "onebook", data: Path | None = None,
+    instance: Instance = "onebook", data: Data = None,
 ) -> int:
     """Let assets arrive for an account.
 
@@ -97,7 +99,7 @@ def receive(
 
 
 @custody.command
-def waiting(*, instance: str = "onebook", data: Path | None = None) -> int:
+def waiting(*, instance: Instance = "onebook", data: Data = None) -> int:
     """Show the withdrawals that custody has not been asked for, and what they wait for."""
     try:
         with read_store(instance, data, "settlement") as connection:
@@ -120,7 +122,7 @@ def waiting(*, instance: str = "onebook", data: Path | None = None) -> int:
 
 
 @custody.command
-def refused(*, instance: str = "onebook", data: Path | None = None) -> int:
+def refused(*, instance: Instance = "onebook", data: Data = None) -> int:
     """Show what came in and the core did not credit: custody has it, and a person sends it back."""
     try:
         with read_store(instance, data, "settlement") as connection:
@@ -145,9 +147,15 @@ def refused(*, instance: str = "onebook", data: Path | None = None) -> int:
 
 @custody.command(name="fail")
 def fail_withdrawal(
-    withdrawal: int, *, instance: str = "onebook", data: Path | None = None
+    withdrawal: int, *, instance: Instance = "onebook", data: Data = None
 ) -> int:
-    """Let a payment that is under way fail; it is returned to its account."""
+    """Let a payment that is under way fail; it is returned to its account.
+
+    Parameters
+    ----------
+    withdrawal
+        Its number, as the client was told.
+    """
     try:
         _open(instance, data).fail(withdrawal)
     except CoreError as error:

@@ -46,8 +46,20 @@ def fix(
 
     Parameters
     ----------
+    host
+        Address of the gateway.
+    port
+        Port of the gateway.
+    sender
+        SenderCompID (49), who logs on.
+    target
+        TargetCompID (56), the exchange.
     secret
         Of an `hmac` session.
+    password
+        Of a `password` session.
+    version
+        BeginString (8).
     script
         Run this scenario instead of reading commands.
     record

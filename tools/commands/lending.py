@@ -17,6 +17,8 @@ from core.sidecars.lending.agent import latest_accruals
 from core.sidecars.lending.curve import Knot, rate_at
 from tools.inspection import configuration_of
 from tools.stores import (
+    Data,
+    Instance,
     amount_text,
     data_directory,
     fail,
@@ -30,7 +32,7 @@ NUMBERS = ("lent", "borrowed", "used", "ceiling", "borrow", "lend")
 
 
 def lending(
-    *, plot: Path | None = None, instance: str = "onebook", data: Path | None = None
+    *, plot: Path | None = None, instance: Instance = "onebook", data: Data = None
 ) -> int:
     """Show the lending pools.
 

@@ -15,9 +15,10 @@ import json
 import sqlite3
 import time
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
-from cyclopts import App
+from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
@@ -37,6 +38,8 @@ from core.sidecars.oracle.rules import kept, rules_at
 from tools.inspection import configuration_of
 from tools.rehearsal import ONE, SECOND, Rehearsal, rehearse
 from tools.stores import (
+    Data,
+    Instance,
     data_directory,
     fail,
     moment,
@@ -47,15 +50,29 @@ from tools.stores import (
 )
 
 ANSWER_SECONDS = 5.0
+Market = Annotated[str, Parameter(help="Symbol of the event or instrument.")]
+Rule = Annotated[
+    str, Parameter(help="Name of what fired: a trigger or carve-out of its rules, or void.")
+]
+Key = Annotated[Path, Parameter(help="File with the Ed25519 key that signs.")]
+Evidence = Annotated[
+    Path | None, Parameter(help="File whose hash the statement is to contain.")
+]
 
 oracle = App(name="oracle", help=(__doc__ or "").partition("\n")[0])
 
 
 @oracle.command
 def show(
-    market: str | None = None, *, instance: str = "onebook", data: Path | None = None
+    market: str | None = None, *, instance: Instance = "onebook", data: Data = None
 ) -> int:
-    """Show where markets stand and every step of the record; exit code 1 if its chain is broken."""
+    """Show where markets stand and every step of the record; exit code 1 if its chain is broken.
+
+    Parameters
+    ----------
+    market
+        Only this one, with the rules it was listed under: the symbol of an event or instrument.
+    """
     console = Console()
     try:
         with read_store(instance, data, "oracle") as connection:
@@ -123,7 +140,13 @@ def said(body: str) -> str:
 
 @oracle.command
 def key(file: Path) -> int:
-    """Make a signing key (or read it, if it is there) and print its public half."""
+    """Make a signing key (or read it, if it is there) and print its public half.
+
+    Parameters
+    ----------
+    file
+        Where the key is kept.
+    """
     try:
         print(SigningKey.load_or_make(file).public.hex())
     except CoreError as error:
@@ -133,8 +156,8 @@ def key(file: Path) -> int:
 
 @oracle.command
 def report(
-    market: str, rule: str, *, key: Path, evidence: Path | None = None,
-    instance: str = "onebook", data: Path | None = None,
+    market: Market, rule: Rule, *, key: Key, evidence: Evidence = None,
+    instance: Instance = "onebook", data: Data = None,
 ) -> int:
     """Sign and hand in what came true."""
     return hand_in(REPORT, market, rule, key, evidence, instance, data)
@@ -142,8 +165,8 @@ def report(
 
 @oracle.command
 def dispute(
-    market: str, rule: str, *, key: Path, evidence: Path | None = None,
-    instance: str = "onebook", data: Path | None = None,
+    market: Market, rule: Rule, *, key: Key, evidence: Evidence = None,
+    instance: Instance = "onebook", data: Data = None,
 ) -> int:
     """Sign and hand in that a proposal is wrong."""
     return hand_in(DISPUTE, market, rule, key, evidence, instance, data)
@@ -151,8 +174,8 @@ def dispute(
 
 @oracle.command
 def arbitrate(
-    market: str, rule: str, *, key: Path, evidence: Path | None = None,
-    instance: str = "onebook", data: Path | None = None,
+    market: Market, rule: Rule, *, key: Key, evidence: Evidence = None,
+    instance: Instance = "onebook", data: Data = None,
 ) -> int:
     """Sign and hand in the arbiter's decision."""
     return hand_in(ARBITRATION, market, rule, key, evidence, instance, data)

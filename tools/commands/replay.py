@@ -29,7 +29,7 @@ ORDERS_MAX = (1 << 17, 1 << 22)
 
 
 def replay(
-    orders: Path,
+    orders: Annotated[Path, Parameter(help="CSV of seq,action,order_id,side,price,qty.")],
     /,
     *,
     levels: Annotated[int, Parameter(help="Levels of each side in a row of the book.")] = 10,

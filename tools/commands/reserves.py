@@ -23,6 +23,8 @@ from core.sidecars.reserves.agent import master_of, running_ledger
 from core.sidecars.reserves.files import ReserveFiles
 from tools import verify_reserves
 from tools.stores import (
+    Data,
+    Instance,
     amount_text,
     data_directory,
     fail,
@@ -42,7 +44,7 @@ def _files(instance: str, data: Path | None) -> ReserveFiles:
 
 
 @reserves.command
-def attest(*, instance: str = "onebook", data: Path | None = None) -> int:
+def attest(*, instance: Instance = "onebook", data: Data = None) -> int:
     """Ask the running exchange for one more attestation and wait for it."""
     try:
         files = _files(instance, data)
@@ -61,7 +63,7 @@ def attest(*, instance: str = "onebook", data: Path | None = None) -> int:
 @reserves.command
 def prove(
     account: str, *, out: Path | None = None, epoch: int | None = None,
-    instance: str = "onebook", data: Path | None = None,
+    instance: Instance = "onebook", data: Data = None,
 ) -> int:
     """Make the proof of one account, by name or number.
 
@@ -99,9 +101,15 @@ def prove(
 
 @reserves.command
 def verify(
-    proof: Path | None = None, *, instance: str = "onebook", data: Path | None = None
+    proof: Path | None = None, *, instance: Instance = "onebook", data: Data = None
 ) -> int:
-    """Check every attestation, and a proof if one is given."""
+    """Check every attestation, and a proof if one is given.
+
+    Parameters
+    ----------
+    proof
+        A customer's, as `prove` makes it.
+    """
     attestations = str(_files(instance, data).attestations)
     if proof is None:
         return verify_reserves.main(["chain", attestations])
@@ -110,9 +118,15 @@ def verify(
 
 @reserves.command
 def watch(
-    *, seconds: float = 0, instance: str = "onebook", data: Path | None = None
+    *, seconds: float = 0, instance: Instance = "onebook", data: Data = None
 ) -> int:
-    """Show reserves and liabilities, at most a second old, until Ctrl-C or for so many seconds."""
+    """Show reserves and liabilities, at most a second old, until Ctrl-C or for so many seconds.
+
+    Parameters
+    ----------
+    seconds
+        For how long; 0 until Ctrl-C.
+    """
     try:
         connection = read_store(instance, data, "reserves")
     except CoreError as error:

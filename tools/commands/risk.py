@@ -18,7 +18,7 @@ from core.margin_reference.case import CaseError, read_file
 from tools.case_files import load
 from tools.risk.assumptions import AssumptionError, read
 from tools.risk.measure import Figures, measure
-from tools.stores import data_directory, fail
+from tools.stores import Data, Instance, data_directory, fail
 
 USAGE = 2
 PICTURES = (".png", ".svg", ".pdf")
@@ -29,8 +29,8 @@ def risk(
     assumptions: Path | None = None, rho: float | None = None,
     horizon_seconds: float | None = None, misresolution: float | None = None,
     probability_min: float | None = None, model_error: float | None = None,
-    plot: Path | None = None, json: bool = False, instance: str = "onebook",
-    data: Path | None = None,
+    plot: Path | None = None, json: bool = False, instance: Instance = "onebook",
+    data: Data = None,
 ) -> int:
     """Show what an account can lose.
 

@@ -8,8 +8,9 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from sbe.codec import Codec
 from sbe.compatibility import ERROR, compare
@@ -24,10 +25,11 @@ app = App(name="sbe", help=__doc__)
 sbe = app
 
 EXIT_FAILED = 1
+Schema = Annotated[Path, Parameter(help="The schema's XML.")]
 
 
 @app.command
-def layout(schema: Path) -> int:
+def layout(schema: Schema) -> int:
     """Print the layout of a schema, a JSON line each for the schema, its types and messages."""
     try:
         for line in describe(load(schema)):
@@ -38,13 +40,11 @@ def layout(schema: Path) -> int:
 
 
 @app.command
-def encode(schema: Path, *, loose: bool = False) -> int:
+def encode(schema: Schema, *, loose: bool = False) -> int:
     """Turn JSON lines into hex lines; a line that can't be encoded gives {"error": …}.
 
     Parameters
     ----------
-    schema
-        The XML.
     loose
         Write what fits the bytes, though it breaks its type.
     """
@@ -52,7 +52,7 @@ def encode(schema: Path, *, loose: bool = False) -> int:
 
 
 @app.command
-def decode(schema: Path) -> int:
+def decode(schema: Schema) -> int:
     """Turn hex lines into JSON lines; a bad message gives {"error": …} and the rest goes on."""
     return _each_line(schema, decode_line)
 
@@ -62,6 +62,13 @@ def lint(old: Path, new: Path) -> int:
     """Print what changed between two versions that one side or the other can't bear.
 
     One JSON line a finding. Exit code 1 if any is an error.
+
+    Parameters
+    ----------
+    old
+        XML of the earlier version.
+    new
+        XML of the later version.
     """
     try:
         findings = compare(load(old), load(new))
@@ -74,7 +81,7 @@ def lint(old: Path, new: Path) -> int:
 
 
 @app.command
-def generate(schema: Path | None = None) -> int:
+def generate(schema: Schema | None = None) -> int:
     """Print the module of accessors for a schema; without one, renew those of Onebook itself."""
     from sbe.generate import generate as module_for
     from sbe.generate import main

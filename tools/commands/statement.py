@@ -1,18 +1,17 @@
 """Print an account's statement of one day, from the settlement sidecar's ledger."""
 
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Literal
 
 from core.errors import CoreError
 from core.sidecars.settlement.statements import statement as lines_of
 from core.sidecars.settlement.statements import to_csv, to_html
-from tools.stores import fail, read_store, reference_of
+from tools.stores import Data, Instance, fail, read_store, reference_of
 
 
 def statement(
     account: str, day: date | None = None, *, format: Literal["csv", "html"] = "csv",
-    instance: str = "onebook", data: Path | None = None,
+    instance: Instance = "onebook", data: Data = None,
 ) -> int:
     """Print an account's statement of one day.
 
