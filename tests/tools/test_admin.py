@@ -42,14 +42,14 @@ def test_two_roles_and_a_pledge(
     assert admin.set_parameter("MarginBaseInitial", 120_000, "BTC-PERP", role="risk", **where) == 0
     assert "proposal 1 proposed: 150,000 → 120,000" in capsys.readouterr().out
     assert admin.approve(1, role="risk", **where) == 1
-    assert "refused: not authorized" in capsys.readouterr().err
+    assert "refused: NotAuthorized" in capsys.readouterr().err
     stranger = data / "stranger.key"
     SigningKey.load_or_make(stranger)
     assert admin.approve(1, role="operations", key=stranger, **where) == 1
     assert "the key of no signer that the configuration knows" in capsys.readouterr().err
     risks = data / "keys" / "risk.key"
     assert admin.approve(1, role="operations", key=risks, **where) == 1
-    assert "refused: not authorized" in capsys.readouterr().err
+    assert "refused: NotAuthorized" in capsys.readouterr().err
     assert admin.approve(1, role="operations", **where) == 0
     assert "approved" in capsys.readouterr().out
     assert admin.set_parameter("MarginBaseInitial", 1, "NONE", role="risk", **where) == 1

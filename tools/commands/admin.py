@@ -1,4 +1,4 @@
-"""What operators decide: risk parameters, and who stands behind a market.
+"""What operators decide: risk parameters, backstops, kill switch, gates, limits, withdrawals.
 
     onebook admin risk                                        what is in force, and what waits
     onebook admin risk set PARAMETER VALUE [OF] --role ROLE   tighter at once, looser proposed
@@ -6,7 +6,7 @@
     onebook admin risk reject PROPOSAL --role ROLE
                               [--key FILE]                    whose word it is: an Ed25519 key
     onebook admin risk backstop ACCOUNT INSTRUMENT USDC       a provider's commitment
-    onebook admin kill | owner | gate | enforce | limits | withdraw | protect
+    onebook admin kill | owner | gate | enforce | limits | withdraw | protect | conflict
 
 Values are whole numbers in the unit that `onebook admin risk --units` shows. Every decision is a
 command to the core: journaled, part of its digest, answered by what the core said. What loosens
@@ -15,7 +15,6 @@ names none, by the one made for it in the data directory; the core verifies that
 """
 
 import sys
-import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,17 +22,12 @@ from cyclopts import App
 from rich.console import Console
 from rich.table import Table
 
-from core.config import Configuration, fixed
+from core.config import ConfigurationError, fixed
 from core.errors import CoreError
-from core.link import CommandLink, CoreBell, EventFollower, released
-from core.messages import decode_body, template
-from core.process import Options
-from core.producers import Producer
 from core.signatures import ROLES
-from core.status import StatusTable
-from sbe.generated import order_entry as oe
 from tools.operator.command_line import COMMANDS as CONTROLS
-from tools.operator.signing import OwnKey, key_file, own_key, sign
+from tools.operator.desk import Desk
+from tools.operator.signing import OwnKey, key_file, own_key
 from tools.risk_parameters import (
     EVERYWHERE,
     NUMBERS,
@@ -43,14 +37,10 @@ from tools.risk_parameters import (
     read,
     scope_of,
 )
-from tools.stores import amount_text, data_directory, fail, moment
+from tools.stores import Data, Instance, amount_text, data_directory, fail, moment
 
-ANSWER_SECONDS = 10.0
+USDC_DECIMALS = 6
 STATES = {1: "in force", 2: "proposed", 3: "approved", 4: "rejected", 5: "expired"}
-REASONS = {
-    value: name.removeprefix("REASON_").replace("_", " ").lower()
-    for name, value in vars(oe).items() if name.startswith("REASON_")
-}
 Role = Literal["risk", "operations"]
 
 admin = App(name="admin", help=(__doc__ or "").partition("\n")[0])
@@ -61,7 +51,7 @@ for control in CONTROLS:
 
 
 @risk.default
-def show(*, units: bool = False, instance: str = "onebook", data: Path | None = None) -> int:
+def show(*, units: bool = False, instance: Instance = "onebook", data: Data = None) -> int:
     """Show every risk parameter, what waits to be loosened, and what stands behind the markets.
 
     Parameters
@@ -98,10 +88,11 @@ def show(*, units: bool = False, instance: str = "onebook", data: Path | None = 
                    title_justify="left")
     for provider in seen.providers:
         behind.add_row(provider.instrument, provider.account,
-                       amount_text(provider.commitment, 6), amount_text(provider.pledged, 6))
+                       amount_text(provider.commitment, USDC_DECIMALS),
+                       amount_text(provider.pledged, USDC_DECIMALS))
     for market, lost in seen.lost.items():
-        behind.add_row(market, "insurance, lost so far", "", amount_text(lost, 6))
-    behind.add_row("all", "insurance", "", amount_text(seen.insurance, 6))
+        behind.add_row(market, "insurance, lost so far", "", amount_text(lost, USDC_DECIMALS))
+    behind.add_row("all", "insurance", "", amount_text(seen.insurance, USDC_DECIMALS))
     console.print(behind)
     return 0
 
@@ -109,14 +100,20 @@ def show(*, units: bool = False, instance: str = "onebook", data: Path | None = 
 @risk.command(name="set")
 def set_parameter(
     parameter: str, value: int, of: str = "", *, role: Role, key: Path | None = None,
-    instance: str = "onebook", data: Path | None = None,
+    instance: Instance = "onebook", data: Data = None,
 ) -> int:
     """Set a risk parameter: in force at once if it is tighter, else proposed to the other role.
 
     Parameters
     ----------
+    parameter
+        Its name, as `onebook admin risk` shows it.
+    value
+        A whole number in the unit that `onebook admin risk --units` shows.
     of
         The instrument, asset, account, owner or event it is of, by name.
+    role
+        Whose word it is.
     key
         File with the Ed25519 key that signs; the role's own in the data directory if not given.
     """
@@ -129,20 +126,24 @@ def set_parameter(
                   "value": value}
         directory = data_directory(instance, data)
         signer = own_key(configuration, key or key_file(directory, role), key is not None)
-        return _ask(instance, directory, configuration, "SetRiskParameter", fields, signer)
+        return _ask(instance, directory, "SetRiskParameter", fields, signer)
     except CoreError as error:
         return fail(error)
 
 
 @risk.command
 def approve(
-    proposal: int, *, role: Role, key: Path | None = None, instance: str = "onebook",
-    data: Path | None = None,
+    proposal: int, *, role: Role, key: Path | None = None, instance: Instance = "onebook",
+    data: Data = None,
 ) -> int:
     """Approve what the other role has proposed; it takes effect after the delay.
 
     Parameters
     ----------
+    proposal
+        Its number, as `onebook admin risk` shows it.
+    role
+        Whose word it is.
     key
         File with the Ed25519 key that signs; the role's own in the data directory if not given.
     """
@@ -151,13 +152,17 @@ def approve(
 
 @risk.command
 def reject(
-    proposal: int, *, role: Role, key: Path | None = None, instance: str = "onebook",
-    data: Path | None = None,
+    proposal: int, *, role: Role, key: Path | None = None, instance: Instance = "onebook",
+    data: Data = None,
 ) -> int:
     """Reject a proposal, approved or not.
 
     Parameters
     ----------
+    proposal
+        Its number, as `onebook admin risk` shows it.
+    role
+        Whose word it is.
     key
         File with the Ed25519 key that signs; the role's own in the data directory if not given.
     """
@@ -173,17 +178,27 @@ def _decide(
         with live_state(instance, directory) as (_, configuration):
             pass
         signer = own_key(configuration, key or key_file(directory, role), True)
-        return _ask(instance, directory, configuration, "DecideRiskProposal", fields, signer)
+        return _ask(instance, directory, "DecideRiskProposal", fields, signer)
     except CoreError as error:
         return fail(error)
 
 
 @risk.command
 def backstop(
-    account: str, instrument: str, commitment: str, *, instance: str = "onebook",
-    data: Path | None = None,
+    account: str, instrument: str, commitment: str, *, instance: Instance = "onebook",
+    data: Data = None,
 ) -> int:
-    """Set what an account pledges, in USDC, to take over positions of a market with."""
+    """Set what an account pledges, in USDC, to take over positions of a market with.
+
+    Parameters
+    ----------
+    account
+        Name or number of the provider's account.
+    instrument
+        Symbol or number of the market.
+    commitment
+        A decimal; less than before is given back only after the notice.
+    """
     directory = data_directory(instance, data)
     try:
         with live_state(instance, directory) as (s, configuration):
@@ -192,59 +207,38 @@ def backstop(
                 "instrument": scope_of("InsuranceCap", instrument, s, configuration),
                 "commitment": fixed(commitment) // 100,
             }
-        return _ask(instance, directory, configuration, "SetBackstop", fields)
+        return _ask(instance, directory, "SetBackstop", fields)
     except (CoreError, ValueError) as error:
         return fail(error)
 
 
 def _ask(
-    instance: str, data: Path, configuration: Configuration, name: str, fields: dict[str, Any],
-    signer: OwnKey | None = None,
+    instance: str, data: Path, name: str, fields: dict[str, Any], signer: OwnKey | None = None
 ) -> int:
-    """Send a command of an operator and print what the core answers; the exit code."""
-    options = Options(instance, data, data / "run", data / "run" / "config.json")
-    status = StatusTable.open(instance)
-    bell = CoreBell(options.rundir, status)
-    link = CommandLink(instance, Producer.ADMIN, bell=bell)
-    follower = EventFollower(
-        instance, data, gate=released(status, configuration.exchange.policy))
-    follower.position = follower.published
+    """Send a command of an operator and print what it changed; the exit code."""
     try:
-        key = time.time_ns()
-        fields = fields | {"key": key}
-        link.send(name, sign(instance, name, fields, signer) if signer else fields)
-        return _answer(follower, key)
-    finally:
-        follower.close()
-        link.close()
-        bell.close()
-        status.close()
+        with Desk(instance, data) as desk:
+            desk.send(name, signer, **fields)
+            for event, found in desk.said:
+                if event in _CHANGES:
+                    print(_CHANGES[event](found))
+    except (ConfigurationError, CoreError, OSError) as error:
+        return fail(error)
+    return 0
 
 
-def _answer(follower: EventFollower, key: int) -> int:
-    """Wait for the result of the command with a key; prints what it changed."""
-    changed: list[str] = []
-    deadline = time.monotonic() + ANSWER_SECONDS
-    while time.monotonic() < deadline:
-        for event in follower:
-            if event.template == template("RiskParameterChanged"):
-                f = decode_body(event.template, event.body)
-                of = f"proposal {f['proposal']}" if f["proposal"] else "parameter"
-                by = f", signed by signer {f['signer']}" if f["signer"] else ""
-                changed.append(f"{of} {STATES[f['state']]}: {f['before']:,} → {f['value']:,}, "
-                               f"{moment(f['time'])}{by}")
-            elif event.template == template("BackstopChanged"):
-                f = decode_body(event.template, event.body)
-                changed.append(f"committed {amount_text(f['commitment'], 6)}, "
-                               f"pledged {amount_text(f['pledged'], 6)}")
-            elif event.template == template("CommandResult"):
-                f = decode_body(event.template, event.body)
-                if f["producer"] == Producer.ADMIN and f["key"] == key:
-                    if f["reason"]:
-                        return fail(f"refused: {REASONS.get(f['reason'], f['reason'])} "
-                                    f"(value {f['detail']:,}, limit {f['limit']:,})")
-                    print("\n".join(changed))
-                    return 0
-        time.sleep(0.002)
-    print("onebook: the core doesn't answer", file=sys.stderr)
-    return 1
+def _parameter_text(said: dict[str, Any]) -> str:
+    """A RiskParameterChanged in one line."""
+    of = f"proposal {said['proposal']}" if said["proposal"] else "parameter"
+    by = f", signed by signer {said['signer']}" if said["signer"] else ""
+    return (f"{of} {STATES[said['state']]}: {said['before']:,} → {said['value']:,}, "
+            f"{moment(said['time'])}{by}")
+
+
+def _pledge_text(said: dict[str, Any]) -> str:
+    """A BackstopChanged in one line."""
+    return (f"committed {amount_text(said['commitment'], USDC_DECIMALS)}, "
+            f"pledged {amount_text(said['pledged'], USDC_DECIMALS)}")
+
+
+_CHANGES = {"RiskParameterChanged": _parameter_text, "BackstopChanged": _pledge_text}

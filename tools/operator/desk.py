@@ -18,15 +18,15 @@ from typing import Any
 from core.config import Configuration
 from core.errors import CoreError
 from core.link import CommandLink, CoreBell, EventFollower, released
-from core.messages import decode_body, layout, message_name, template
+from core.messages import decode_body, layout, message_name
 from core.producers import Producer
 from core.status import StatusTable
 from sbe.dtypes import wire_place
 from sbe.layout import Enum
 from tools.inspection import configuration_of
+from tools.operator.signing import OwnKey, sign
 
 WAIT_SECONDS = 10.0
-_RESULT = template("CommandResult")
 
 
 class OperatorError(CoreError):
@@ -39,6 +39,8 @@ class Desk:
     def __init__(self, instance: str, data: Path) -> None:
         """Open it. Raises CoreError, ConfigurationError if the exchange isn't running."""
         rundir = data / "run"
+        self.said: list[tuple[str, dict[str, Any]]] = []  # since the last command, up to its answer
+        self._instance = instance
         self.configuration: Configuration = configuration_of(data)
         self._lock = os.open(rundir / "operator.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -59,12 +61,16 @@ class Desk:
         self._status.close()
         os.close(self._lock)
 
-    def send(self, name: str, /, **fields: Any) -> dict[str, Any]:
-        """Send a command; the core's CommandResult. Raises OperatorError if it refuses."""
+    def send(self, name: str, signer: OwnKey | None = None, /, **fields: Any) -> dict[str, Any]:
+        """Send a command, signed if there is a signer; the core's CommandResult.
+
+        Raises OperatorError if the core refuses.
+        """
         self._key = max(time.time_ns(), self._key + 1)
-        self._put(name, {"key": self._key, **fields})
+        fields = {"key": self._key, **fields}
+        self._put(name, fields if signer is None else sign(self._instance, name, fields, signer))
         for event, found in self.events(WAIT_SECONDS):
-            self._since.append((event, found))
+            self.said.append((event, found))
             if event == "CommandResult" and found["key"] == self._key:
                 if found["reason"] != 0:
                     raise OperatorError(
@@ -89,7 +95,7 @@ class Desk:
 
     def _put(self, name: str, fields: dict[str, Any]) -> None:
         self._follower.position = self._follower.published
-        self._since: list[tuple[str, dict[str, Any]]] = []  # The core may have said it before.
+        self.said = []
         if not self._link.send(name, fields):
             raise OperatorError("the exchange takes no commands at the moment: its ring is full")
 
@@ -97,7 +103,7 @@ class Desk:
         self, name: str, accept: Callable[[dict[str, Any]], bool], seconds: float = WAIT_SECONDS
     ) -> dict[str, Any]:
         """The next event of that name that is accepted, since the last command was sent."""
-        for event, found in chain(self._since, self.events(seconds)):
+        for event, found in chain(self.said, self.events(seconds)):
             if event == name and accept(found):
                 return found
         raise OperatorError(f"no {name} within {seconds:g} s")
