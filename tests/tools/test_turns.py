@@ -39,6 +39,38 @@ def test_a_process_has_turns_of_the_length_asked_for(sleeper: int) -> None:
     assert os.sched_getscheduler(sleeper) == os.SCHED_OTHER
 
 
+@pytest.fixture
+def real_time(sleeper: int) -> int:
+    try:
+        os.sched_setscheduler(sleeper, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        pytest.skip("a real-time policy isn't permitted here (CAP_SYS_NICE)")
+    return sleeper
+
+
+def test_a_real_time_process_stays_one_unless_it_is_patient(real_time: int) -> None:
+    assert not turns.take_turns(real_time, turns.SHORT_TURN_NS)
+    assert os.sched_getscheduler(real_time) == os.SCHED_FIFO
+    turns.be_patient(real_time)
+    assert os.sched_getscheduler(real_time) == os.SCHED_BATCH
+
+
+def test_spinning_in_real_time_needs_a_processor_each() -> None:
+    """In a process of its own: one that spins in real time, be it a test, stops the machine."""
+    program = (
+        "import os\nfrom core.process import Refused\nfrom tools.supervisor import turns\n"
+        "turns.judge_spinning(1000)\n"
+        "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))\n"
+        "turns.judge_spinning(0)\n"
+        "try:\n    turns.judge_spinning(len(os.sched_getaffinity(0)))\n"
+        "except Refused as refused:\n    print(refused)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    if "PermissionError" in done.stderr:
+        pytest.skip("a real-time policy isn't permitted here (CAP_SYS_NICE)")
+    assert done.stdout.startswith("exchange.idle: spin with a real-time policy"), done.stderr
+
+
 def test_a_patient_process_has_little_weight(sleeper: int) -> None:
     turns.be_patient(sleeper)
     assert os.sched_getscheduler(sleeper) == os.SCHED_BATCH

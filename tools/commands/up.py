@@ -19,6 +19,7 @@ from tools.supervisor.genesis import Genesis
 from tools.supervisor.place import Place
 from tools.supervisor.processes import enabled
 from tools.supervisor.supervisor import Supervisor, describe
+from tools.supervisor.turns import judge_spinning
 from tools.supervisor.warm import warm
 
 DEFAULTS = Path(__file__).parents[1] / "defaults.toml"
@@ -80,13 +81,15 @@ def _run(place: Place, descriptor: int) -> int:
     supervisor = None
     clean = True
     try:
+        specs = enabled(place.configuration)
+        if place.configuration.exchange.idle == "spin":
+            judge_spinning(sum(not spec.patient for spec in specs))
         for number in (signal.SIGTERM, signal.SIGINT):  # A shell's background ignores the latter.
             signal.signal(number, signal.default_int_handler)
         warm(place.options, place.configuration, log, descriptor)
         os.environ[COMPILED_VARIABLE] = "1"
         load_numba()
         genesis = Genesis(place.configuration, place.options, log)
-        specs = enabled(place.configuration)
         supervisor = Supervisor(specs, place.options, log, descriptor, genesis.run)
         supervisor.handle_signals()
         if supervisor.start():
