@@ -34,7 +34,8 @@ RISK_NODES_MAX = 64
 RISK_COLUMNS_MAX = 8
 RISK_LEVELS_MAX = 3
 ARRAYS_AGE_MAX = 60_000_000_000  # ns; older risk arrays net nothing
-LAYOUT_VERSION = 14
+SIGNED_MAX = 8  # Logons of a session remembered, see core/engine/signed.py
+LAYOUT_VERSION = 15
 
 # Accounts of the house, owned by owner 1; clients' start at FIRST_CLIENT.
 FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING, BACKSTOP_FUND = 1, 2, 3, 4, 5, 6, 7
@@ -232,6 +233,9 @@ SESSION = on_lines(
         ("cancel_window", "i8"),  # ns
         ("cancel_on_disconnect", "i4"),
         ("producer", "i4"),
+        ("signed_floor", "i8"),  # ns UTC: nothing signed up to then opens it any more
+        ("signed_times", "i8", (SIGNED_MAX,)),  # what was signed to open it, 0: a free place
+        ("signed_marks", "i8", (SIGNED_MAX,)),
         ("name", "u1", (48,)),
     ],
 )

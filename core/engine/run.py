@@ -68,6 +68,7 @@ from core.engine.sessions import (
     session_numbers,
     session_open,
     session_reset,
+    session_signed,
 )
 from core.engine.settlement import (
     funding_estimate,
@@ -233,6 +234,8 @@ def _session_command(s, template, a, block):
         session_reset(s, a)
     elif template == ct.SESSION_INBOUND_TEMPLATE:
         session_inbound(s, a)
+    elif template == ct.SESSION_SIGNED_TEMPLATE:
+        session_signed(s, a)
 
 
 @jit

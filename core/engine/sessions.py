@@ -10,6 +10,7 @@ import numpy as np
 import sbe.generated.control as control
 import sbe.generated.order_entry as oe
 from core.engine.emit import event_begin
+from core.engine.signed import take_signature
 from core.engine.timers import MILLISECOND, arm_timer
 from core.jit import jit
 from core.linked import linked
@@ -23,17 +24,24 @@ def session_open(s, a):
     """SessionOpen: somebody known is connected. A newer connection takes over from an older.
 
     A version below the last is refused, and so is a reset of a versioned session that isn't above
-    it; the event then says which version is known.
+    it; the event then says which version is known. A signature counts once, see core.engine.signed.
     """
     number = s.work.session
     session = s.sessions[number]
     version = np.int64(control.session_open_version_id(a))
     reset = control.session_open_reset(a) != 0
     connection = np.int64(control.session_open_connection(a))
-    if session.kind == oe.SESSION_KIND_BINARY:
-        if version < session.version or version <= 0 or (reset and version == session.version):
-            _opened(s, number, connection, oe.REASON_INVALID_FIELD)
-            return
+    versioned = session.kind == oe.SESSION_KIND_BINARY
+    if versioned and (
+        version < session.version or version <= 0 or (reset and version == session.version)
+    ):
+        _opened(s, number, connection, oe.REASON_INVALID_FIELD)
+        return
+    signed, mark = control.session_open_signed_time(a), control.session_open_signed_mark(a)
+    if signed != 0 and not take_signature(session, signed, mark):
+        _opened(s, number, connection, oe.REASON_DUPLICATE_KEY)
+        return
+    if versioned:
         reset = reset or version > session.version
         session.version = version
     if reset:
@@ -144,3 +152,11 @@ def session_inbound(s, a):
     """SessionInbound: messages that never became commands took numbers too; never backwards."""
     session = s.sessions[s.work.session]
     session.next_inbound = max(session.next_inbound, control.session_inbound_next_inbound(a))
+
+
+@linked
+def session_signed(s, a):
+    """SessionSigned: what opened nothing is taken all the same, lest it opens something later."""
+    session = s.sessions[s.work.session]
+    take_signature(
+        session, control.session_signed_signed_time(a), control.session_signed_signed_mark(a))

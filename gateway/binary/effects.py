@@ -30,6 +30,8 @@ class Open:
     reset: bool
     cancel_on_disconnect: int
     cancel_window: int  # ms
+    signed_time: int = 0  # ns UTC; the core refuses what opened the session before
+    signed_mark: int = 0
 
 
 @dataclass(frozen=True, slots=True)

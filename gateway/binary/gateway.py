@@ -325,6 +325,8 @@ class BinaryGateway:
             "cancelOnDisconnect": effect.cancel_on_disconnect,
             "cancelWindow": effect.cancel_window,
             "connection": connection.token,
+            "signedTime": effect.signed_time,
+            "signedMark": effect.signed_mark,
         }
         self._command("SessionOpen", fields, effect.session)
 

@@ -176,7 +176,10 @@ class Session:
         self._keepalive = fields["keepaliveInterval"]
         self.phase = Phase.ESTABLISHING
         window = min(fields["cancelOnDisconnectWindow"], CANCEL_WINDOW_MAX)
-        return [Open(session, self.version, False, fields["cancelOnDisconnect"], window)]
+        # A replay within the tolerance is refused by what outlives this gateway, too.
+        mark = int.from_bytes(fields["signature"][:8], "little", signed=True)
+        return [Open(session, self.version, False, fields["cancelOnDisconnect"], window,
+                     fields["timestamp"], mark)]
 
     def _refusal(self, name: str, fields: Mapping[str, Any], now: int) -> int | None:
         """Why a signed request is refused before the core is asked; None if it isn't."""
@@ -364,6 +367,8 @@ def _reject_code(reason: int) -> int:
     """What a client is told when the core did not open its session."""
     if reason in (oe.REASON_INVALID_FIELD, oe.REASON_INVALID_TRANSITION):
         return oe.REJECT_CODE_VERSION_NOT_HIGHER
+    if reason == oe.REASON_DUPLICATE_KEY:
+        return oe.REJECT_CODE_TIMESTAMP
     if reason in (oe.REASON_UNKNOWN_SESSION, oe.REASON_NOT_AUTHORIZED):
         return oe.REJECT_CODE_CREDENTIALS
     return oe.REJECT_CODE_UNSPECIFIED

@@ -38,13 +38,13 @@ from gateway.fix.message import body
 from gateway.fix.outbound import Renderer
 from gateway.fix.outbox import kept_message
 from gateway.fix.overflow import Overflow
-from gateway.fix.profile import Profiles
+from gateway.fix.profile import USED, Profiles
 from gateway.fix.queries import Queries
 from gateway.fix.records import T_DIRTY_COUNT, T_INDEX_COUNT, T_ROWS_COUNT
 from gateway.fix.references import PLAIN, reference_kind
 from gateway.fix.report import REPORT_BYTES_MAX, put_report
 from gateway.fix.resend import Resends, gap_message
-from gateway.fix.schedule import is_over
+from gateway.fix.schedule import Beginnings, is_over
 from gateway.fix.session import Session, State
 from gateway.fix.tables import Connection, Context
 from gateway.fix.trades import Trades
@@ -76,9 +76,8 @@ class FixGateway:
         self._by_session: dict[int, Client] = {}
         self._grants: dict[int, dict[str, int]] = {}
         self._open: dict[int, int] = {}  # session: the connection the core believes in
-        self._began: dict[int, int] = {}  # session: ns when its numbers were last taken up
-        self.overflow = Overflow(link)
-        self._ready, self._ticked = False, 0
+        self._began = Beginnings()
+        self.overflow, self._ready, self._ticked = Overflow(link), False, 0
         self._scratch = np.zeros(REPORT_BYTES_MAX + 4096, np.uint8)
         fields = self.context.fields
         fields["ring"], fields["producer"] = link.ring, link.producer
@@ -86,8 +85,8 @@ class FixGateway:
         self.context.position = begin
         self._admission = Admission(
             profiles, settings.logon_seconds, self._by_session.__contains__,
-            lambda session: int(self.context.numbers[session]) + 1,
-            lambda session: self._began.get(session, 0))
+            lambda session: int(self.context.numbers[session]) + 1, self._began.at,
+            lambda session, proof: self.command("SessionSigned", proof.fields, session))
         self.market_data = MarketData(self, limits)
         self.bulletin, self.trades, self.balances = Bulletin(self), Trades(self), Balances()
         self._queries = Queries(self.reference, self.market_data, {
@@ -218,7 +217,7 @@ class FixGateway:
             elif isinstance(action, Command):
                 if action.name == "SessionOpen":
                     self._attach(client)
-                    self._began[session.id] = time.time_ns()  # or the next one begins a day, too
+                    self._began.asked(session.id, time.time_ns())
                 elif action.name == "SessionReset":
                     client.reset_from = self.position
                 self._command(action, session.id)
@@ -397,8 +396,7 @@ class FixGateway:
         if template_id == oe.BALANCE_UPDATE_TEMPLATE:
             self.copies.balance(frame, position)
             return
-        special = self._session_events.get(template_id)
-        if special is not None:
+        if (special := self._session_events.get(template_id)) is not None:
             special(decode_body(template_id, frame[EVENT_HEADER:]), position)
             return
         self.reference.apply(template_id, frame[EVENT_HEADER:])
@@ -410,8 +408,14 @@ class FixGateway:
                 self.carry_out(client)
 
     def _session_opened(self, fields: dict[str, Any], position: int) -> None:
-        self._open[fields["session"]] = fields["connection"]
-        self._numbers_set(fields, position)
+        client = self.clients.get(fields["connection"])
+        self._began.answered(fields["session"])
+        if not fields["reason"]:
+            self._open[fields["session"]] = fields["connection"]
+            self._numbers_set(fields, position)
+        elif client is not None and client.session.id == fields["session"]:
+            client.session.refused(USED, time.time_ns())  # here before us, or at another gateway
+            self.carry_out(client)
 
     def _numbers_assigned(self, fields: dict[str, Any], position: int) -> None:
         """Those of a ListStatus or of a Logon of ours, whoever serves the session."""
@@ -425,7 +429,7 @@ class FixGateway:
     def _numbers_set(self, fields: dict[str, Any], position: int) -> None:
         """A session was opened, or had its numbers set within it; for our client it goes on."""
         connection = fields["connection" if "connection" in fields else "reference"]
-        self._began[fields["session"]] = fields["header"]["transactTime"]
+        self._began.learn(fields["session"], fields["header"]["transactTime"])
         client, entry, start, proved = self.clients.get(connection), None, 0, 0
         if client is not None and client.session.id == fields["session"]:
             entry, start = client.session.logon, client.reset_from
@@ -476,7 +480,7 @@ class FixGateway:
         self.bulletin.tick(now)
         for client in list(self.clients.values()):
             entry = client.session.entry
-            if entry and is_over(self._began.get(entry.session, 0), now, entry.reset_time):
+            if entry and is_over(self._began.at(entry.session), now, entry.reset_time):
                 client.session.say_goodbye(
                     f"the day ended at {entry.reset_time} UTC; start again", now)
             client.read_on(now)

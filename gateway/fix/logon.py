@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from core.venue import FixSession
 from gateway.fix.dictionary.fields import FIELDS
 from gateway.fix.dictionary.validate import SENDING_TIME, TEXTS, check
-from gateway.fix.message import Message
-from gateway.fix.profile import Profiles, Refusal, is_allowed
+from gateway.fix.message import Message, body, frame
+from gateway.fix.profile import UNSIGNED, Profiles, Proof, Refusal, is_allowed
 from gateway.fix.schedule import is_over
-from gateway.fix.times import time_of
+from gateway.fix.times import time_of, time_text
 
 SECOND = 1_000_000_000
 SCOPES = {"S": 1, "A": 2, "N": 0}
@@ -33,6 +33,7 @@ class Entry:
     next_expected: int  # 789, 0 if not given
     cancel_on_disconnect: int
     possible_duplicate: bool
+    proof: Proof = UNSIGNED
 
     @property
     def misses_what_was_lost(self) -> bool:
@@ -45,18 +46,20 @@ class Entry:
 
 class Admission:
     """The door. `is_taken` says whether a session is logged on, `next_number_of` what comes next,
-    `began_of` when its numbers were last taken up (ns, 0: never)."""
+    `began_of` when its numbers were last taken up (ns, 0: never), and `spend` tells the core what
+    was signed by a Logon that opens nothing."""
 
     def __init__(
         self, profiles: Profiles, logon_seconds: float,
         is_taken: Callable[[int], bool], next_number_of: Callable[[int], int],
-        began_of: Callable[[int], int],
+        began_of: Callable[[int], int], spend: Callable[[int, Proof], None],
     ) -> None:
         self.logon_seconds = logon_seconds
         self._profiles = profiles
         self._is_taken = is_taken
         self._next_number_of = next_number_of
         self._began_of = began_of
+        self._spend = spend
 
     def begins_again(self, session: FixSession, now: int) -> bool:
         """Whether the session's numbers start again at this Logon, unasked."""
@@ -79,36 +82,52 @@ class Admission:
             return "unknown CompIDs"
         if message.text(8) not in session.versions:
             return "BeginString isn't one of the session's"
-        if self._is_taken(session.session):
-            return "the session is logged on already"
-        if not is_allowed(session, peer):
+        taken = self._is_taken(session.session)
+        if not taken and not is_allowed(session, peer):
             return "the address isn't allowed"
-        return self._judge_content(session, message, now)
+        judged = self._judge_content(session, message, now)
+        if taken and isinstance(judged, Entry):
+            self._spend(session.session, judged.proof)
+        return "the session is logged on already" if taken else judged
 
     def judge_again(self, message: Message, now: int) -> Entry | Refusal | str:
         """A Logon inside the session."""
         session = self._profiles.find(message)
         if session is None:
             return "CompID problem"
-        return self._judge_content(session, message, now)
+        judged = self._judge_content(session, message, now)
+        if isinstance(judged, Entry):
+            self._spend(session.session, judged.proof)
+        return judged
 
     def _judge_content(self, session: FixSession, message: Message, now: int) -> Entry | Refusal:
         time = time_of(message.get(52))
         if time is None or abs(now - time) > session.sending_time_seconds * SECOND:
             return Refusal(TEXTS[SENDING_TIME])
-        refused = self._profiles.judge(session, message)
-        if refused is not None:
-            return refused
-        fault = check(message)
-        if fault is not None:
-            field = FIELDS.get(fault.tag or 0)
-            name = f" ({field.name})" if field else ""
-            return Refusal(f"{fault.text}: tag {fault.tag}{name}")
-        return _terms(session, message)
+        proof = self._profiles.judge(session, message)
+        if isinstance(proof, Refusal):
+            return proof
+        judged = _terms(session, message, proof)
+        if isinstance(judged, Refusal):
+            self._spend(session.session, proof)
+        return judged
+
+    def farewell(self, message: Message, refusal: Refusal, now: int) -> bytes:
+        """The Logout of a Logon that isn't taken."""
+        version, number = message.text(8), self.next_number(message, now)
+        status = [(1409, refusal.status)] if version == "FIXT.1.1" else []
+        return frame(version.encode(), body([
+            (35, "5"), (49, message.text(56)), (56, message.text(49)), (34, number),
+            (52, time_text(now)), *status, (58, refusal.text)]))
 
 
-def _terms(session: FixSession, message: Message) -> Entry | Refusal:
+def _terms(session: FixSession, message: Message, proof: Proof) -> Entry | Refusal:
     """Numbers, heartbeat, version: what the two sides agree on."""
+    fault = check(message)
+    if fault is not None:
+        field = FIELDS.get(fault.tag or 0)
+        name = f" ({field.name})" if field else ""
+        return Refusal(f"{fault.text}: tag {fault.tag}{name}")
     number, beat = message.number(34), message.number(108)
     low, high = session.heartbeat_seconds_min, session.heartbeat_seconds_max
     reset = message.get(141) == b"Y"
@@ -125,7 +144,7 @@ def _terms(session: FixSession, message: Message) -> Entry | Refusal:
     scope = SCOPES.get(message.text(8013), SCOPE_NAMES[session.cancel_on_disconnect])
     return Entry(
         session, message.text(8), number, beat, reset, message.number(789) or 0, scope,
-        message.get(43) == b"Y",
+        message.get(43) == b"Y", proof,
     )
 
 

@@ -227,3 +227,9 @@ class Outbox(ABC):
 def _words(fault: Fault) -> str:
     field = FIELDS.get(fault.tag) if fault.tag is not None else None
     return f"{fault.text} ({field.name})" if field else fault.text
+
+
+def unsupported(session: Outbox, message: Message, number: int) -> bool:
+    """The application of a session that has none."""
+    session.business_reject(message, number, 4, "Application not available")
+    return False

@@ -6,7 +6,10 @@ each followed by a separator:
     SendingTime (52) ␁ MsgType (A) ␁ MsgSeqNum (34) ␁ SenderCompID (49) ␁ TargetCompID (56)
 
 `hmac` is HMAC-SHA256 under the session's secret, `ed25519` a signature by its key. The time must be
-within the session's window, and a signature is taken once only.
+within the session's window, and what was signed counts once only, whatever becomes of the Logon: a
+captured one can be altered where nothing is signed. That is for the core to say, which outlives
+gateways and is one for all of them (core/engine/signed.py). What this gateway itself has seen of a
+session within its window it refuses without asking, so that nobody fills the journal by repeating.
 """
 
 import base64
@@ -15,15 +18,17 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from core.venue import FixSession
 from gateway.fix.message import Message
+from gateway.fix.times import SECOND, time_of
 
 SIGNED_TAGS = (52, 35, 34, 49, 56)
-REMEMBERED_MAX = 4096
+REMEMBERED_MAX = 1024  # of one session; the core remembers without end
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,24 @@ class Refusal:
 
 WRONG_CREDENTIALS = 5
 CREDENTIALS = Refusal("credentials are wrong", WRONG_CREDENTIALS)
+USED = Refusal(
+    "this signature was used before, or is older than those used since: sign the time it is now",
+    WRONG_CREDENTIALS)
+
+
+class Proof(NamedTuple):
+    """What was signed, as the core remembers it; nothing on sessions that sign nothing."""
+
+    time: int = 0  # ns UTC
+    mark: int = 0  # hash of the signed text, 64 bits
+
+    @property
+    def fields(self) -> dict[str, int]:
+        """Of SessionOpen and SessionSigned."""
+        return {"signedTime": self.time, "signedMark": self.mark}
+
+
+UNSIGNED = Proof()
 
 
 def signed_text(message: Message) -> bytes:
@@ -49,33 +72,42 @@ class Profiles:
     def __init__(self, sessions: tuple[FixSession, ...]) -> None:
         self._sessions = {(s.sender_comp_id, s.target_comp_id): s for s in sessions}
         self.by_number = {s.session: s for s in sessions}
-        self._used: dict[bytes, None] = {}
+        self._used: dict[int, dict[Proof, None]] = {}  # by session
 
     def find(self, message: Message) -> FixSession | None:
         """The session a Logon is for; case matters."""
         return self._sessions.get((message.text(49), message.text(56)))
 
-    def judge(self, session: FixSession, message: Message) -> Refusal | None:
-        """Whether the Logon proves who it is; the same time is spent on every wrong one."""
+    def judge(self, session: FixSession, message: Message) -> Proof | Refusal:
+        """How the Logon proves who it is; the same time is spent on every wrong one."""
         if session.authentication == "open":
-            return None
+            return UNSIGNED
         if session.authentication == "password":
             given = message.get(554) or b""
             right = hmac.compare_digest(given, session.password.encode())
-            return None if right else CREDENTIALS
+            return UNSIGNED if right else CREDENTIALS
         given = message.get(96) or b""
         try:
             signature = base64.b64decode(given, validate=True)
         except (binascii.Error, ValueError):
             signature = b""
-        if not _signature_right(session, signature, signed_text(message)):
+        text, time = signed_text(message), time_of(message.get(52))
+        if not _signature_right(session, signature, text) or time is None:
             return CREDENTIALS
-        if signature in self._used:
-            return Refusal("this signature was used before", WRONG_CREDENTIALS)
-        self._used[signature] = None
-        if len(self._used) > REMEMBERED_MAX:
-            del self._used[next(iter(self._used))]
-        return None
+        mark = int.from_bytes(hashlib.sha256(text).digest()[:8], "little", signed=True)
+        proof = Proof(time, mark)
+        return proof if self._is_new(session, proof) else USED
+
+    def _is_new(self, session: FixSession, proof: Proof) -> bool:
+        used = self._used.setdefault(session.session, {})
+        if proof in used:
+            return False
+        # Those of two windows ago are refused for their time.
+        over = proof.time - 2 * session.sending_time_seconds * SECOND
+        while used and ((oldest := next(iter(used))).time < over or len(used) >= REMEMBERED_MAX):
+            del used[oldest]
+        used[proof] = None
+        return True
 
 
 def _signature_right(session: FixSession, signature: bytes, text: bytes) -> bool:

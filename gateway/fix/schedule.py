@@ -1,5 +1,7 @@
 """The session's day: numbers that start again at a time of day, or never."""
 
+from collections import defaultdict
+
 from gateway.fix.times import DAY, SECOND
 
 
@@ -18,3 +20,27 @@ def next_boundary(now: int, clock: str) -> int:
 def is_over(began: int, now: int, clock: str) -> bool:
     """Whether numbers that began (or were taken up) at `began` are those of a day that is over."""
     return bool(clock) and 0 < began < last_boundary(now, clock)
+
+
+class Beginnings:
+    """When each session's numbers were last taken up, ns UTC: as the core said, or is to say."""
+
+    def __init__(self) -> None:
+        self._known: defaultdict[int, int] = defaultdict(int)
+        self._asked: dict[int, int] = {}
+
+    def asked(self, session: int, now: int) -> None:
+        """The core was asked to open the session: another Logon doesn't begin the day as well."""
+        self._asked[session] = now
+
+    def answered(self, session: int) -> None:
+        """The core opened it, or refused: then nothing has begun."""
+        self._asked.pop(session, None)
+
+    def learn(self, session: int, time: int) -> None:
+        """The core took its numbers up."""
+        self._known[session] = time
+
+    def at(self, session: int) -> int:
+        """When that was, 0: never."""
+        return self._asked.get(session) or self._known[session]

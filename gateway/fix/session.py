@@ -18,13 +18,13 @@ from gateway.fix.dictionary.messages import INBOUND, is_message_type
 from gateway.fix.dictionary.validate import BAD_FORMAT, BAD_VALUE, MISSING, MSG_TYPE, Fault, check
 from gateway.fix.identity import identity_fault
 from gateway.fix.logon import Admission, Entry, refusal_of
-from gateway.fix.message import Garbled, Message, body, frame, parse
-from gateway.fix.outbox import Field, Outbox
+from gateway.fix.message import Garbled, Message, body, parse
+from gateway.fix.outbox import Field, Outbox, unsupported
+from gateway.fix.profile import Refusal
 from gateway.fix.receipts import Receipts
 from gateway.fix.records import FLAG_LIVE, FLAG_READY
 from gateway.fix.search import possible_resends
 from gateway.fix.tables import Connection
-from gateway.fix.times import time_text
 
 SECOND = 1_000_000_000
 HELD_BYTES_MAX = 4 << 20
@@ -59,6 +59,7 @@ class Session(Outbox):
         self._admission = admission
         self._deadline = now + int(admission.logon_seconds * SECOND)
         self.logon: Entry | None = None
+        self._unanswered: Message | None = None  # the Logon, until the core opened the session
         self._held: list[bytes] = []
         self._ahead = Ahead()
         self._gap_asked = 0  # ns of our ResendRequest, 0: nothing missing
@@ -311,19 +312,20 @@ class Session(Outbox):
     # ---- logon ---------------------------------------------------------------------------------
 
     def _first(self, message: Message, now: int) -> None:
-        judged = self._admission.judge(message, self.peer, now)
+        judged, self._unanswered = self._admission.judge(message, self.peer, now), message
         if isinstance(judged, str):
             self._end(judged)
         elif isinstance(judged, Entry):
             self._enter(judged, now)
         else:
-            version, text = message.text(8), judged.text
-            fields: list[Field] = [(1409, judged.status)] if version == "FIXT.1.1" else []
-            own = body([(49, message.text(56)), (56, message.text(49)),
-                        (34, self._admission.next_number(message, now)), (52, time_text(now))])
-            rest = body([(35, "5")]) + own + body([*fields, (58, text)])
-            self.actions.append(Send(frame(version.encode(), rest)))
-            self._end(text)
+            self.refused(judged, now)
+
+    def refused(self, refusal: Refusal, now: int) -> None:
+        """Turn away who isn't let in, by our rules or by the core."""
+        if self._unanswered is not None:
+            self._opened = False
+            self.actions.append(Send(self._admission.farewell(self._unanswered, refusal, now)))
+            self._end(refusal.text)
 
     def _enter(self, entry: Entry, now: int) -> None:
         """Take a Logon that proved who it is: ask the core to open the session."""
@@ -344,6 +346,7 @@ class Session(Outbox):
             reset=int(entry.reset or self._admission.begins_again(session, now)),
             cancelOnDisconnect=entry.cancel_on_disconnect,
             cancelWindow=session.cancel_window_milliseconds, connection=self.number,
+            **entry.proof.fields,
         )
         self._opened = True
 
@@ -352,6 +355,7 @@ class Session(Outbox):
         entry = self.logon
         if self.state != State.OPENING or entry is None:
             return
+        self._unanswered = None
         self._fields["expected"] = next_inbound
         self.last_number = self._fields["send_seq"] = self.reported = next_outbound - 1
         self.receipts = Receipts(max(0, entry.next_expected - 1))
@@ -481,7 +485,8 @@ class Session(Outbox):
             self._command(
                 "SessionClose", connection=self.number, logout=int(out or self.receipts.orderly),
                 acknowledged=self.receipts.number)
-            if (out and self.entry.reset_on_logout) or self.entry.reset_on_disconnect:
+            resets = (out and self.entry.reset_on_logout) or self.entry.reset_on_disconnect
+            if resets and self._unanswered is None:  # else the core may yet refuse
                 self._command("SessionReset", nextInbound=1, nextOutbound=1, reference=0)
 
     def _set_ready(self) -> None:
@@ -491,9 +496,3 @@ class Session(Outbox):
         if self.state == State.ACTIVE and not self._ahead and not self._gap_asked and entry:
             flags |= 0 if entry.drop_copy else FLAG_READY
         self._fields["flags"] = flags
-
-
-def unsupported(session: Session, message: Message, number: int) -> bool:
-    """The application of a session that has none."""
-    session.business_reject(message, number, 4, "Application not available")
-    return False

@@ -108,6 +108,8 @@ def note_session(t: int, template: int, frame: int, position: int) -> bool:
     a = frame + EVENT_HEADER
     by_client = True
     if template == control.SESSION_OPENED_TEMPLATE:
+        if control.session_opened_reason(a) != 0:
+            return True
         session = control.session_opened_session(a)
         following = control.session_opened_next_outbound(a)
     elif template == control.SESSION_WAS_RESET_TEMPLATE:

@@ -44,6 +44,7 @@ MESSAGE_NAMES = {
     402: "SessionNumbers",
     403: "SessionReset",
     404: "SessionInbound",
+    405: "SessionSigned",
     410: "RegisterAsset",
     411: "RegisterOwner",
     412: "RegisterAccount",
@@ -544,19 +545,21 @@ REASON_WITHDRAWAL_BREAKER = 98
 REASON_NULL = 65535
 
 
-# SessionOpen: template 400, 26 bytes
+# SessionOpen: template 400, 42 bytes
 # A client is connected and known to be who it says.
 SESSION_OPEN_TEMPLATE = 400
-SESSION_OPEN_BLOCK = 26
-write_session_open_header = image("1a00900103000100")
+SESSION_OPEN_BLOCK = 42
+write_session_open_header = image("2a00900103000100")
 SESSION_OPEN = record(
-    26,
+    42,
     ("versionId", "<u8", 0),
     ("nextInbound", "<u4", 8),
     ("reset", "u1", 12),
     ("cancelOnDisconnect", "u1", 13),
     ("cancelWindow", "<u4", 14),
     ("connection", "<u8", 18),
+    ("signedTime", "<i8", 26),
+    ("signedMark", "<i8", 34),
 )
 SESSION_OPEN_VERSION_ID_OFFSET = 0
 SESSION_OPEN_VERSION_ID_NULL = 18446744073709551615
@@ -582,6 +585,14 @@ SESSION_OPEN_CONNECTION_OFFSET = 18
 SESSION_OPEN_CONNECTION_NULL = 18446744073709551615
 session_open_connection = load("u64", 18)
 set_session_open_connection = store("u64", 18)
+SESSION_OPEN_SIGNED_TIME_OFFSET = 26
+SESSION_OPEN_SIGNED_TIME_NULL = -9223372036854775808
+session_open_signed_time = load("i64", 26)
+set_session_open_signed_time = store("i64", 26)
+SESSION_OPEN_SIGNED_MARK_OFFSET = 34
+SESSION_OPEN_SIGNED_MARK_NULL = -9223372036854775808
+session_open_signed_mark = load("i64", 34)
+set_session_open_signed_mark = store("i64", 34)
 
 
 # SessionClose: template 401, 13 bytes
@@ -675,6 +686,26 @@ SESSION_INBOUND_NEXT_INBOUND_OFFSET = 0
 SESSION_INBOUND_NEXT_INBOUND_NULL = 4294967295
 session_inbound_next_inbound = load("u32", 0)
 set_session_inbound_next_inbound = store("u32", 0)
+
+
+# SessionSigned: template 405, 16 bytes
+# What a client signed opened nothing, and never will.
+SESSION_SIGNED_TEMPLATE = 405
+SESSION_SIGNED_BLOCK = 16
+write_session_signed_header = image("1000950103000100")
+SESSION_SIGNED = record(
+    16,
+    ("signedTime", "<i8", 0),
+    ("signedMark", "<i8", 8),
+)
+SESSION_SIGNED_SIGNED_TIME_OFFSET = 0
+SESSION_SIGNED_SIGNED_TIME_NULL = -9223372036854775808
+session_signed_signed_time = load("i64", 0)
+set_session_signed_signed_time = store("i64", 0)
+SESSION_SIGNED_SIGNED_MARK_OFFSET = 8
+SESSION_SIGNED_SIGNED_MARK_NULL = -9223372036854775808
+session_signed_signed_mark = load("i64", 8)
+set_session_signed_signed_mark = store("i64", 8)
 
 
 # RegisterAsset: template 410, 77 bytes
@@ -4215,6 +4246,12 @@ def session_open_fault(a: int) -> int:
     wide = load_u64(a + 18)  # connection
     if wide == 18446744073709551615:
         return 6
+    value = load_i64(a + 26)  # signedTime
+    if value == -9223372036854775808:
+        return 7
+    value = load_i64(a + 34)  # signedMark
+    if value == -9223372036854775808:
+        return 8
     return 0
 
 
@@ -4283,6 +4320,21 @@ def session_inbound_fault(a: int) -> int:
     value = load_u32(a)  # nextInbound
     if value == 4294967295:
         return 1
+    return 0
+
+
+# SessionSigned: values and ends
+
+
+@compiled
+def session_signed_fault(a: int) -> int:
+    """Id of the first field whose value breaks its type, or 0."""
+    value = load_i64(a)  # signedTime
+    if value == -9223372036854775808:
+        return 1
+    value = load_i64(a + 8)  # signedMark
+    if value == -9223372036854775808:
+        return 2
     return 0
 
 
@@ -6695,7 +6747,7 @@ def measure(address: int, length: int) -> int:
     position = address + HEADER_SIZE + block
     end = address + length
     if template == 400:  # SessionOpen
-        if block < 26:
+        if block < 42:
             return -ERROR_BLOCK_LENGTH
     elif template == 401:  # SessionClose
         if block < 13:
@@ -6711,6 +6763,9 @@ def measure(address: int, length: int) -> int:
             return -ERROR_BLOCK_LENGTH
     elif template == 404:  # SessionInbound
         if block < 4:
+            return -ERROR_BLOCK_LENGTH
+    elif template == 405:  # SessionSigned
+        if block < 16:
             return -ERROR_BLOCK_LENGTH
     elif template == 410:  # RegisterAsset
         if block < 77:

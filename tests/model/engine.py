@@ -30,6 +30,7 @@ VOCABULARY = frozenset(
         "SettlementCompleted", "ResolutionCompleted", "TradingStateChanged", "MarginReport",
         "TransferReport", "WithdrawalReport", "WithdrawalRuleReport", "ClientProtectionReport",
         "KillSwitchChanged", "OwnerPermitted", "OrderPreview",
+        "SessionOpened",
     )
 )
 WORST = ("worstAsset", "worstMove", "worstExpiry", "worstOutcome")  # The model has no scan.

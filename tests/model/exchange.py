@@ -129,7 +129,7 @@ class Exchange:
 
     # ---- what the parts ask for ---------------------------------------------------------------
 
-    def emit(self, session: int, name: str, **fields: Any) -> None:
+    def emit(self, session: int, name: str, /, **fields: Any) -> None:
         """Say something; what is said to a session has its next number."""
         number = 0
         if session:
@@ -329,6 +329,7 @@ CLIENT: dict[str, Handler] = {
 }
 SESSION: dict[str, Handler] = {
     "SessionOpen": venue.session_open,
+    "SessionSigned": venue.session_signed,
     "SessionClose": venue.session_close,
     "Tick": lambda x, c: None,
 }

@@ -79,6 +79,8 @@ class Session:
     cancel_on_disconnect: int = 0
     cancel_window: int = 0
     cancel_at: int = 0
+    signed: list[tuple[int, int]] = field(default_factory=list)  # when, and of which text
+    signed_floor: int = 0
 
 
 @dataclass(eq=False)

@@ -452,13 +452,18 @@ class Stream:
                           state=1 if restricted and self.chance(0.8) else 1 + self.below(4))
 
     def session(self) -> Command:
-        """SessionOpen or SessionClose."""
+        """SessionOpen, signed now and then and not always anew, SessionSigned or SessionClose."""
         number = 1 + self.below(len(PREVENTION))
         connection = self.x.sessions[number].connection
         if connection:
             fields: dict[str, Any] = {"connection": connection, "logout": 0, "acknowledged": 0}
             return Command("SessionClose", fields, number, 8, self.time)
-        fields = {"versionId": 0, "nextInbound": 0, "reset": 0,
+        now, second = self.time - self.time % 10**9, 10**9
+        signed = {"signedTime": now - self.below(12) * second, "signedMark": self.below(2)}
+        if self.chance(0.1):
+            return Command("SessionSigned", signed, number, 8, self.time)
+        signed["signedTime"] *= self.below(2)
+        fields = signed | {"versionId": 0, "nextInbound": 0, "reset": 0,
                   "cancelOnDisconnect": self.below(3), "cancelWindow": self.below(4) * 500,
                   "connection": 1 + self.below(1000)}
         return Command("SessionOpen", fields, number, 8, self.time)

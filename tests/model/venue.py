@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tests.model.exchange import Exchange
 
 MILLISECOND = 1_000_000
+SIGNED_MAX = 8
 
 
 def register_asset(x: "Exchange", c: dict[str, Any]) -> int:
@@ -125,6 +126,35 @@ def set_mark_price(x: "Exchange", c: dict[str, Any]) -> int:
 def session_open(x: "Exchange", c: dict[str, Any]) -> None:
     """SessionOpen of a FIX session."""
     session = x.sessions[x.session]
+    taken = _is_new(session, (c["signedTime"], c["signedMark"]))
+    if taken:
+        _open(x, session, c)
+    x.emit(0, "SessionOpened", session=x.session, versionId=0, nextInbound=session.next_inbound,
+           reason=0 if taken else oe.REASON_DUPLICATE_KEY, nextOutbound=session.next_outbound,
+           connection=c["connection"])
+
+
+def session_signed(x: "Exchange", c: dict[str, Any]) -> None:
+    """SessionSigned: it opens nothing any more."""
+    _is_new(x.sessions[x.session], (c["signedTime"], c["signedMark"]))
+
+
+def _is_new(session: Session, signed: tuple[int, int]) -> bool:
+    """Whether what was signed wasn't taken before; from now on it was."""
+    if signed[0] == 0:
+        return True
+    if signed[0] <= session.signed_floor or signed in session.signed:
+        return False
+    session.signed = sorted([*session.signed, signed])
+    if len(session.signed) > SIGNED_MAX:
+        session.signed_floor = max(session.signed_floor, session.signed.pop(0)[0])
+    return True
+
+
+def _open(x: "Exchange", session: Session, c: dict[str, Any]) -> None:
+    if c["reset"]:
+        session.next_inbound = session.next_outbound = 1
+    session.next_inbound = c["nextInbound"] or session.next_inbound
     session.connection = c["connection"]
     session.cancel_on_disconnect = c["cancelOnDisconnect"]
     session.cancel_window = c["cancelWindow"] * MILLISECOND

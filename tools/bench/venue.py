@@ -20,7 +20,8 @@ ONE = 100_000_000  # 1 with exponent -8
 START_NS = 1_750_000_000_000_000_000
 SECOND_NS = 1_000_000_000
 UNKEYED = frozenset(
-    ("SessionOpen", "SessionClose", "SessionNumbers", "SessionReset", "SessionInbound", "Tick")
+    ("SessionOpen", "SessionClose", "SessionNumbers", "SessionReset", "SessionInbound",
+     "SessionSigned", "Tick")
 )
 
 

@@ -112,7 +112,7 @@ class Exchange:
     def send(self, name: str, sender: int = 0, producer: int = 1, /, **fields: Any) -> int:
         """A command of an operator or sidecar; its reason (0 done)."""
         if name in ("Tick", "SessionOpen", "SessionClose", "SessionNumbers", "SessionReset",
-                    "SessionInbound"):
+                    "SessionInbound", "SessionSigned"):
             self.apply(encode(name, fields), sender, producer)
             return 0
         if "key" not in fields:

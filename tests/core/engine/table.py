@@ -244,7 +244,7 @@ class Table:
     def _opens(self, account: int, words: list[str]) -> Command:
         fields = {"versionId": 0, "nextInbound": 0, "reset": 0, "cancelWindow": int(words[1]),
                   "cancelOnDisconnect": {"none": 0, "session": 1, "account": 2}[words[0]],
-                  "connection": 1}
+                  "connection": 1, "signedTime": 0, "signedMark": 0}
         return Command("SessionOpen", fields, account - 99, 2, self.time)
 
     def _closes(self, account: int, words: list[str]) -> Command:

@@ -22,7 +22,7 @@ def house() -> Exchange:
 
 def opened(house: Exchange, session: int, version: int = 0, **more: Any) -> dict[str, Any]:
     fields = {"versionId": version, "nextInbound": 0, "reset": 0, "cancelOnDisconnect": 0,
-              "cancelWindow": 0, "connection": 7}
+              "cancelWindow": 0, "connection": 7, "signedTime": 0, "signedMark": 0}
     house.send("SessionOpen", session, 3, **(fields | more))
     assert house.events[0][0] == 0, "not addressed: it takes no number"
     return house.named("SessionOpened")[0]
@@ -146,8 +146,7 @@ def test_who_comes_back_in_time_keeps_the_orders(house: Exchange) -> None:
 def test_who_asks_is_told_of_orders_of_another_session(house: Exchange) -> None:
     """Orders are an account's: their status goes to the session that asks, in its own numbers."""
     for session in (FIX, BINARY):
-        house.send("SessionOpen", session, 2, versionId=1, nextInbound=0, reset=0,
-                   cancelOnDisconnect=0, cancelWindow=0, connection=session)
+        opened(house, session, version=1, connection=session)
     order: dict[str, Any] = {
         "account": ANN, "instrument": PERP, "side": 1, "ordType": 2, "timeInForce": 1,
         "orderQty": whole(0.01), "price": whole(99_000), "tag": 0, "selfTradePrevention": 0,

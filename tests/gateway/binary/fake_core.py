@@ -13,6 +13,7 @@ from core.memory import Segment
 from core.messages import decode, encode
 from core.ring import Ring, ring_next, ring_peek
 from core.status import StatusTable
+from sbe.generated import order_entry as oe
 
 ENCODED_AT = 16
 
@@ -25,6 +26,7 @@ class Record:
         self.next_inbound = self.next_outbound = 1
         self.opens = []
         self.closes = []
+        self.signed = set()
 
 
 class FakeCore:
@@ -95,6 +97,11 @@ class FakeCore:
         reason = self.reasons.get(session, 0)
         if not reason and fields["reset"] and fields["versionId"] <= record.version:
             reason = 52
+        signed = fields["signedTime"], fields["signedMark"]
+        if signed in record.signed:
+            reason = oe.REASON_DUPLICATE_KEY
+        if signed[0]:
+            record.signed.add(signed)
         if not reason:
             record.version, record.connection = fields["versionId"], fields["connection"]
             if fields["reset"]:

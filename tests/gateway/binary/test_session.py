@@ -123,15 +123,21 @@ def test_an_establish_that_is_refused(client, changes, code):
     assert client.receive() is None
 
 
-def test_an_establish_cannot_be_replayed(exchange, client):
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_establish_cannot_be_replayed(exchange, client, restarted):
     client.negotiate()
     stamp = time.time_ns()
     assert client.establish(timestamp=stamp)[0] == "EstablishAck"
     client.close()
     exchange.until(lambda: not exchange.core.sessions[SESSION].connection)
-    again = exchange.client()
-    again.version = client.version
+    if restarted:
+        exchange.restart()
+    again, honest = exchange.client(), exchange.client()
+    again.version = honest.version = client.version
     assert again.establish(timestamp=stamp)[1]["code"] == oe.REJECT_CODE_TIMESTAMP
+    assert again.receive() is None
+    assert not exchange.core.sessions[SESSION].connection
+    assert honest.establish()[0] == "EstablishAck"
 
 
 def test_establishing_twice_is_refused_and_the_session_lives(client):

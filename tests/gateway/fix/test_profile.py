@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from core.venue import FixSession
 from gateway.fix.message import Message, parse
-from gateway.fix.profile import Profiles, is_allowed, signed_text
+from gateway.fix.profile import CREDENTIALS, USED, Profiles, Proof, is_allowed, signed_text
+from gateway.fix.times import time_of
 from tests.gateway.fix.kit import fix, stamp
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -28,19 +29,17 @@ def test_an_ed25519_signature_opens_for_what_it_signed_only() -> None:
     profiles = Profiles((SESSION,))
     signature = base64.b64encode(KEY.sign(signed_text(logon("-")))).decode()
     assert profiles.find(logon(signature)) is SESSION
-    assert profiles.judge(SESSION, logon(signature)) is None
-    again = profiles.judge(SESSION, logon(signature))
-    assert again is not None
-    assert "used before" in again.text
-    other = profiles.judge(SESSION, logon(signature, number=2))
-    assert other is not None
-    assert other.text == "credentials are wrong"
+    proof = profiles.judge(SESSION, logon(signature))
+    assert isinstance(proof, Proof)
+    assert proof.time == time_of(stamp())
+    assert profiles.judge(SESSION, logon(signature)) == USED
+    assert profiles.judge(SESSION, logon(signature, number=2)) == CREDENTIALS
 
 
 @pytest.mark.parametrize("signature", ["", "not base64!", base64.b64encode(bytes(64)).decode()])
 def test_what_is_no_signature_is_refused(signature: str) -> None:
     refused = Profiles((SESSION,)).judge(SESSION, logon(signature or "-"))
-    assert refused is not None
+    assert refused == CREDENTIALS
     assert refused.status == 5
 
 
