@@ -1,5 +1,6 @@
 """The core process: shared memory, recovery, then the sequencer, for as long as it is wanted."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.agent import run_agent
-from core.config import Limits
+from core.config import Exchange, Limits
 from core.doorbell import Doorbell
 from core.engine.run import bind_events
 from core.errors import SegmentMissing
@@ -244,6 +245,16 @@ def main(process: Process) -> None:
     _serve(process, agent, row, status, state)
 
 
+def linger_ns(exchange: Exchange) -> int:
+    """How long the core may linger: not at all in real time while acknowledgements need the disk.
+
+    A real-time process offers its processor to its like only, and the kernel's own threads that
+    finish a write are none: on a processor shared with the core they would wait until it sleeps.
+    """
+    real_time = os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR)
+    return 0 if real_time and exchange.policy == "fsync" else LINGER_NS_MAX
+
+
 def _serve(
     process: Process,
     agent: CoreAgent,
@@ -259,8 +270,9 @@ def _serve(
     status.core_ready = 1
     bell = Doorbell(process.options.rundir, NAME)
     process.on_stop(bell.ring)
-    spinning = process.configuration.exchange.idle == "spin"
-    idle: Idle = Spin() if spinning else Adaptive(bell, row, linger_ns_max=LINGER_NS_MAX)
+    exchange = process.configuration.exchange
+    spinning = exchange.idle == "spin"
+    idle: Idle = Spin() if spinning else Adaptive(bell, row, linger_ns_max=linger_ns(exchange))
     process.ready(sequence=int(state["sequence"][0]))
     run_agent(agent, idle, process)
     status.core_ready = 0
