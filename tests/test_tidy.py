@@ -21,7 +21,7 @@ LINE_LENGTH_MAX = 100
 
 # In the engine: no clock, no randomness, no environment, no files.
 ENGINE_BANNED_IMPORTS = {"time", "random", "os", "io", "pathlib", "datetime", "secrets", "uuid"}
-# Where float64 is allowed: the scenario arrays of the risk model, quantised before compared.
+# Where float64 is allowed: to leave out what can't decide, and as a first guess made exact.
 ENGINE_FLOAT_ROOMS = ("core/engine/margin/",)
 # The only modules that touch numba itself, with those called `warm`; others use `core.jit`.
 NUMBA_MODULES = (
@@ -106,6 +106,32 @@ def test_every_module_begins_with_a_sentence() -> None:
         sentence = first.partition("\n")[0] if rest else first
         if not re.search(r"[.:!?)]", first) or not sentence[:1].strip():
             problems.append(f"{file}: its docstring doesn't begin with a sentence: {sentence!r}")
+    complain(problems)
+
+
+def test_the_walk_through_the_core_names_every_module() -> None:
+    text = re.sub(r"```.*?```", "", (TOP / "core/README.md").read_text(), flags=re.S)
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]*)`", text))))
+    modules = {*(TOP / "core").glob("*.py"), *(TOP / "core/engine").rglob("*.py")}
+    complain([
+        f"core/README.md doesn't say what {file.relative_to(TOP)} is for"
+        for file in sorted(modules)
+        if not file.stem.startswith("__") and file.stem not in named
+    ])
+
+
+def test_links_in_documents_lead_somewhere() -> None:
+    problems = []
+    for document in sorted(TOP.glob("*.md")) + sorted(
+        file for package in PACKAGES for file in (TOP / package).rglob("*.md")
+    ):
+        text = document.read_text()
+        for target, anchor in re.findall(r"\]\(([^):#]*)(?:#([\w-]+))?\)", text):
+            page = document.parent / target if target else document
+            headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M) if page.is_file() else []
+            anchors = {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
+            if not page.exists() or (anchor and anchor not in anchors):
+                problems.append(f"{document.relative_to(TOP)}: {target}#{anchor}")
     complain(problems)
 
 
