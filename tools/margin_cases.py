@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from core.engine.margin.account import borrow_cost, judge_group, strict_cost, sum_of
 from core.engine.margin.unit import judge_unit
 from core.margin_records import INITIAL, MAINTENANCE, MONEY_ONE, RESULT
-from core.margin_reference.account import verdict
-from core.margin_reference.case import Case, Model, Underlying, read_file
+from core.margin_reference.account import filled, verdict
+from core.margin_reference.case import Case, Model, Underlying
 from core.margin_reference.unit import decimal
 from core.wide import join
 from tools.margin_view import GroupView, UnitView, money, rate
@@ -29,12 +29,7 @@ Words = NDArray[np.int64]
 
 def compute(content: dict[str, Any]) -> dict[str, Any]:
     """A decoded case file with `expected` filled in for each case. Raises CaseError."""
-    model, cases = read_file(content)
-    filled = [
-        {**entry, "expected": expected(case, model)}
-        for entry, case in zip(content.get("cases", []), cases, strict=True)
-    ]
-    return {**content, "cases": filled}
+    return filled(content, expected)
 
 
 def expected(case: Case, model: Model) -> dict[str, Any]:

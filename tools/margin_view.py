@@ -24,7 +24,7 @@ from core.margin_records import (
     UNIT,
 )
 from core.margin_reference.case import Digital, Group, Model, Order, Outcome, Underlying
-from core.margin_reference.unit import decimal
+from core.margin_reference.unit import decimal, plain
 from core.sidecars.oracle import valuation
 from core.sidecars.oracle.valuation import Contract
 from core.wide import RATE_ONE, words
@@ -110,7 +110,7 @@ class UnitView:
         for digital, values in zip(self._underlying.digitals, self._values, strict=True):
             rows = values.reshape(len(self._scenarios), len(self._columns))
             yield digital.name, [
-                [decimal(node.move), node.side, _plain(column.level), column.volatility,
+                [decimal(node.move), node.side, plain(column.level), column.volatility,
                  decimal(Fraction(int(rows[i, j]), valuation.MILLION))]
                 for i, node in enumerate(self._scenarios)
                 if node.initial or node.move in self._model.extremes
@@ -258,7 +258,3 @@ def _face(quantity: Fraction) -> int:
 
 def _contract(digital: Digital) -> Contract:
     return Contract(digital.low, digital.high, digital.mark)
-
-
-def _plain(level: Fraction) -> int | str:
-    return int(level) if level.denominator == 1 else decimal(level)

@@ -4,25 +4,32 @@
     R_k = Σ units + Σ events + beta_usdc × debt + [initial] STRICT
 """
 
+from collections.abc import Callable
 from fractions import Fraction
 from math import ceil, floor
 from typing import Any
 
 from core.margin_reference import group, unit
 from core.margin_reference.case import Case, Model, Underlying, read_file
-from core.margin_reference.unit import ZERO, Unit, decimal
+from core.margin_reference.unit import ZERO, Unit, decimal, plain
 
 CENT = 100
+Judge = Callable[[Case, Model], dict[str, Any]]
 
 
 def compute(content: dict[str, Any]) -> dict[str, Any]:
     """A decoded case file with `expected` filled in for each case. Raises CaseError."""
+    return filled(content, expected)
+
+
+def filled(content: dict[str, Any], judge: Judge) -> dict[str, Any]:
+    """A decoded case file with what a judge expects of each case. Raises CaseError."""
     model, cases = read_file(content)
-    filled = [
-        {**entry, "expected": expected(case, model)}
+    judged = [
+        {**entry, "expected": judge(case, model)}
         for entry, case in zip(content.get("cases", []), cases, strict=True)
     ]
-    return {**content, "cases": filled}
+    return {**content, "cases": judged}
 
 
 def equity(case: Case) -> Fraction:
@@ -109,15 +116,11 @@ def _unit_parts(required: Unit) -> dict[str, str]:
 def risk_array(digital: Any, underlying: Underlying, model: Model) -> list[list[Any]]:
     """Its values at every node and column: [move, side, level, volatility, value]."""
     return [
-        [decimal(node.move), node.side, _plain(column.level), column.volatility,
+        [decimal(node.move), node.side, plain(column.level), column.volatility,
          decimal(unit.link_value(digital, underlying, model, node, column))]
         for node in unit.nodes(underlying, model, "im")
         for column in unit.columns(underlying, model)
     ]
-
-
-def _plain(level: Fraction) -> int | str:
-    return int(level) if level.denominator == 1 else decimal(level)
 
 
 def _cents(cents: int) -> str:

@@ -251,6 +251,11 @@ def _floor(unit: Underlying, model: Model) -> Fraction:
     return (1 - model.values["gamma"]) * max(ZERO, marked + bids)
 
 
+def plain(level: Fraction) -> int | str:
+    """A level as case files write it: a whole number, or a decimal."""
+    return int(level) if level.denominator == 1 else decimal(level)
+
+
 def decimal(number: Fraction, digits: int = 6) -> str:
     """A fraction as a decimal of at most so many digits, half away from zero, no zeros behind."""
     scaled = int(abs(number) * 10**digits + Fraction(1, 2))
