@@ -174,6 +174,11 @@ class ReferenceData:
             return None
         return account
 
+    def account_name(self, number: int) -> str:
+        """What an account is called; its number where nothing is known of it."""
+        account = self.accounts.get(number)
+        return account.name if account else str(number)
+
     def event_of(self, instrument: Instrument) -> Event | None:
         """The event an outcome belongs to."""
         return self.events.get(instrument.event) if instrument.event else None

@@ -27,6 +27,7 @@ class AccountRenderer:
 
     def __init__(self, reference: ReferenceData) -> None:
         self._reference = reference
+        self._name = reference.account_name
         self.handlers = {
             template("OrderPreview"): self._preview,
             template("TradingHaltReport"): self._halt,
@@ -36,10 +37,6 @@ class AccountRenderer:
             template("ClientProtectionReport"): self._protection,
             template("BalanceUpdate"): self.balance,
         }
-
-    def _name(self, number: int) -> str:
-        account = self._reference.accounts.get(number)
-        return account.name if account else str(number)
 
     def _asset(self, number: int) -> Asset:
         return self._reference.assets.get(number, NOTHING)

@@ -69,6 +69,7 @@ class Renderer:
 
     def __init__(self, reference: ReferenceData, quoting: Quoting) -> None:
         self._reference = reference
+        self._account_name = reference.account_name
         self._quoting = quoting
         self._types = {template(name): kind for name, kind in MESSAGE_TYPES.items()}
         handlers: dict[str, Callable[[int, dict[str, Any]], Rendered | None]] = {
@@ -177,10 +178,6 @@ class Renderer:
         ]
 
     # ---- account -------------------------------------------------------------------------------
-
-    def _account_name(self, number: int) -> str:
-        account = self._reference.accounts.get(number)
-        return account.name if account else str(number)
 
     def _position(self, _session: int, f: dict[str, Any]) -> Rendered | None:
         own = dict(echoed(f["echo"]))

@@ -112,9 +112,9 @@ def waiting(*, instance: Instance = "onebook", data: Data = None) -> int:
         return fail(error)
     table = Table("withdrawal", "account", "asset", "amount", "asked at", "to", "waits for")
     for number, account, asset, amount, held_at, destination, waits in rows:
-        known, owner = reference.assets[asset], reference.accounts.get(account)
+        known = reference.assets[asset]
         table.add_row(
-            str(number), owner.name if owner else str(account), known.name,
+            str(number), reference.account_name(account), known.name,
             amount_text(amount, known.decimals), moment(held_at), destination, waits,
         )
     Console().print(table)
@@ -135,9 +135,9 @@ def refused(*, instance: Instance = "onebook", data: Data = None) -> int:
         return fail(error)
     table = Table("receipt", "transaction", "account", "asset", "amount", "why")
     for receipt, transaction, account, asset, amount, reason in rows:
-        known, owner = reference.assets.get(asset), reference.accounts.get(account)
+        known = reference.assets.get(asset)
         table.add_row(
-            str(receipt), transaction, owner.name if owner else str(account),
+            str(receipt), transaction, reference.account_name(account),
             known.name if known else str(asset),
             amount_text(amount, known.decimals) if known else str(amount), reason_name(reason),
         )
