@@ -16,6 +16,7 @@ import numpy as np
 
 from core.errors import EventsLost
 from core.jit import jit
+from gateway.fix.records import EVENT_BODY_AT
 from gateway.fix.references import COPY, KIND_SHIFT, numbers_kind
 from sbe.generated import control
 from sbe.generated import order_entry as oe
@@ -24,7 +25,6 @@ from sbe.raw import load_i32, load_i64, load_u32, store_i64
 if TYPE_CHECKING:
     from gateway.fix.gateway import FixGateway
 
-EVENT_HEADER = 24
 SLICE_BYTES = 4 << 20
 ROOM = 1 << 16  # reports in a slice
 AT_ONCE = 256  # numbers taken in one step
@@ -47,10 +47,10 @@ def find_missed(
         if size < 32 or at + size > length:
             break
         template = oe.header_template(frame + 16)
-        kind = oe.execution_report_exec_type(frame + EVENT_HEADER)
+        kind = oe.execution_report_exec_type(frame + EVENT_BODY_AT)
         status = kind == oe.EXEC_TYPE_ORDER_STATUS  # an answer to whoever asked
         report = template == oe.EXECUTION_REPORT_TEMPLATE and not status
-        of_owner = frame + EVENT_HEADER + oe.EXECUTION_REPORT_OWNER_OFFSET
+        of_owner = frame + EVENT_BODY_AT + oe.EXECUTION_REPORT_OWNER_OFFSET
         if report and load_u32(of_owner) == owner:
             count = load_i64(out)
             if count >= room:
@@ -59,7 +59,7 @@ def find_missed(
             store_i64(out, count + 1)
         numbered = template == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE
         if numbered and load_i32(frame + 4) == session and numbers_kind(frame) == COPY:
-            reference = control.session_numbers_assigned_reference(frame + EVENT_HEADER)
+            reference = control.session_numbers_assigned_reference(frame + EVENT_BODY_AT)
             store_i64(out + 8, reference & ((1 << KIND_SHIFT) - 1))
         at += size
     return at

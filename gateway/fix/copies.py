@@ -19,6 +19,7 @@ from core.messages import decode_body
 from gateway.fix.backlog import Backlog
 from gateway.fix.message import Message, body, parse
 from gateway.fix.owed import REPORTS, TOLD_AGAIN, Finder, Owed
+from gateway.fix.records import EVENT_BODY_AT
 from gateway.fix.references import AGAIN, CAPTURE, COPY, copy_reference
 from gateway.fix.report import POSSIBLE_RESEND
 from gateway.fix.resend import locate
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from gateway.fix.session import Session
 
 FOUND_MAX = 4096
-EVENT_HEADER = 24
 
 
 class Copies:
@@ -71,7 +71,7 @@ class Copies:
 
     def report(self, frame: bytes, position: int) -> None:
         """A report of anybody: copy it to the drop-copy sessions of its owner."""
-        at = EVENT_HEADER + oe.EXECUTION_REPORT_OWNER_OFFSET
+        at = EVENT_BODY_AT + oe.EXECUTION_REPORT_OWNER_OFFSET
         owner = int.from_bytes(frame[at : at + 4], "little")
         for session in self._listeners.get(owner, ()):
             self._take_number(session, COPY, position)
@@ -80,7 +80,7 @@ class Copies:
 
     def balance(self, frame: bytes, position: int) -> None:
         """Money came, went or was moved: tell those who watch the account."""
-        at = EVENT_HEADER + oe.BALANCE_UPDATE_ACCOUNT_OFFSET
+        at = EVENT_BODY_AT + oe.BALANCE_UPDATE_ACCOUNT_OFFSET
         account = int.from_bytes(frame[at : at + 4], "little")
         for reader in self._gateway.balances.watchers(account):
             self._take_number(reader.id, COPY, position)
@@ -180,10 +180,10 @@ class Copies:
             return session.spell(trade, number, time, again)
         renderer = self._gateway.renderer
         if int.from_bytes(frame[18:20], "little") == oe.BALANCE_UPDATE_TEMPLATE:
-            fields = decode_body(oe.BALANCE_UPDATE_TEMPLATE, frame[EVENT_HEADER:])
+            fields = decode_body(oe.BALANCE_UPDATE_TEMPLATE, frame[EVENT_BODY_AT:])
             told = renderer.accounts.balance(session.id, fields)
             return None if told is None else session.spell(told, number, time, again)
-        fields = decode_body(oe.EXECUTION_REPORT_TEMPLATE, frame[EVENT_HEADER:])
+        fields = decode_body(oe.EXECUTION_REPORT_TEMPLATE, frame[EVENT_BODY_AT:])
         words = renderer.copy_fields if kind == COPY else renderer.reason_fields
         if kind == AGAIN:
             again = -again or POSSIBLE_RESEND

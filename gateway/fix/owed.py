@@ -20,6 +20,7 @@ import numpy as np
 
 from core.errors import EventsLost
 from core.jit import jit
+from gateway.fix.records import EVENT_BODY_AT
 from gateway.fix.references import AGAIN, KIND_SHIFT, numbers_kind
 from gateway.fix.resend import WAITING_MAX, locate
 from gateway.fix.search import FRAME_BYTES_MAX, Searches, is_of_own_order, stretches
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from gateway.fix.gateway import FixGateway
     from gateway.fix.logon import Entry
 
-EVENT_HEADER = 24
 SLICE_BYTES = 1 << 20
 ROOM = 1 << 13  # reports in a slice
 AT_ONCE = 64  # numbers taken in one step
@@ -70,13 +70,13 @@ def find_reports(
             break
         frame = a + at
         place = -1
-        if load_i32(frame + 4) == session and load_u32(frame + EVENT_HEADER + 8) > above:
+        if load_i32(frame + 4) == session and load_u32(frame + EVENT_BODY_AT + 8) > above:
             if kinds & REPORTS and is_of_own_order(frame):
                 place = position + at
             template = control.header_template(frame + 16)
             numbers = template == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE
             if numbers and kinds & TOLD_AGAIN and numbers_kind(frame) == AGAIN:
-                reference = control.session_numbers_assigned_reference(frame + EVENT_HEADER)
+                reference = control.session_numbers_assigned_reference(frame + EVENT_BODY_AT)
                 place = reference & ((1 << KIND_SHIFT) - 1)
         if place >= 0:
             count = load_i64(out)

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+EVENT_BODY_AT = 24  # in an event's frame: behind the frame's header and the message's
 NAME_BYTES = 48
 COMP_ID_BYTES = 64
 PREFIX_BYTES = 160

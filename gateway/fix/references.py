@@ -5,10 +5,10 @@
 """
 
 from core.jit import jit
+from gateway.fix.records import EVENT_BODY_AT
 from sbe.generated import control
 from sbe.raw import load_i64
 
-EVENT_HEADER = 24
 KIND_SHIFT = 62
 # Our own message; a copy of the event at a position; the same with 97=Y; its trade as AE.
 PLAIN, COPY, AGAIN, CAPTURE = 0, 1, 2, 3
@@ -17,7 +17,7 @@ PLAIN, COPY, AGAIN, CAPTURE = 0, 1, 2, 3
 @jit
 def numbers_kind(frame: int) -> int:
     """What a SessionNumbersAssigned was asked for."""
-    at = frame + EVENT_HEADER + control.SESSION_NUMBERS_ASSIGNED_REFERENCE_OFFSET
+    at = frame + EVENT_BODY_AT + control.SESSION_NUMBERS_ASSIGNED_REFERENCE_OFFSET
     return (load_i64(at) >> KIND_SHIFT) & 3
 
 

@@ -13,8 +13,9 @@ The state of one replay is seven words:
 """
 
 from core.jit import jit
+from gateway.fix.records import EVENT_BODY_AT
 from gateway.fix.references import PLAIN, numbers_kind
-from gateway.fix.report import EVENT_HEADER, REPORT_BYTES_MAX, put_gap, put_report
+from gateway.fix.report import REPORT_BYTES_MAX, put_gap, put_report
 from gateway.fix.walk import is_plain_report
 from sbe.generated import control
 from sbe.generated import order_entry as oe
@@ -27,7 +28,7 @@ STATE_WORDS = 7
 @jit
 def is_forgotten(frame: int) -> bool:
     """Whether numbers were taken for messages of ours that aren't told again."""
-    text = frame + EVENT_HEADER + control.SESSION_NUMBERS_ASSIGNED_BLOCK
+    text = frame + EVENT_BODY_AT + control.SESSION_NUMBERS_ASSIGNED_BLOCK
     return numbers_kind(frame) == PLAIN and control.session_numbers_assigned_text_length(text) == 0
 
 
@@ -77,7 +78,7 @@ def replay(p: int, c: int, t: int, a: int, length: int, out: int, room: int, now
         size = load_i32(frame)
         if size < 32 or at + size > length:
             break
-        number = load_u32(frame + EVENT_HEADER + 8) if load_i32(frame + 4) == session else 0
+        number = load_u32(frame + EVENT_BODY_AT + 8) if load_i32(frame + 4) == session else 0
         if number == 0:
             at += size
             continue
@@ -85,7 +86,7 @@ def replay(p: int, c: int, t: int, a: int, length: int, out: int, room: int, now
         last = number
         assigned = template == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE
         if assigned:
-            last += control.session_numbers_assigned_count(frame + EVENT_HEADER) - 1
+            last += control.session_numbers_assigned_count(frame + EVENT_BODY_AT) - 1
         if last < load_i64(p + P_NEXT):
             at += size
             continue
@@ -95,16 +96,16 @@ def replay(p: int, c: int, t: int, a: int, length: int, out: int, room: int, now
             finish_replay(p, c, out, now)
             break
         if number > load_i64(p + P_NEXT):
-            open_gap(p, load_i64(frame + EVENT_HEADER))  # older than what is kept
+            open_gap(p, load_i64(frame + EVENT_BODY_AT))  # older than what is kept
             store_i64(p + P_NEXT, number)
         if is_plain_report(t, template, frame):
             close_gap(p, c, out, number, now)
             written = load_i64(p + P_WRITTEN)
-            time = load_i64(frame + EVENT_HEADER)
+            time = load_i64(frame + EVENT_BODY_AT)
             written += put_report(out + written, c, t, frame, number, time, now, 0, 0)
             store_i64(p + P_WRITTEN, written)
         elif assigned and is_forgotten(frame):
-            open_gap(p, load_i64(frame + EVENT_HEADER))
+            open_gap(p, load_i64(frame + EVENT_BODY_AT))
         else:
             break
         store_i64(p + P_NEXT, last + 1)

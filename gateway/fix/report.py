@@ -29,6 +29,7 @@ from gateway.fix.records import (
     C_PREFIX,
     C_PREFIX_LENGTH,
     C_TIME_CACHE,
+    EVENT_BODY_AT,
     I_CURRENCY,
     I_CURRENCY_LENGTH,
     I_DECIMALS,
@@ -51,7 +52,6 @@ REPORT_BYTES_MAX = 1536  # no report is longer, whatever its fields
 POSSIBLE_RESEND = -1  # in place of the time of a resend: an event sent under a new number
 NULL = -(1 << 63)
 SECOND_NS = 1_000_000_000
-EVENT_HEADER = 24
 
 _TRADE, _RESTATED, _REJECTED = ord("F"), ord("D"), ord("8")
 
@@ -335,7 +335,7 @@ def put_report(
     MsgSeqNum. time, again: as of `put_head`, ns UTC. extra: fields to put at the end in place of
     the reason's.
     """
-    e = frame + EVENT_HEADER
+    e = frame + EVENT_BODY_AT
     echo = e + oe.header_block_length(frame + 16)
     a = put_head(out + begin_room(c), c, number, time, again)
     a = put_body(a, c, t, e, echo, extra, extra_length)

@@ -12,6 +12,7 @@ from core.errors import EventsLost
 from core.messages import decode_body
 from gateway.fix import replay as kernel
 from gateway.fix.actions import Replay
+from gateway.fix.records import EVENT_BODY_AT
 from gateway.fix.replay import STATE_WORDS, finish_replay, open_gap
 from gateway.fix.report import REPORT_BYTES_MAX, put_gap
 from gateway.fix.tables import Connection, Context
@@ -27,7 +28,6 @@ READ_BYTES = 1 << 20
 OUT_BYTES = 1 << 18
 SLICE_BYTES = 4 << 20  # of the stream, in one step
 UNDER_WAY_MAX = 1000  # requests of a client that were not answered to the end
-EVENT_HEADER = 24
 
 
 class Stream(Protocol):
@@ -97,7 +97,7 @@ class Resend:
                 break
             used = self._walk(data, now)
             self._take(pieces)
-            if not self.done and used + EVENT_HEADER + 16 <= len(data):
+            if not self.done and used + EVENT_BODY_AT + 16 <= len(data):
                 used += self._one_by_python(data, used, now, pieces)
             if used == 0 and not self.done:
                 break
@@ -139,7 +139,7 @@ class Resend:
         time = int.from_bytes(frame[24:32], "little")
         last = number
         if template == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE:
-            fields = decode_body(template, frame[EVENT_HEADER:])
+            fields = decode_body(template, frame[EVENT_BODY_AT:])
             last += fields["count"] - 1
         position = (self._position or 0) + at
         for one in range(max(number, int(self._state[1])), min(last, int(self._state[2])) + 1):

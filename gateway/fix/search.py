@@ -27,6 +27,7 @@ from core.jit import jit
 from core.words import CONSUMED, PENDING, load_word
 from gateway.fix.history import BLOCK_SHIFT
 from gateway.fix.message import Message
+from gateway.fix.records import EVENT_BODY_AT
 from gateway.fix.tables import Context, hash_of, unsigned
 from sbe.generated import order_entry as oe
 from sbe.raw import load_i32, load_i64, store_i64
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from gateway.fix.client import Client
     from gateway.fix.gateway import FixGateway
 
-EVENT_HEADER = 24
 SLICE_BYTES = 1 << 20
 FRAME_BYTES_MAX = 1 << 16
 PAUSE_SECONDS = 0.001
@@ -48,7 +48,7 @@ def is_of_own_order(frame: int) -> bool:
     """Whether an event is a report of the addressee's order; a status may be of another's."""
     if oe.header_template(frame + 16) != oe.EXECUTION_REPORT_TEMPLATE:
         return False
-    return oe.execution_report_exec_type(frame + EVENT_HEADER) != oe.EXEC_TYPE_ORDER_STATUS
+    return oe.execution_report_exec_type(frame + EVENT_BODY_AT) != oe.EXEC_TYPE_ORDER_STATUS
 
 
 @jit
@@ -64,7 +64,7 @@ def find_newest(a: int, length: int, position: int, session: int, orders: int, c
         if size < 32 or at + size > length:
             break
         if load_i32(frame + 4) == session and is_of_own_order(frame):
-            e = frame + EVENT_HEADER
+            e = frame + EVENT_BODY_AT
             identity = load_i64(e + oe.EXECUTION_REPORT_CL_ORD_ID_OFFSET)
             number = load_i64(e + oe.EXECUTION_REPORT_ORDER_ID_OFFSET)
             for i in range(count):
@@ -93,7 +93,7 @@ def find_latest(
         if size < 32 or at + size > length:
             break
         if load_i32(frame + 4) == session and is_of_own_order(frame):
-            identity = load_i64(frame + EVENT_HEADER + oe.EXECUTION_REPORT_CL_ORD_ID_OFFSET)
+            identity = load_i64(frame + EVENT_BODY_AT + oe.EXECUTION_REPORT_CL_ORD_ID_OFFSET)
             for i in range(count):
                 order = orders + 8 * WORDS * i
                 if load_i64(order) == identity:

@@ -9,11 +9,11 @@ from typing import Any
 from core.jit import jit
 from gateway.feed.book import apply_report
 from gateway.feed.interest import interest_change
+from gateway.fix.records import EVENT_BODY_AT
 from sbe.generated import order_entry as oe
 from sbe.raw import load_i32, load_i64
 
 TAPE_COLUMNS = 6
-EVENT_HEADER = 24
 
 
 @jit
@@ -36,7 +36,7 @@ def follow(
         if oe.header_template(frame + 16) == oe.EXECUTION_REPORT_TEMPLATE:
             if used[0] >= tape.shape[0]:
                 break
-            e = frame + EVENT_HEADER
+            e = frame + EVENT_BODY_AT
             traded = oe.execution_report_exec_type(e) == oe.EXEC_TYPE_TRADE
             if traded and oe.execution_report_instrument(e) < interest.shape[0]:
                 interest[oe.execution_report_instrument(e)] += interest_change(positions, e)

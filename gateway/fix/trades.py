@@ -19,6 +19,7 @@ from core.jit import jit
 from core.messages import decode_body
 from core.reference import ReferenceData
 from gateway.fix.message import Message, parse
+from gateway.fix.records import EVENT_BODY_AT
 from gateway.fix.session import Session
 from gateway.fix.times import date_text, time_of, time_text
 from gateway.fix.values import amount_text
@@ -28,7 +29,6 @@ from sbe.raw import load_i32, load_i64, load_u32, store_i64
 if TYPE_CHECKING:
     from gateway.fix.gateway import FixGateway
 
-EVENT_HEADER = 24
 READ_BYTES = 1 << 20
 SLICES = 4  # of so many bytes searched at a time
 FOUND_MAX = 1 << 20
@@ -60,7 +60,7 @@ def find_trades(a: int, length: int, position: int, wanted: int, out: int, room:
         size = load_i32(a + at)
         if size < 32 or at + size > length:
             break
-        e = a + at + EVENT_HEADER
+        e = a + at + EVENT_BODY_AT
         if oe.header_template(e - 8) == oe.EXECUTION_REPORT_TEMPLATE:
             time = load_i64(e)
             fits = oe.execution_report_exec_type(e) == _TRADE
@@ -118,9 +118,9 @@ class Trades:
 
     def report(self, frame: bytes) -> list[Session]:
         """Who is told of this report."""
-        if frame[EVENT_HEADER + oe.EXECUTION_REPORT_EXEC_TYPE_OFFSET] != _TRADE:
+        if frame[EVENT_BODY_AT + oe.EXECUTION_REPORT_EXEC_TYPE_OFFSET] != _TRADE:
             return []
-        at = EVENT_HEADER + _ACCOUNT
+        at = EVENT_BODY_AT + _ACCOUNT
         return list(self._listeners.get(int.from_bytes(frame[at : at + 4], "little"), ()))
 
     # ---- requests ------------------------------------------------------------------------------
@@ -273,7 +273,7 @@ class Trades:
 
 def trade_fields(frame: bytes, reference: ReferenceData, more: list[Field]) -> list[Field]:
     """An ExecutionReport event of a trade as fields of AE."""
-    fields = decode_body(oe.EXECUTION_REPORT_TEMPLATE, frame[EVENT_HEADER:])
+    fields = decode_body(oe.EXECUTION_REPORT_TEMPLATE, frame[EVENT_BODY_AT:])
     instrument = reference.instruments.get(fields["instrument"])
     quote = reference.assets.get(instrument.quote_asset if instrument else 0)
     account = reference.accounts.get(fields["account"])

@@ -22,6 +22,7 @@ from gateway.fix.records import (
     C_SEND_CAPACITY,
     C_SEND_SEQ,
     C_SENT,
+    EVENT_BODY_AT,
     FLAG_LIVE,
     T_COPIES,
     T_DIRTY,
@@ -37,7 +38,7 @@ from gateway.fix.records import (
 )
 from gateway.fix.references import PLAIN, numbers_kind
 from gateway.fix.refusal import refusal_of
-from gateway.fix.report import EVENT_HEADER, REPORT_BYTES_MAX, put_report
+from gateway.fix.report import REPORT_BYTES_MAX, put_report
 from sbe.generated import control
 from sbe.generated import order_entry as oe
 from sbe.raw import load_i32, load_i64, load_u8, load_u32, store_i64
@@ -71,7 +72,7 @@ def deliver(t: int, c: int, session: int, frame: int, number: int) -> bool:
         count = load_i64(t + T_DIRTY_COUNT)
         store_i64(load_i64(t + T_DIRTY) + 8 * count, session)
         store_i64(t + T_DIRTY_COUNT, count + 1)
-    time = load_i64(frame + EVENT_HEADER)
+    time = load_i64(frame + EVENT_BODY_AT)
     length = put_report(load_i64(c + C_SEND) + sent, c, t, frame, number, time, 0, 0, 0)
     store_i64(c + C_SENT, sent + length)
     store_i64(c + C_SEND_SEQ, number)
@@ -84,7 +85,7 @@ def is_plain_report(t: int, template: int, frame: int) -> bool:
     """Whether the event is a report that needs no words of Python."""
     if template != oe.EXECUTION_REPORT_TEMPLATE:
         return False
-    e = frame + EVENT_HEADER
+    e = frame + EVENT_BODY_AT
     if oe.execution_report_ord_status(e) != _REJECTED:
         return True
     known = refusal_of(t, oe.execution_report_reason(e)) != 0
@@ -96,7 +97,7 @@ def is_list_status(template: int, frame: int) -> bool:
     """Whether the event numbers a ListStatus (N): the gateway remembers the list, whoever asked."""
     if template != control.SESSION_NUMBERS_ASSIGNED_TEMPLATE:
         return False
-    text = frame + EVENT_HEADER + control.SESSION_NUMBERS_ASSIGNED_BLOCK
+    text = frame + EVENT_BODY_AT + control.SESSION_NUMBERS_ASSIGNED_BLOCK
     if control.session_numbers_assigned_text_length(text) < 2:
         return False
     return load_u8(control.session_numbers_assigned_text_address(text)) == LIST_STATUS
@@ -105,7 +106,7 @@ def is_list_status(template: int, frame: int) -> bool:
 @jit
 def note_session(t: int, template: int, frame: int, position: int) -> bool:
     """Keep track of where a session's numbers begin again; False if the index has no room."""
-    a = frame + EVENT_HEADER
+    a = frame + EVENT_BODY_AT
     by_client = True
     if template == control.SESSION_OPENED_TEMPLATE:
         if control.session_opened_reason(a) != 0:
@@ -147,8 +148,8 @@ def note_logon(t: int, session: int, template: int, frame: int, number: int, pos
 @jit
 def to_session(t: int, session: int, template: int, frame: int, position: int) -> bool:
     """Deal with an event addressed to a session; False if something has no room now."""
-    number = load_u32(frame + EVENT_HEADER + 8)
-    if number and not remember(t, session, number, position, load_i64(frame + EVENT_HEADER)):
+    number = load_u32(frame + EVENT_BODY_AT + 8)
+    if number and not remember(t, session, number, position, load_i64(frame + EVENT_BODY_AT)):
         return False
     if is_list_status(template, frame) and not add_row(t, position, EVERYONE):
         return False
@@ -167,7 +168,7 @@ def to_session(t: int, session: int, template: int, frame: int, position: int) -
     if number:
         last = number
         if template == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE:
-            last += control.session_numbers_assigned_count(frame + EVENT_HEADER) - 1
+            last += control.session_numbers_assigned_count(frame + EVENT_BODY_AT) - 1
         store_i64(load_i64(t + T_NUMBERS) + 8 * session, last)
     return True
 
@@ -179,11 +180,11 @@ def is_copied(wanted: int, template: int, session: int, frame: int) -> bool:
     A report is one of something that happened: the answer to a status request is nobody else's.
     """
     if template == oe.EXECUTION_REPORT_TEMPLATE:
-        kind = oe.execution_report_exec_type(frame + EVENT_HEADER)
+        kind = oe.execution_report_exec_type(frame + EVENT_BODY_AT)
         return wanted & 1 != 0 and kind != oe.EXEC_TYPE_ORDER_STATUS
     if wanted & 2 == 0 or template != oe.BALANCE_UPDATE_TEMPLATE or session != 0:
         return False
-    reason = oe.balance_update_reason(frame + EVENT_HEADER)
+    reason = oe.balance_update_reason(frame + EVENT_BODY_AT)
     moved = oe.BALANCE_REASON_DEPOSIT <= reason <= oe.BALANCE_REASON_TRANSFER_OUT
     interest = oe.BALANCE_REASON_BORROW_INTEREST, oe.BALANCE_REASON_LEND_INTEREST
     return moved or reason in interest
