@@ -10,7 +10,6 @@ and asking again for the same one changes nothing.
 before it answers. It signs what it holds (Ed25519), which is one half of a proof of reserves.
 """
 
-import hashlib
 import sqlite3
 import time
 from collections.abc import Callable
@@ -285,10 +284,6 @@ class EmbeddedCustody:
         return Statement(
             epoch, now, holdings, departed, self._key.public, self._key.sign(text)
         )
-
-    def fingerprint(self) -> str:
-        """A short name of the signing key, for people."""
-        return hashlib.sha256(self._key.public).hexdigest()[:16]
 
     def close(self) -> None:
         """Close the file."""

@@ -21,7 +21,6 @@ from sbe.dtypes import block_dtype
 
 NULL_INT64 = -(2**63)
 NULL_UINT32 = 2**32 - 1
-NULL_UINT64 = 2**64 - 1
 
 _LETTERS = {
     "i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I", "i8": "q", "u8": "Q",

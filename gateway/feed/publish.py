@@ -27,8 +27,8 @@ from sbe.generated import order_entry as oe
 from sbe.generated.order_entry import header_schema, header_template
 from sbe.raw import copy, load_i32, load_i64, load_u8, store_u8
 
-EVENT_HEADER = 16
-BLOCK = EVENT_HEADER + oe.HEADER_SIZE
+MESSAGE_AT = 16  # in an event's frame: behind the frame's header
+BLOCK = MESSAGE_AT + oe.HEADER_SIZE
 ORDERS_IN_MESSAGE = 50
 NO_PRICE = md.BEST_PRICES_BID_PX_NULL
 _LAST = md.MARKET_FLAGS_LAST_IN_EVENT
@@ -75,7 +75,7 @@ def walk(feed: Any, book: Any, base: int, length: int, gate: int) -> int:
             break
         offset += size
         f.position += size
-        message = frame + EVENT_HEADER
+        message = frame + MESSAGE_AT
         template = header_template(message)
         if header_schema(message) == _CONTROL:
             if template >= _FIRST_CONTROL:
@@ -115,11 +115,11 @@ def _report(f: Any, book: Any, a: int) -> None:
             f.touched[f.touched_used] = instrument
             f.touched_used += 1
     if last:
-        _consistent(f, book, instrument)
+        _consistent(f, book)
 
 
 @jit
-def _consistent(f: Any, book: Any, instrument: int) -> None:
+def _consistent(f: Any, book: Any) -> None:
     """An event is over: flag its last message, and tell of every best price it changed."""
     if f.last_flags:
         store_u8(f.last_flags, load_u8(f.last_flags) | _LAST)

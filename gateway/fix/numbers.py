@@ -6,7 +6,7 @@ decimal that isn't zero is `BAD` too.
 """
 
 from core.jit import jit
-from sbe.raw import copy, load_i64, load_u8, store_i64, store_u8
+from sbe.raw import load_u8, store_u8
 
 BAD = -(1 << 63)
 INTEGER_DIGITS_MAX = 18
@@ -20,7 +20,6 @@ ZERO, NINE, DOT, MINUS, COLON, SOH, EQUALS = 48, 57, 46, 45, 58, 1, 61
 
 # "YYYYMMDD-HH:MM:SS" and at most nine decimals of the second
 TIME_LENGTH = 17
-TIME_LENGTH_MAX = TIME_LENGTH + 1 + NINE_DIGITS
 
 
 @jit
@@ -254,17 +253,6 @@ def put_time(a: int, time: int) -> int:
     a = put_digits(a + 1, seconds % 60, 2)
     store_u8(a, DOT)
     return put_digits(a + 1, rest % SECOND_NS, NINE_DIGITS)
-
-
-@jit
-def put_time_cached(a: int, time: int, cache: int) -> int:
-    """`put_time`, keeping the text of the second in 32 bytes at `cache`: 8 of it the second."""
-    second = time // SECOND_NS
-    if load_i64(cache) != second:
-        put_time(cache + 8, second * SECOND_NS)  # writes 27 bytes: the cache holds 40
-        store_i64(cache, second)
-    copy(a, cache + 8, TIME_LENGTH + 1)
-    return put_digits(a + TIME_LENGTH + 1, time - second * SECOND_NS, NINE_DIGITS)
 
 
 @jit

@@ -233,11 +233,11 @@ def _order_field(c: int, t: int, v: int, tag: int, a: int, n: int) -> int:
         number = find_owned(load_i64(t + T_ACCOUNTS), load_i64(t + T_ACCOUNT_MASK), a, n, owner)
         store_i64(v + V_ACCOUNT, number)
         return _B1 if number >= 0 and _text(v, V_NAME, a, n, 48) else 0
-    return _rare_field(t, v, tag, a, n)
+    return _rare_field(v, tag, a, n)
 
 
 @jit
-def _rare_field(t: int, v: int, tag: int, a: int, n: int) -> int:
+def _rare_field(v: int, tag: int, a: int, n: int) -> int:
     """The rest of `_order_field`: fields most messages do without."""
     if tag == 41:
         return _B41 if _text(v, V_ORIGINAL, a, n, ID_BYTES_MAX) else 0

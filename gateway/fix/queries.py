@@ -35,7 +35,6 @@ class Queries:
         others: Mapping[str, Callable[[Session, Message, int], None]],
     ) -> None:
         self._reference = reference
-        self._market_data = market_data
         self._watched: dict[int, dict[Session, bytes]] = {}
         self._listings: dict[tuple[Session, bytes], Message] = {}  # subscribed x and c
         self._handlers = {

@@ -61,7 +61,6 @@ class Stream:
         self.key = 0
         self.client_id = 0
         self.cycle = 0
-        self.last_day = START_NS
         self.theme = THEMES[seed % len(THEMES)]
         # More positions than one slice of a settlement visits.
         self.accounts = ACCOUNTS | CROWD if seed % 5 == 4 else ACCOUNTS

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.binary.frames import SOFH, SOFH_SIZE, framed
+from gateway.binary.frames import SOFH, SOFH_SIZE
 from gateway.feed.messages import CODEC
 from sbe.generated import market_data as md
 from sbe.generated.order_entry import SIDE_BUY, SIDE_SELL
@@ -359,15 +359,13 @@ def _flat(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 class FeedConnection(asyncio.Protocol):
-    """The feed over TCP: every packet into a receiver, and those missing asked for again."""
+    """The feed over TCP, where no packet is lost: every one into a receiver."""
 
     def __init__(self, receiver: FeedReceiver) -> None:
         self.receiver = receiver
         self.gone = asyncio.Event()
-        self.rejected: list[dict[str, Any]] = []
         self._transport: Any = None
         self._data = bytearray()
-        self._asked = 0  # packets of the request under way that have not come yet
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -383,21 +381,8 @@ class FeedConnection(asyncio.Protocol):
                 return
             frame = bytes(self._data[SOFH_SIZE:length])
             del self._data[:length]
-            if HEADER.unpack_from(frame)[0] == ANSWERS:
-                self.rejected += [fields for _, fields in _messages(frame)]
-                self._asked = 0
-            else:
+            if HEADER.unpack_from(frame)[0] != ANSWERS:
                 self.receiver.packet(frame)
-                self._asked = max(0, self._asked - 1)
-
-    def ask_again(self) -> None:
-        """Request the first hole; one request at a time."""
-        holes = self.receiver.missing()
-        if holes and not self._asked:
-            channel, first, count = holes[0]
-            self._asked = count
-            request = {"channel": channel, "fromSeqNum": first, "count": count}
-            self._transport.write(framed(CODEC.encode("RetransmitRequest", request)))
 
     def close(self) -> None:
         """Close the connection."""

@@ -21,7 +21,6 @@ from datetime import UTC, datetime
 
 import simplefix
 
-SEPARATOR = b"\x01"
 READ_BYTES = 1 << 16
 LOGON_SECONDS = 10.0
 

@@ -223,7 +223,7 @@ class Outcomes:
         digest = self.note(now, "arbitration", s.symbol, statement=signed.to_json())
         self._put(s.event, DISPUTED, s.rule, s.evidence, now)
         self.bonds.decided(s.event, s.payouts, now)
-        self._finish(s.event, s.payouts, digest, now)
+        self._finish(s.event, s.payouts, digest)
 
     def reopen(self, event: int) -> None:
         """A dispute came to nothing: the proposal stands as it did."""
@@ -277,10 +277,10 @@ class Outcomes:
             return 0
         vector = tuple(json.loads(payouts))
         digest = self.note(now, "final", rules.symbol, rule=rule, payouts=list(vector))
-        self._finish(number, vector, digest, now)
+        self._finish(number, vector, digest)
         return 1
 
-    def _finish(self, event: int, payouts: tuple[int, ...], digest: bytes, now: int) -> None:
+    def _finish(self, event: int, payouts: tuple[int, ...], digest: bytes) -> None:
         key = self._oracle.command(
             "ResolveEvent", event=event, evidenceHash=digest,
             payouts=[{"payout": payout} for payout in payouts],

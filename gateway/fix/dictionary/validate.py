@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from gateway.fix.dictionary.fields import FIELDS, is_known
 from gateway.fix.dictionary.messages import (
-    ADMIN,
     HEADER_MEMBERS,
     HEADER_TAGS,
     INBOUND,
@@ -190,11 +189,6 @@ def _check_group(
         return Fault(GROUP_COUNT, member.tag), at
     missing = needed - seen if entries else set()
     return (Fault(MISSING, min(missing)), at) if missing else (None, at)
-
-
-def is_admin(kind: str) -> bool:
-    """Whether the type is of the session layer."""
-    return kind in ADMIN
 
 
 def routing(message: Message) -> Iterator[tuple[int, bytes]]:

@@ -16,7 +16,6 @@ from sbe.generated import order_entry as oe
 TEXT = (Path(__file__).parents[3] / "gateway" / "README.md").read_text()
 SECTION = TEXT.partition("\n## fix:")[2].partition("\n## feed:")[0]
 OWN_FROM = 21000
-FIRST_OF_OTHER_VENUES = 20000
 
 
 def table(title: str) -> list[list[str]]:
