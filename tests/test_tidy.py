@@ -120,11 +120,19 @@ def test_the_walk_through_the_core_names_every_module() -> None:
     ])
 
 
+def test_every_campaign_is_told_of() -> None:
+    text = (TOP / "tests/README.md").read_text()
+    complain([
+        f"tests/README.md doesn't tell of {file.name}"
+        for file in sorted((TOP / "tests/campaigns").glob("*.py"))
+        if '__name__ == "__main__"' in file.read_text() and f"| `{file.stem}` |" not in text
+    ])
+
+
 def test_links_in_documents_lead_somewhere() -> None:
     problems = []
-    for document in sorted(TOP.glob("*.md")) + sorted(
-        file for package in PACKAGES for file in (TOP / package).rglob("*.md")
-    ):
+    rooms = [TOP / name for name in (*PACKAGES, "tests")]
+    for document in [*TOP.glob("*.md"), *(file for room in rooms for file in room.rglob("*.md"))]:
         text = document.read_text()
         for target, anchor in re.findall(r"\]\(([^):#]*)(?:#([\w-]+))?\)", text):
             page = document.parent / target if target else document
