@@ -40,7 +40,7 @@ from gateway.fix.outbox import kept_message
 from gateway.fix.overflow import Overflow
 from gateway.fix.profile import USED, Profiles
 from gateway.fix.queries import Queries
-from gateway.fix.records import T_DIRTY_COUNT, T_INDEX_COUNT, T_ROWS_COUNT
+from gateway.fix.records import EVENT_BODY_AT, T_DIRTY_COUNT, T_INDEX_COUNT, T_ROWS_COUNT
 from gateway.fix.references import PLAIN, reference_kind
 from gateway.fix.report import REPORT_BYTES_MAX, put_report
 from gateway.fix.resend import Resends, gap_message
@@ -53,7 +53,6 @@ from sbe.generated import control
 from sbe.generated import order_entry as oe
 
 READ_BYTES = 1 << 20
-EVENT_HEADER = 24
 PAUSE_NS = 500_000_000  # between two ticks: longer than that this process wasn't running
 
 
@@ -256,7 +255,7 @@ class FixGateway:
         again: 0 or the time of a resend. at: the event's position in the stream.
         """
         template_id = int.from_bytes(frame[18:20], "little")
-        fields = decode_body(template_id, frame[EVENT_HEADER:])
+        fields = decode_body(template_id, frame[EVENT_BODY_AT:])
         when = fields["header"]["transactTime"]
         if template_id == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE:
             kind, position = reference_kind(fields["reference"])
@@ -372,7 +371,7 @@ class FixGateway:
             return
         number = int.from_bytes(frame[32:36], "little")
         if int.from_bytes(frame[18:20], "little") == control.SESSION_NUMBERS_ASSIGNED_TEMPLATE:
-            fields = decode_body(control.SESSION_NUMBERS_ASSIGNED_TEMPLATE, frame[EVENT_HEADER:])
+            fields = decode_body(control.SESSION_NUMBERS_ASSIGNED_TEMPLATE, frame[EVENT_BODY_AT:])
             if reference_kind(fields["reference"])[0] == PLAIN:
                 client.session.numbered(
                     fields["reference"], number, fields["count"],
@@ -397,11 +396,11 @@ class FixGateway:
             self.copies.balance(frame, position)
             return
         if (special := self._session_events.get(template_id)) is not None:
-            special(decode_body(template_id, frame[EVENT_HEADER:]), position)
+            special(decode_body(template_id, frame[EVENT_BODY_AT:]), position)
             return
-        self.reference.apply(template_id, frame[EVENT_HEADER:])
+        self.reference.apply(template_id, frame[EVENT_BODY_AT:])
         if template_id in self._instrument_events:
-            number = decode_body(template_id, frame[EVENT_HEADER:])["instrument"]
+            number = decode_body(template_id, frame[EVENT_BODY_AT:])["instrument"]
             for tell in self._instrument_events[template_id]:
                 tell(self.reference.instruments[number])
             for client in list(self._by_session.values()):
