@@ -109,17 +109,6 @@ def test_every_module_begins_with_a_sentence() -> None:
     complain(problems)
 
 
-def test_the_walk_through_the_core_names_every_module() -> None:
-    text = re.sub(r"```.*?```", "", (TOP / "core/README.md").read_text(), flags=re.S)
-    named = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]*)`", text))))
-    modules = {*(TOP / "core").glob("*.py"), *(TOP / "core/engine").rglob("*.py")}
-    complain([
-        f"core/README.md doesn't say what {file.relative_to(TOP)} is for"
-        for file in sorted(modules)
-        if not file.stem.startswith("__") and file.stem not in named
-    ])
-
-
 def test_every_campaign_is_told_of() -> None:
     text = (TOP / "tests/README.md").read_text()
     complain([
