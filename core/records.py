@@ -35,7 +35,7 @@ RISK_COLUMNS_MAX = 8
 RISK_LEVELS_MAX = 3
 ARRAYS_AGE_MAX = 60_000_000_000  # ns; older risk arrays net nothing
 SIGNED_MAX = 8  # Logons of a session remembered, see core/engine/signed.py
-LAYOUT_VERSION = 15
+LAYOUT_VERSION = 16
 
 # Accounts of the house, owned by owner 1; clients' start at FIRST_CLIENT.
 FEES, INSURANCE, CLEARING, POOL, WITHDRAWALS, ROUNDING, BACKSTOP_FUND = 1, 2, 3, 4, 5, 6, 7
@@ -233,6 +233,7 @@ SESSION = on_lines(
         ("cancel_window", "i8"),  # ns
         ("cancel_on_disconnect", "i4"),
         ("producer", "i4"),
+        ("following", "i4"),  # how many accounts
         ("signed_floor", "i8"),  # ns UTC: nothing signed up to then opens it any more
         ("signed_times", "i8", (SIGNED_MAX,)),  # what was signed to open it, 0: a free place
         ("signed_marks", "i8", (SIGNED_MAX,)),
@@ -475,6 +476,8 @@ WORK = np.dtype(  # Of the running command; not part of the digest.
         ("last_event", "i8"),  # address of the newest ExecutionReport's flags
         ("taker_report", "i8"),  # address of the taker's newest report in this command, else 0
         ("triggered", "i8"),  # instrument whose last price moved, 0 none
+        ("changed_first", "i8"),  # position of a followed account that the command changed, 0 none
+        ("changed_last", "i8"),
         ("addressed", "i8"),  # bits of the gateways whose sessions were told something
         ("consumed", "i8", (PRODUCERS,)),  # of each producer's ring, in this batch
         ("scratch", "i8", (4096,)),

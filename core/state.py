@@ -96,8 +96,9 @@ def _account(limits: Limits) -> np.dtype[Any]:
             ("first_linear", "i4"),  # of the positions in spot pairs and perpetuals
             ("linked", "i4"),  # how many positions in price links
             ("limited", "i4"),  # 1: a provider, or one of the limits below or of its owner is set
-            ("auto_lend", "i4"),
-            ("auto_borrow", "i4"),
+            ("auto_lend", "i2"),
+            ("auto_borrow", "i2"),
+            ("follower", "i4"),  # session that is told what changes, 0 none
             ("assets_seen", "i8"),  # bit per asset: its balance was ever touched
             ("assets_unreported", "i8"),  # and since it was last reported to the ledger
             ("price_version", "i8"),  # the state's, when the two sums below were computed
@@ -197,6 +198,7 @@ def state_dtype(limits: Limits) -> np.dtype[Any]:
             ("groups", GROUP, (limits.positions_max // 4 + 64,)),
             ("claims", CLAIM, (limits.positions_max,)),
             ("position_index", "i4", (power_of_two(2 * limits.positions_max),)),
+            ("changes", "i4", (limits.positions_max,)),  # see engine.following; 0 between commands
             ("protections", PROTECTION, (4096,)),
             ("withdrawal", WITHDRAWAL, (WITHDRAWALS_MAX,)),
             ("destinations", DESTINATION, (DESTINATIONS_MAX,)),

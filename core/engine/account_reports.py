@@ -1,15 +1,16 @@
 """The answer to AccountRequest: positions, balances and margin of an account, as of now.
 
     PositionReport …  BalanceUpdate (Snapshot) …  MarginReport  AccountReportEnd
+
+It may also ask to be told from then on what changes, see `core.engine.following`.
 """
 
 import numpy as np
 
 import sbe.generated.order_entry as oe
-from core.engine.accounts import put_balance
 from core.engine.emit import echo_size, event_begin, put_echo
+from core.engine.following import subscribe, tell_balance, tell_position
 from core.engine.margin.door import margin_levels
-from core.engine.margin.linear import perpetual_profit
 from core.engine.order_terms import account_of, judge_account
 from core.jit import jit
 from core.linked import linked
@@ -22,9 +23,12 @@ def account_request(s, a):
     """Handle an AccountRequest: reports, then one that ends them and says how many there were."""
     account = account_of(s, oe.account_request_account(a))
     request = np.int64(oe.account_request_request_id(a))
+    kind = _subscription(s, a)
     reason = judge_account(s, account)
-    reports = 0
     if reason == 0:
+        reason = subscribe(s, account, kind)
+    reports = 0
+    if reason == 0 and kind != oe.SUBSCRIPTION_REQUEST_TYPE_UNSUBSCRIBE:
         margin_levels(s, account)  # Posts interest first, so that the balances below are whole.
         reports = _positions(s, account, request) + _balances(s, account, request) + 1
         _margin(s, account, request)
@@ -39,34 +43,27 @@ def account_request(s, a):
 
 
 @jit
+def _subscription(s, a):
+    """The SubscriptionRequestType; only the snapshot where none is given."""
+    if s.work.echo - a <= oe.ACCOUNT_REQUEST_SUBSCRIPTION_REQUEST_TYPE_OFFSET:
+        return oe.SUBSCRIPTION_REQUEST_TYPE_SNAPSHOT  # Of a sender that doesn't know the field.
+    kind = oe.account_request_subscription_request_type(a)
+    if kind == oe.ACCOUNT_REQUEST_SUBSCRIPTION_REQUEST_TYPE_NULL:
+        return oe.SUBSCRIPTION_REQUEST_TYPE_SNAPSHOT
+    return kind
+
+
+@jit
 def _positions(s, account, request):
     count = 0
     number = s.accounts[account].first_position
     while number != 0:
         position = s.positions[number]
         if position.quantity != 0 or position.unsettled != 0:
-            _position(s, position, request)
+            tell_position(s, number, request, s.work.session, s.work.echo)
             count += 1
         number = position.account_next
     return count
-
-
-@jit
-def _position(s, position, request):
-    book = s.instruments[position.instrument]
-    block = oe.POSITION_REPORT_BLOCK
-    r = event_begin(s, block, echo_size(s.work.echo), s.work.session)
-    oe.write_position_report_header(r - 8)
-    oe.set_position_report_request_id(r, request)
-    oe.set_position_report_account(r, position.account)
-    oe.set_position_report_instrument(r, position.instrument)
-    oe.set_position_report_position(r, position.quantity * book.lot_size)
-    oe.set_position_report_entry_value(r, position.entry_value)
-    if book.kind == oe.INSTRUMENT_KIND_PERPETUAL:
-        oe.set_position_report_unsettled(r, perpetual_profit(position, book))
-    oe.set_position_report_realized(r, position.realized)
-    oe.set_position_report_mark(r, book.mark)
-    put_echo(r, block, s.work.echo)
 
 
 @jit
@@ -76,10 +73,7 @@ def _balances(s, account, request):
     seen = s.accounts[account].assets_seen
     while seen != 0:
         if seen & 1:
-            block = oe.BALANCE_UPDATE_BLOCK
-            r = event_begin(s, block, echo_size(s.work.echo), s.work.session)
-            put_balance(s, r, account, asset, oe.BALANCE_REASON_SNAPSHOT, 0, 0, request)
-            put_echo(r, block, s.work.echo)
+            tell_balance(s, account, asset, request, s.work.session, s.work.echo)
             count += 1
         seen >>= 1
         asset += 1

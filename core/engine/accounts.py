@@ -32,8 +32,12 @@ def asset_exists(s, asset):
 
 @jit
 def balance_update(s, account, asset, reason, change, counter, request):
-    """BalanceUpdate for everybody who keeps books: a balance after a change."""
-    a = event_begin(s, oe.BALANCE_UPDATE_BLOCK, 1, 0)
+    """BalanceUpdate for everybody who keeps books: a balance after a change.
+
+    It goes to who follows the account, too, unless it is the ledger that asked how things stand.
+    """
+    session = s.accounts[account].follower if reason != oe.BALANCE_REASON_SNAPSHOT else 0
+    a = event_begin(s, oe.BALANCE_UPDATE_BLOCK, 1, session)
     put_balance(s, a, account, asset, reason, change, counter, request)
 
 

@@ -27,6 +27,8 @@ sum up; nothing is taken from what it checks.
     20  whether any control is in force is what the controls say, and so are their counts
     21  CLEARING holds the pot of settlements beside payouts and funding under way; the liquidity
         fund has not given what it hasn't; winners wait for what their claims add up to
+    22  an index is above its slow price by no more than itself; a mean is of what was deposited
+    23  who follows an account is a session of its owner and counts it; no change is left untold
 """
 
 import sbe.generated.order_entry as oe
@@ -73,7 +75,27 @@ def check(s):
         return broken
     if not controls_agree(s):
         return 20
-    return 0 if _settlements_add_up(s) else 21
+    if not _settlements_add_up(s):
+        return 21
+    return 0 if _followers_agree(s) else 23
+
+
+@jit
+def _followers_agree(s):
+    """Invariant 23."""
+    counted = 0
+    for account in range(FIRST_CLIENT, s.accounts_used + 1):
+        follower = s.accounts[account].follower
+        if follower != 0:
+            counted += 1
+            if s.sessions[follower].owner != s.accounts[account].owner:
+                return False
+    for session in range(len(s.sessions)):
+        counted -= s.sessions[session].following
+    for number in range(1, s.positions_used + 1):
+        if s.changes[number] != 0:
+            return False
+    return counted == 0
 
 
 @jit

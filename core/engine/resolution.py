@@ -255,7 +255,7 @@ def _pay_position(s, number):
     credit(s, CLEARING, book.quote, -amount)
     s.payouts_in_clearing -= amount
     margin_changed(s, number)
-    a = event_begin(s, oe.POSITION_RESOLVED_BLOCK, 0, 0)
+    a = event_begin(s, oe.POSITION_RESOLVED_BLOCK, 0, s.accounts[position.account].follower)
     oe.write_position_resolved_header(a - 8)
     oe.set_position_resolved_account(a, position.account)
     oe.set_position_resolved_instrument(a, position.instrument)

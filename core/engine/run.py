@@ -29,6 +29,7 @@ from core.engine.controls.switches import set_kill_switch
 from core.engine.destinations import withdrawal_rule
 from core.engine.emit import business_reject, event_begin, mark_last_in_event
 from core.engine.fees import set_fees
+from core.engine.following import tell_changes
 from core.engine.governance.proposals import (
     decide_risk_proposal,
     run_risk_timers,
@@ -112,6 +113,8 @@ def apply(s: Any, frame: int) -> None:
     work.last_event = 0
     work.taker_report = 0
     work.triggered = 0
+    work.changed_first = 0
+    work.changed_last = 0
     s.sequence = work.sequence
     s.time = work.time
     _advance_producer(s, load_u32(frame + 12))
@@ -126,6 +129,8 @@ def apply(s: Any, frame: int) -> None:
         _keyed_command(s, template, a, ct.header_block_length(frame + HEADER_AT))
     _follow_up(s, JOB_SLICE if template < _KEYED else JOB_SLICE_RARE)
     mark_last_in_event(s)
+    if work.changed_first != 0:
+        tell_changes(s)
 
 
 @jit

@@ -10,6 +10,7 @@ import numpy as np
 import sbe.generated.control as control
 import sbe.generated.order_entry as oe
 from core.engine.emit import event_begin
+from core.engine.following import follow_nobody
 from core.engine.signed import take_signature
 from core.engine.timers import MILLISECOND, arm_timer
 from core.jit import jit
@@ -47,6 +48,7 @@ def session_open(s, a):
     if reset:
         session.next_inbound = 1
         session.next_outbound = 1
+        follow_nobody(s, number)
     inbound = control.session_open_next_inbound(a)
     if inbound != 0:
         session.next_inbound = inbound

@@ -184,7 +184,7 @@ def _pay(s, number, amount, before):
     if s.accounts[position.account].assets[book.quote].balance < 0:
         look_again(s, position.account)  # A debt requires margin, and grows.
     margin_changed(s, number)
-    a = event_begin(s, oe.POSITION_SETTLED_BLOCK, 0, 0)
+    a = event_begin(s, oe.POSITION_SETTLED_BLOCK, 0, s.accounts[position.account].follower)
     oe.write_position_settled_header(a - 8)
     oe.set_position_settled_account(a, position.account)
     oe.set_position_settled_instrument(a, position.instrument)
@@ -219,7 +219,7 @@ def fund_position(s, number):
     credit(s, position.account, book.quote, amount)
     credit(s, CLEARING, book.quote, -amount)
     margin_changed(s, number)
-    a = event_begin(s, oe.FUNDING_PAYMENT_BLOCK, 0, 0)
+    a = event_begin(s, oe.FUNDING_PAYMENT_BLOCK, 0, s.accounts[position.account].follower)
     oe.write_funding_payment_header(a - 8)
     oe.set_funding_payment_account(a, position.account)
     oe.set_funding_payment_instrument(a, position.instrument)

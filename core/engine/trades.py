@@ -12,6 +12,7 @@ unit; the fee goes to (a rebate comes from) account FEES.
 import sbe.generated.order_entry as oe
 from core.engine.accounts import credit
 from core.engine.controls.order_limits import count_trade
+from core.engine.following import note_change
 from core.engine.margin.door import margin_changed
 from core.engine.money import multiply_divide
 from core.engine.settling import settle_before_trade
@@ -47,6 +48,8 @@ def book_fill(s, number, side, lots, value, fee):
     else:
         credit(s, account, book.quote, -paid - fee)
     credit(s, FEES, book.quote, fee)
+    if s.accounts[account].follower != 0:
+        note_change(s, number)
     if book.kind == oe.INSTRUMENT_KIND_SPOT:
         credit(s, account, book.base, signed * book.base_per_lot)
         return

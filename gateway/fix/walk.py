@@ -174,15 +174,16 @@ def to_session(t: int, session: int, template: int, frame: int, position: int) -
 
 
 @jit
-def is_copied(wanted: int, template: int, session: int, frame: int) -> bool:
+def is_copied(wanted: int, template: int, frame: int) -> bool:
     """Whether Python wants to see an event of others: reports (1), money that moved (2).
 
     A report is one of something that happened: the answer to a status request is nobody else's.
+    Money that moved is so to whomever it is addressed, as a session may follow the account.
     """
     if template == oe.EXECUTION_REPORT_TEMPLATE:
         kind = oe.execution_report_exec_type(frame + EVENT_BODY_AT)
         return wanted & 1 != 0 and kind != oe.EXEC_TYPE_ORDER_STATUS
-    if wanted & 2 == 0 or template != oe.BALANCE_UPDATE_TEMPLATE or session != 0:
+    if wanted & 2 == 0 or template != oe.BALANCE_UPDATE_TEMPLATE:
         return False
     reason = oe.balance_update_reason(frame + EVENT_BODY_AT)
     moved = oe.BALANCE_REASON_DEPOSIT <= reason <= oe.BALANCE_REASON_TRANSFER_OUT
@@ -215,7 +216,7 @@ def walk(t: int, a: int, length: int, position: int) -> int:
                 break
             if not add_row(t, position + at, EVERYONE):
                 break
-        copied = is_copied(load_i64(t + T_COPIES), template, session, frame)
+        copied = is_copied(load_i64(t + T_COPIES), template, frame)
         if copied and not add_row(t, position + at, EVERYONE):
             break
         at += size

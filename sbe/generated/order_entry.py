@@ -393,6 +393,14 @@ CLIENT_PROTECTION_ACTION_LIMIT_DAILY_DEPOSITS = 3
 CLIENT_PROTECTION_ACTION_NULL = 255
 
 
+# SubscriptionRequestType: uint8
+# What an AccountRequest asks for.
+SUBSCRIPTION_REQUEST_TYPE_SNAPSHOT = 0
+SUBSCRIPTION_REQUEST_TYPE_SNAPSHOT_AND_UPDATES = 1
+SUBSCRIPTION_REQUEST_TYPE_UNSUBSCRIBE = 2
+SUBSCRIPTION_REQUEST_TYPE_NULL = 255
+
+
 # BalanceReason: uint8
 # Why a balance changed.
 BALANCE_REASON_SNAPSHOT = 0
@@ -1490,16 +1498,17 @@ protection_set_underlying = load("u16", 44)
 set_protection_set_underlying = store("u16", 44)
 
 
-# AccountRequest: template 112, 24 bytes
-# Asks for positions, balances and margin; answered by reports and AccountReportEnd.
+# AccountRequest: template 112, 25 bytes
+# Asks for positions, balances and margin, and to be told what changes; answered by reports and AccountReportEnd.
 ACCOUNT_REQUEST_TEMPLATE = 112
-ACCOUNT_REQUEST_BLOCK = 24
-write_account_request_header = image("1800700001000100")
+ACCOUNT_REQUEST_BLOCK = 25
+write_account_request_header = image("1900700001000100")
 ACCOUNT_REQUEST = record(
-    24,
+    25,
     ("header", INBOUND_HEADER, 0),
     ("account", "<u4", 12),
     ("requestId", "<u8", 16),
+    ("subscriptionRequestType", "u1", 24),
 )
 ACCOUNT_REQUEST_HEADER_SENDING_TIME_OFFSET = 0
 ACCOUNT_REQUEST_HEADER_SENDING_TIME_NULL = 18446744073709551615
@@ -1517,6 +1526,10 @@ ACCOUNT_REQUEST_REQUEST_ID_OFFSET = 16
 ACCOUNT_REQUEST_REQUEST_ID_NULL = 18446744073709551615
 account_request_request_id = load("u64", 16)
 set_account_request_request_id = store("u64", 16)
+ACCOUNT_REQUEST_SUBSCRIPTION_REQUEST_TYPE_OFFSET = 24
+ACCOUNT_REQUEST_SUBSCRIPTION_REQUEST_TYPE_NULL = 255
+account_request_subscription_request_type = load("u8", 24)
+set_account_request_subscription_request_type = store("u8", 24)
 
 
 # AccountRequest.echo: data
@@ -2680,7 +2693,7 @@ write_business_reject_echo_length = image_with("00", "u8", 0)
 
 
 # PositionReport: template 300, 72 bytes
-# A position: size, cost, what is unsettled and what was realized.
+# A position: size, cost, what is unsettled and what was realized. The answer to AccountRequest; to who follows the account also behind each command that filled one of its orders.
 POSITION_REPORT_TEMPLATE = 300
 POSITION_REPORT_BLOCK = 72
 write_position_report_header = image("48002c0101000100")
@@ -2752,7 +2765,7 @@ write_position_report_echo_length = image_with("00", "u8", 0)
 
 
 # BalanceUpdate: template 301, 71 bytes
-# A balance after a change; also the answer to AccountRequest.
+# A balance after a change; also the answer to AccountRequest. With reason Snapshot and requestId 0: where fills have left it.
 BALANCE_UPDATE_TEMPLATE = 301
 BALANCE_UPDATE_BLOCK = 71
 write_balance_update_header = image("47002d0101000100")
@@ -2892,7 +2905,7 @@ write_margin_report_echo_length = image_with("00", "u8", 0)
 
 
 # AccountReportEnd: template 303, 34 bytes
-# The answer to an AccountRequest is complete; how many reports it had.
+# The answer to an AccountRequest is complete; how many reports it had. With requestId 0: another session follows the account now.
 ACCOUNT_REPORT_END_TEMPLATE = 303
 ACCOUNT_REPORT_END_BLOCK = 34
 write_account_report_end_header = image("22002f0101000100")
@@ -4129,6 +4142,9 @@ def account_request_fault(a: int) -> int:
     wide = load_u64(a + 16)  # requestId
     if wide == 18446744073709551615:
         return 3
+    value = load_u8(a + 24)  # subscriptionRequestType
+    if not (0 <= value <= 2 or value == 255):
+        return 5
     return 0
 
 
@@ -5505,7 +5521,13 @@ def measure(address: int, length: int) -> int:
     elif template == 111:  # ProtectionSet
         if block < 46:
             return -ERROR_BLOCK_LENGTH
-    elif template == 112 or template == 113:  # AccountRequest, OpenOrdersRequest
+    elif template == 112:  # AccountRequest
+        if block < 25:
+            return -ERROR_BLOCK_LENGTH
+        position = _walk_echo(position, end, version)
+        if position < 0:
+            return position
+    elif template == 113:  # OpenOrdersRequest
         if block < 24:
             return -ERROR_BLOCK_LENGTH
         position = _walk_echo(position, end, version)

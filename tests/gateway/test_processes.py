@@ -61,6 +61,8 @@ class Desk:
         self.refused: set[int] = set()
         self.live: dict[int, tuple[int, int, int]] = {}  # orderId → (side, price, quantity)
         self.last = 0
+        self.held = 0  # by its fills
+        self.told: list[int] = []  # positions, by the reports of them
 
     def event(self, event: Event) -> None:
         if event.number:
@@ -68,9 +70,15 @@ class Desk:
             self.last = event.number
         if event.template == oe.BUSINESS_REJECT_TEMPLATE:
             self.refused.add(self.numbers.get(event.decode()["refSeqNo"], 0))
+        if event.template == oe.POSITION_REPORT_TEMPLATE:
+            self.told.append(int(event.record["position"]))
+            assert self.told[-1] == self.held
         if event.template != oe.EXECUTION_REPORT_TEMPLATE:
             return
         report = event.record
+        if report["execType"] == oe.EXEC_TYPE_TRADE:
+            quantity = int(report["lastQty"])
+            self.held += quantity if report["side"] == oe.SIDE_BUY else -quantity
         if report["execType"] == oe.EXEC_TYPE_NEW:
             order = int(report["clOrdId"])
             self.accepted[order] = self.accepted.get(order, 0) + 1
@@ -126,6 +134,8 @@ def test_orders_reports_and_books_outlive_every_process(exchange: Exchange, inst
             await recovered(instance)
             for desk in desks:
                 await desk.reconnect()
+                if not name:
+                    desk.client.follow(account=0)  # Once: whoever is killed later.
             for turn in range(100):
                 for desk in desks:
                     if desk.client.connected:
@@ -158,6 +168,8 @@ async def compare(exchange: Exchange, desks: list[Desk]) -> None:
         assert set(desk.accepted.values()) == {1}
         assert not desk.refused & set(desk.accepted)
         assert len(desk.accepted) > 150
+        assert desk.told[-1] == desk.held != 0
+        assert len(desk.told) > 50
         # Who was neither accepted nor told was passed over: its number is not in the events.
         assert set(desk.numbers.values()) >= set(desk.accepted)
     receiver = FeedReceiver()

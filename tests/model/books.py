@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import sbe.generated.order_entry as oe
 from tests.model.records import Instrument, Position
 
 if TYPE_CHECKING:
@@ -71,10 +72,26 @@ def move(x: "Exchange", origin: int, target: int, asset: int, amount: int) -> No
 def balance_update(
     x: "Exchange", account: int, asset: int, reason: int, change: int, counter: int, request: int
 ) -> None:
-    """Tell who keeps books."""
+    """Tell who keeps books, and who follows the account."""
+    session = x.accounts[account].follower
+    _tell(x, session, account, asset, request, b"", (reason, change, counter))
+
+
+def balance_stands(
+    x: "Exchange", account: int, asset: int, session: int, request: int = 0, echo: bytes = b""
+) -> None:
+    """Tell a session how a balance stands."""
+    _tell(x, session, account, asset, request, echo, (oe.BALANCE_REASON_SNAPSHOT, 0, 0))
+
+
+def _tell(
+    x: "Exchange", session: int, account: int, asset: int, request: int, echo: bytes,
+    why: tuple[int, int, int],
+) -> None:
     balance = x.balance(account, asset)
+    reason, change, counter = why
     x.emit(
-        0, "BalanceUpdate", requestId=request, account=account, asset=asset, reason=reason,
+        session, "BalanceUpdate", requestId=request, account=account, asset=asset, reason=reason,
         change=change, balance=balance, instrument=None, counterAccount=counter,
-        lent=max(0, balance) if x.accounts[account].auto_lend else 0, earned=0, echo=b"",
+        lent=max(0, balance) if x.accounts[account].auto_lend else 0, earned=0, echo=echo,
     )

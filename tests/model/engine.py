@@ -29,7 +29,7 @@ VOCABULARY = frozenset(
         "PositionSettled", "PositionResolved", "FundingPayment", "FundingCompleted",
         "SettlementCompleted", "ResolutionCompleted", "TradingStateChanged", "MarginReport",
         "TransferReport", "WithdrawalReport", "WithdrawalRuleReport", "ClientProtectionReport",
-        "KillSwitchChanged", "OwnerPermitted", "OrderPreview",
+        "KillSwitchChanged", "OwnerPermitted", "OrderPreview", "PositionReport", "AccountReportEnd",
         "SessionOpened",
     )
 )
@@ -132,8 +132,7 @@ def read_events(data: bytes) -> Any:
         for key in ("execType", "ordStatus"):
             if isinstance(fields.get(key), int):
                 fields[key] = chr(fields[key])
-        snapshot = name == "BalanceUpdate" and fields["reason"] == oe.BALANCE_REASON_SNAPSHOT
-        if name in VOCABULARY and not snapshot:
+        if name in VOCABULARY:
             yield Said(session, header["msgSeqNum"], name, fields)
         position += length
 

@@ -22,6 +22,7 @@ from tests.model import (
     controls,
     destinations,
     entry,
+    following,
     jobs,
     money,
     previews,
@@ -123,6 +124,7 @@ class Exchange:
 
     def _begin(self) -> None:
         self.events: list[Said] = []
+        self.changed: list[Position] = []  # by fills, of accounts that are followed
         self.detail = self.limit = self.fills = self.triggered = 0
         self.taker_report: dict[str, Any] | None = None
         self.last_report: dict[str, Any] | None = None
@@ -226,6 +228,7 @@ class Exchange:
         self._follow_up(JOB_SLICE if few else JOB_SLICE_RARE)
         if self.last_report is not None:
             self.last_report["flags"] |= oe.REPORT_FLAGS_LAST_IN_EVENT
+        following.tell_changes(self)
         return self.events
 
     def _client(self, command: Command) -> None:
@@ -325,7 +328,7 @@ CLIENT: dict[str, Handler] = {
     "WithdrawalRequest": money.withdrawal_request,
     "WithdrawalRule": destinations.withdrawal_rule,
     "ClientProtectionRequest": controls.client_protection,
-    "AccountRequest": money.account_request,
+    "AccountRequest": following.account_request,
 }
 SESSION: dict[str, Handler] = {
     "SessionOpen": venue.session_open,

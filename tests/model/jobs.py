@@ -195,7 +195,8 @@ def _pay(x: "Exchange", position: Position, numbers: list[int], debits: bool) ->
         credit(x, other.account, book.quote, amount)
         credit(x, CLEARING, book.quote, -amount)
         x.emit(
-            0, "PositionResolved", account=other.account, instrument=book.number,
+            x.accounts[other.account].follower, "PositionResolved",
+            account=other.account, instrument=book.number,
             position=quantity * book.lot_size, payout=book.payout, amount=amount,
             balance=x.balance(other.account, book.quote),
         )

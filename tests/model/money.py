@@ -1,4 +1,4 @@
-"""Deposits, withdrawals, transfers and account reports of the model."""
+"""Deposits, withdrawals and transfers of the model."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,7 @@ from tests.model.books import WITHDRAWALS, balance_update, credit, move
 from tests.model.caps import follow_collateral, follow_mean, judge_outflow
 from tests.model.controls import judge_deposit
 from tests.model.destinations import delay_of, judge
-from tests.model.margin import levels, withdrawable, worth_up
+from tests.model.margin import withdrawable, worth_up
 
 if TYPE_CHECKING:
     from tests.model.exchange import Exchange
@@ -156,19 +156,6 @@ def withdrawal_step(x: "Exchange", c: dict[str, Any]) -> int:
     if state >= oe.WITHDRAWAL_STATE_CONFIRMED:
         del x.withdrawals[number]
     return 0
-
-
-def account_request(x: "Exchange", c: dict[str, Any]) -> None:
-    """AccountRequest: of its reports the model knows the margin."""
-    account = x.account_of(c["account"])
-    reason = x.judge_account(account)
-    if reason == 0:
-        equity, initial, maintenance = levels(x, x.accounts[account])
-        level = 2 if equity < maintenance else 1 if equity < initial else 0
-        x.emit(
-            x.session, "MarginReport", requestId=c["requestId"], account=account, equity=equity,
-            initialMargin=initial, maintenanceMargin=maintenance, level=level, echo=c["echo"],
-        )
 
 
 def set_cancel_timer(x: "Exchange", c: dict[str, Any]) -> int:

@@ -182,6 +182,7 @@ class Account:
     orders: list[Order] = field(default_factory=list)  # open ones, newest first
     protections: list[Protection] = field(default_factory=list)  # newest first
     cancel_at: int = 0
+    follower: int = 0  # session that is told what changes
 
 
 @dataclass

@@ -25,6 +25,8 @@ def fill(
     signed = lots if side == oe.SIDE_BUY else -lots
     paid = book.value(tick, signed)
     credit(x, FEES, book.quote, charge)
+    if x.accounts[account].follower and position not in x.changed:
+        x.changed.append(position)
     if book.is_perpetual:
         catch_up(x, position)
         position.claim -= paid
@@ -112,7 +114,8 @@ def pay(x: "Exchange", position: Position, amount: int, before: int) -> None:
     credit(x, position.account, book.quote, amount)
     credit(x, CLEARING, book.quote, -amount)
     x.emit(
-        0, "PositionSettled", account=position.account, instrument=book.number,
+        x.accounts[position.account].follower, "PositionSettled",
+        account=position.account, instrument=book.number,
         position=position.quantity * book.lot_size, mark=book.settled_mark,
         previousMark=before // book.value_per_grain * book.grain, amount=amount,
         balance=x.balance(position.account, book.quote), cycle=x.cycle, left=left - amount,
@@ -144,7 +147,8 @@ def fund(x: "Exchange", position: Position) -> None:
     credit(x, position.account, book.quote, amount)
     credit(x, CLEARING, book.quote, -amount)
     x.emit(
-        0, "FundingPayment", account=position.account, instrument=book.number,
+        x.accounts[position.account].follower, "FundingPayment",
+        account=position.account, instrument=book.number,
         position=position.quantity * book.lot_size, rate=book.funding_rate, amount=amount,
         balance=x.balance(position.account, book.quote), due=owed,
     )

@@ -166,7 +166,7 @@ class Stream:
             (45, self.new_order), (10, self.cancel), (14, self.replace), (1.5, self.mass_cancel),
             (8, self.mass_quote), (0.7, self.quote_cancel), (1.2, self.protection_set),
             (1.5, self.protection_reset), (1, self.order_status), (4, self.preview),
-            (0.5, self.cancel_timer), (1, self.account_request), (1, self.transfer),
+            (0.5, self.cancel_timer), (1.5, self.account_request), (1, self.transfer),
             (0.7, self.withdrawal), (0.4, self.withdrawal_rule), (0.2, self.refill),
             (0.7, self.withdrawal_step), (0.5, self.deposit), (4, self.some_mark),
             (2, self.some_index), (1.5, self.settlement), (1, self.funding),
@@ -359,12 +359,9 @@ class Stream:
                            milliseconds=self.pick([0, 1000, 5000]))
 
     def account_request(self) -> Command:
-        """AccountRequest; without a session, for what it answers besides isn't modelled."""
-        command = self.client("AccountRequest", self.pick(self.accounts), requestId=7, echo=b"a")
-        command.session = 0
-        command.fields["account"] = command.fields["account"] or 100
-        command.fields["header"]["msgSeqNum"] = 0
-        return command
+        """AccountRequest; more often than not to be told what changes."""
+        return self.client("AccountRequest", self.pick(self.accounts), requestId=7, echo=b"a",
+                           subscriptionRequestType=self.pick([None, 0, 1, 1, 1, 1, 2]))
 
     def transfer(self) -> Command:
         """TransferRequest."""
@@ -462,7 +459,7 @@ class Stream:
         if self.chance(0.1):
             return Command("SessionSigned", signed, number, 8, self.time)
         signed["signedTime"] *= self.below(2)
-        fields = signed | {"versionId": 0, "nextInbound": 0, "reset": 0,
+        fields = signed | {"versionId": 0, "nextInbound": 0, "reset": int(self.chance(0.1)),
                   "cancelOnDisconnect": self.below(3), "cancelWindow": self.below(4) * 500,
                   "connection": 1 + self.below(1000)}
         return Command("SessionOpen", fields, number, 8, self.time)

@@ -154,6 +154,8 @@ def _is_new(session: Session, signed: tuple[int, int]) -> bool:
 def _open(x: "Exchange", session: Session, c: dict[str, Any]) -> None:
     if c["reset"]:
         session.next_inbound = session.next_outbound = 1
+        for account in x.accounts.values():
+            account.follower *= account.follower != session.number
     session.next_inbound = c["nextInbound"] or session.next_inbound
     session.connection = c["connection"]
     session.cancel_on_disconnect = c["cancelOnDisconnect"]

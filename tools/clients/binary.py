@@ -50,6 +50,9 @@ RECORDS = {
     oe.BALANCE_UPDATE_TEMPLATE: oe.BALANCE_UPDATE,
     oe.POSITION_REPORT_TEMPLATE: oe.POSITION_REPORT,
     oe.POSITION_SETTLED_TEMPLATE: oe.POSITION_SETTLED,
+    oe.POSITION_RESOLVED_TEMPLATE: oe.POSITION_RESOLVED,
+    oe.FUNDING_PAYMENT_TEMPLATE: oe.FUNDING_PAYMENT,
+    oe.MARGIN_REPORT_TEMPLATE: oe.MARGIN_REPORT,
 }
 
 
@@ -384,6 +387,14 @@ class BinaryClient:
             underlying=0, scope=scope, kind=0, side=0, echo=b"",
         )
         return given
+
+    def follow(self, *, account: int, stop: bool = False) -> int:
+        """Ask how the account stands and to be told what changes, or (stop) no more; its number."""
+        kind = oe.SUBSCRIPTION_REQUEST_TYPE_SNAPSHOT_AND_UPDATES
+        if stop:
+            kind = oe.SUBSCRIPTION_REQUEST_TYPE_UNSUBSCRIBE
+        return self.send("AccountRequest", account=account, requestId=self.new_id(),
+                         subscriptionRequestType=kind, echo=b"")
 
     def new_id(self) -> int:
         """A clOrdId that this object never gave before; begins at the time it was made."""

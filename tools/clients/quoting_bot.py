@@ -3,7 +3,7 @@
     python -m tools.clients.quoting_bot --key-id maker-one --session 101 \\
         --secret "maker-one: for trying out only" --instrument BTC-PERP ETH-PERP --size 0.01
 
-It learns instruments and marks from the feed, asks for its positions, quotes over the binary
+It learns instruments and marks from the feed, follows its account, quotes over the binary
 gateway, and moves its quotes when the mark or its position has moved. When market-maker protection
 has taken the quotes out, the next ones reset it. A lost connection is made again; what it missed
 arrives first, so the position it leans against is always its own. It says what it trades and what
@@ -52,7 +52,11 @@ class Quoter:
     stopped: bool = False
 
     def event(self, event: Event) -> None:
-        """Follow fills and protection."""
+        """Follow fills, positions and protection.
+
+        A PositionReport behind the fills says where they led; of pairs there is none, and it tells
+        what a liquidation has moved, which no fill did.
+        """
         if event.template == oe.EXECUTION_REPORT_TEMPLATE:
             report = event.record
             if report["execType"] == oe.EXEC_TYPE_TRADE:
@@ -63,6 +67,8 @@ class Quoter:
                 self.positions[instrument] = held + (quantity if bought else -quantity)
         elif event.template == oe.POSITION_REPORT_TEMPLATE:
             self.positions[int(event.record["instrument"])] = int(event.record["position"])
+        elif event.template == oe.POSITION_RESOLVED_TEMPLATE:
+            self.positions[int(event.record["instrument"])] = 0
         elif event.template == oe.PROTECTION_TRIGGERED_TEMPLATE:
             self.stopped = True
 
@@ -182,8 +188,8 @@ async def main(options: argparse.Namespace) -> None:
         try:
             await client.connect()
             print(f"connected; quoting {', '.join(quoter.symbols.values())}", flush=True)
-            if not begun:  # What it held before this session began; fills come by themselves.
-                client.send("AccountRequest", account=options.account, requestId=1, echo=b"")
+            if not begun:  # What it holds, and from now on, whatever is lost, what changes.
+                client.follow(account=options.account)
                 begun = True
             await keep_quoting(
                 client, receiver, quoter, options.account, instruments, options.seconds)

@@ -152,6 +152,8 @@ def assess(s, account):
     level = 1 if equity < initial else 0
     if level > holder.margin_level:
         _margin_call(s, account, equity, initial, maintenance)
+    elif holder.follower != 0:
+        _tell_margin(s, account, equity, initial, maintenance, holder.follower)
     holder.margin_level = level
     _watch(s, account, max(0, equity - maintenance))
 
@@ -159,16 +161,27 @@ def assess(s, account):
 @jit
 def _margin_call(s, account, equity, initial, maintenance):
     """Tell the owner's sessions that the account is below its initial margin."""
+    follower = s.accounts[account].follower
     session = next_session(s, account, 0)
     while session != 0:
-        r = event_begin(s, oe.MARGIN_REPORT_BLOCK, 1, session)
-        oe.write_margin_report_header(r - 8)
-        oe.set_margin_report_account(r, account)
-        oe.set_margin_report_equity(r, equity)
-        oe.set_margin_report_initial_margin(r, initial)
-        oe.set_margin_report_maintenance_margin(r, maintenance)
-        oe.set_margin_report_level(r, 2 if equity < maintenance else 1)
+        _tell_margin(s, account, equity, initial, maintenance, session)
+        if session == follower:
+            follower = 0
         session = next_session(s, account, session)
+    if follower != 0:
+        _tell_margin(s, account, equity, initial, maintenance, follower)
+
+
+@linked
+def _tell_margin(s, account, equity, initial, maintenance, session):
+    r = event_begin(s, oe.MARGIN_REPORT_BLOCK, 1, session)
+    oe.write_margin_report_header(r - 8)
+    oe.set_margin_report_account(r, account)
+    oe.set_margin_report_equity(r, equity)
+    oe.set_margin_report_initial_margin(r, initial)
+    oe.set_margin_report_maintenance_margin(r, maintenance)
+    level = 2 if equity < maintenance else 1 if equity < initial else 0
+    oe.set_margin_report_level(r, level)
 
 
 @jit

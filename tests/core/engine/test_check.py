@@ -80,6 +80,9 @@ BREAKS: list[tuple[int, Callable[[Any], None]]] = [
     (12, lambda s: s["instruments"][PERP]["best"].__setitem__(0, 5)),
     (14, lambda s: s["accounts"][ANN].__setitem__("assets_seen", 0)),
     (15, add("orders_open", 1)),
+    (23, add("follower", 1, "accounts", ANN)),
+    (23, add("following", 1, "sessions", 1)),
+    (23, lambda s: s["changes"].__setitem__(1, -1)),
 ]
 
 
