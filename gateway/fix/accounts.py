@@ -141,9 +141,10 @@ class AccountRenderer:
             amount_text(f["amount"], asset.decimals), asset.name, text)
 
     def balance(self, _session: int, f: dict[str, Any]) -> Rendered | None:
-        """A balance: one of the answers to BB, or a change that was subscribed to."""
+        """A balance: one of the answers to BB, or a change that was subscribed to by BB or AN."""
         name = _echoed(f["echo"], 909)
-        if f["reason"] == oe.BALANCE_REASON_SNAPSHOT and name is None:
+        asked = f["requestId"] != 0
+        if f["reason"] == oe.BALANCE_REASON_SNAPSHOT and asked and name is None:
             return None
         asset, time = self._asset(f["asset"]), f["header"]["transactTime"]
         borrowed = max(0, -f["balance"])

@@ -79,11 +79,13 @@ class Copies:
             self._take_number(reader.id, CAPTURE, position)
 
     def balance(self, frame: bytes, position: int) -> None:
-        """Money came, went or was moved: tell those who watch the account."""
+        """Money came, went or was moved: tell those who watch the account, unless told anyway."""
+        told = int.from_bytes(frame[4:8], "little")  # Who follows it (AN).
         at = EVENT_BODY_AT + oe.BALANCE_UPDATE_ACCOUNT_OFFSET
         account = int.from_bytes(frame[at : at + 4], "little")
         for reader in self._gateway.balances.watchers(account):
-            self._take_number(reader.id, COPY, position)
+            if reader.id != told:
+                self._take_number(reader.id, COPY, position)
 
     def again(self, session: int, position: int) -> None:
         """Send a report again under a new number, marked as a possible resend."""

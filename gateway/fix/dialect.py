@@ -291,7 +291,10 @@ class Dialect:
         return self._account_query(session, message, number, "OpenOrdersRequest", 584)
 
     def _positions(self, session: Session, message: Message, number: int) -> bool:
-        return self._account_query(session, message, number, "AccountRequest", 710)
+        how = message.text(263)  # The numbers of SubscriptionRequestType are those of FIX.
+        return self._account_query(
+            session, message, number, "AccountRequest", 710,
+            subscriptionRequestType=int(how) if how else None)
 
     def _collateral(self, session: Session, message: Message, number: int) -> bool:
         account = self.account(session, message)
@@ -300,7 +303,7 @@ class Dialect:
         return self._account_query(session, message, number, "AccountRequest", 909)
 
     def _account_query(
-        self, session: Session, message: Message, number: int, name: str, tag: int
+        self, session: Session, message: Message, number: int, name: str, tag: int, **more: object
     ) -> bool:
         account = self.account(session, message)
         if account is None:
@@ -311,7 +314,7 @@ class Dialect:
         reference = message.get(tag) or b""
         echo = b"%d=%b\x01" % (tag, reference[:64])
         return self.send(session, message, number, name, self.header(message, number) | {
-            "account": account, "requestId": unsigned(hash_of(reference)), "echo": echo})
+            "account": account, "requestId": unsigned(hash_of(reference)), "echo": echo} | more)
 
     def _mass_cancel(self, session: Session, message: Message, number: int) -> bool:
         scope = MASS_CANCEL_SCOPES[message.text(530)]

@@ -220,10 +220,10 @@ class Renderer:
     def _end(self, _session: int, f: dict[str, Any]) -> Rendered | None:
         own = dict(echoed(f["echo"]))
         time = f["header"]["transactTime"]
-        if 710 in own:
+        if 710 in own or f["requestId"] == 0:  # The latter: another session follows the account.
             code = 3 if f["reason"] else 0
             return "AO", [
-                (721, f"{f['account']}-{time}"), (710, own[710]), (728, code),
+                (721, f"{f['account']}-{time}"), (710, own.get(710)), (728, code),
                 (729, 2 if code else 0), (1, self._account_name(f["account"])),
                 (58, _why(f["reason"]) if code else None), (21020, f["reason"] or None),
             ]

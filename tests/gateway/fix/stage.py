@@ -217,6 +217,22 @@ class Aid:
             "equity": 10**9, "initialMargin": 4 * 10**8, "maintenanceMargin": 2 * 10**8,
             "level": 0})
         self.emit("AccountReportEnd", session, asked | {"reports": 2, "reason": 0})
+        if f["subscriptionRequestType"] == 1:
+            self._fill(session, f["account"])
+
+    def _fill(self, session: int, account: int) -> None:
+        """What a follower is told behind a fill, of money that came, and at last."""
+        unasked = {"requestId": 0, "account": account, "echo": b""}
+        self.emit("PositionReport", session, unasked | {
+            "instrument": 2, "position": 3 * 10**8, "entryValue": 5, "unsettled": 6,
+            "realized": 7, "mark": 9 * 10**8})
+        balance = unasked | {
+            "asset": 0, "change": 0, "balance": 25 * 10**5, "instrument": None,
+            "counterAccount": 0, "lent": 0, "earned": 0}
+        self.emit("BalanceUpdate", session, balance | {"reason": 0})
+        self.emit("BalanceUpdate", session, balance | {
+            "requestId": 77, "reason": 1, "change": 10**6, "balance": 35 * 10**5})
+        self.emit("AccountReportEnd", session, unasked | {"reports": 0, "reason": 70})
 
 
 class Stage:

@@ -356,6 +356,21 @@ def test_lists_positions_and_collateral(desk: Desk) -> None:
     desk.expect("4", _123="Y")
 
 
+def test_an_account_is_followed(desk: Desk) -> None:
+    desk.send("BB", "909=C1|263=1")  # Money that comes would be told to a watcher anyway.
+    desk.expect_within(5, "BA")
+    desk.send("AN", "710=Q1|724=0|1=acme.main|60=20260101-00:00:00|263=1")
+    assert desk.expect_within(5, "AO").text(710) == "Q1"
+    filled = desk.expect("AP", _55="BTC-PERP", _704=3)
+    assert filled.get(710) is None
+    stands = desk.expect("BA", _1704="2.5", _21032=0)
+    assert (stands.get(909), stands.get(901)) == (None, None)
+    desk.expect("BA", _1704="3.5", _21032=1, _901=1)
+    lost = desk.expect("AO", _728=3, _21020=70)
+    assert lost.get(710) is None
+    desk.quiet()
+
+
 def test_copying_that_was_cut_short_goes_on_where_it_ended(desk: Desk, stage: Stage) -> None:
     """The last copy was of a report far behind: what came between is not passed over."""
     server = stage.server
