@@ -476,8 +476,7 @@ WORK = np.dtype(  # Of the running command; not part of the digest.
         ("last_event", "i8"),  # address of the newest ExecutionReport's flags
         ("taker_report", "i8"),  # address of the taker's newest report in this command, else 0
         ("triggered", "i8"),  # instrument whose last price moved, 0 none
-        ("changed_first", "i8"),  # position of a followed account that the command changed, 0 none
-        ("changed_last", "i8"),
+        ("changed_first", "i8"), ("changed_last", "i8"),  # positions to tell followers of, 0 none
         ("addressed", "i8"),  # bits of the gateways whose sessions were told something
         ("consumed", "i8", (PRODUCERS,)),  # of each producer's ring, in this batch
         ("scratch", "i8", (4096,)),
@@ -489,9 +488,7 @@ WORK = np.dtype(  # Of the running command; not part of the digest.
         ("aside", "i8"),  # slot of an order that a replace has set aside, else 0
         ("alone", "i8"),  # 1: look at an account's perpetuals only
         ("worst_expiry", "i8"),  # where what margin refused would lose most (margin.worst)
-        ("worst_outcome", "i8"),
-        ("worst_move", "i8"),
-        ("worst_asset", "i8"),
+        ("worst_outcome", "i8"), ("worst_move", "i8"), ("worst_asset", "i8"),
         ("unit", UNIT),  # an account's stake in an underlying, as margin looks at it
         ("result", RESULT),
         ("nodes", NODE_VIEW, (RISK_NODES_MAX,)),
