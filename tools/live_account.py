@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import sbe.generated.order_entry as oe
+from core.errors import CoreError
 from core.records import RESTING
 
 ONE = 10**8
@@ -33,6 +34,15 @@ _NOTHING = {"quantity": 0, "settled_value": 0, "unsettled": 0, "open_buy": 0, "o
 
 class Unwritable(ValueError):
     """An account has something that case files have no word for."""
+
+
+def account_number(s: Any, account: str) -> int:
+    """The number of a live account by its name or number. Raises CoreError if there is none."""
+    for number in range(1, int(s["accounts_used"]) + 1):
+        known = s["accounts"][number]
+        if known["state"] != 0 and account in (name(known), str(number)):
+            return number
+    raise CoreError(f"no account of the name or number {account}")
 
 
 def case_file(

@@ -10,27 +10,27 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from core.errors import SegmentError
+from core.errors import CoreError
 from core.margin_reference.case import CaseError
 from tools import what_if as wishes
 from tools.hedges import on_offer
 from tools.live_account import (
     Unwritable,
+    account_number,
     case_file,
     check_steps,
     instrument_of,
     perpetuals_of,
     place_of,
 )
-from tools.running import Restless, Running
-from tools.stores import fail
+from tools.running import Running
+from tools.stores import EXIT_USAGE, fail
 
-USAGE = 2
 WIDTH = 150  # where nobody says how wide the screen is
 Compute = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def show(instance: str, account: int, words: list[str], compute: Compute) -> int:
+def show(instance: str, account: str, words: list[str], compute: Compute) -> int:
     """Print a live account as a case file, or a table of what orders would do to it; exit code."""
     try:
         asked = [wishes.parse(entry) for entry in words]
@@ -41,31 +41,29 @@ def show(instance: str, account: int, words: list[str], compute: Compute) -> int
             show_wishes(content, list(zip(places, asked, strict=True)), compute, console)
         else:
             print(json.dumps(before, indent=1, ensure_ascii=False))
-    except (SegmentError, Restless, Unwritable) as error:
+    except (CoreError, Unwritable) as error:
         return fail(error)
     except CaseError as error:
         return fail(f"account {account}: {error}")
     except wishes.WrongWish as error:
         fail(error)
-        return USAGE
+        return EXIT_USAGE
     return 0
 
 
 def _read(
-    instance: str, account: int, asked: list[wishes.Wish]
+    instance: str, account: str, asked: list[wishes.Wish]
 ) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """The account with the instruments asked for, and what the orders are on."""
     with Running(instance) as running:
         def look(s: Any) -> tuple[dict[str, Any], list[dict[str, str]]]:
-            known = 0 < account < len(s["accounts"])
-            if not known or s["accounts"][account]["state"] == 0:
-                raise Unwritable(f"there is no account {account}")
+            holder = account_number(s, account)
             now = time.time_ns()
             numbers = [instrument_of(s, wish.symbol) for wish in asked]
             for number, wish in zip(numbers, asked, strict=True):
                 check_steps(s, number, wish.quantity, wish.price)
-            also = [*numbers, *perpetuals_of(s, account, numbers)]
-            content = case_file(s, account, running.volatility, now, also)
+            also = [*numbers, *perpetuals_of(s, holder, numbers)]
+            content = case_file(s, holder, running.volatility, now, also)
             return content, [place_of(s, number, now) for number in numbers]
 
         return running.read(look)

@@ -6,10 +6,11 @@ command was applied meanwhile.
 
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, TypeVar
 
 from core.config import Configuration, load
-from core.errors import SegmentMismatch, SegmentMissing
+from core.errors import CoreError, SegmentMismatch, SegmentMissing
 from core.memory import Segment
 from core.records import LAYOUT_VERSION
 from core.state import state_dtype
@@ -19,16 +20,16 @@ ATTEMPTS = 1000
 Read = TypeVar("Read")
 
 
-class Restless(RuntimeError):
+class Restless(CoreError):
     """The exchange never stood still long enough."""
 
 
 class Running:
-    """A running exchange; `with` it."""
+    """A running exchange, `data` its data directory if that is known; `with` it."""
 
-    def __init__(self, instance: str) -> None:
+    def __init__(self, instance: str, data: Path | None = None) -> None:
         """Raises SegmentMissing if there is none, SegmentMismatch if its state is laid out else."""
-        file = data_of(instance) / "run" / "config.json"
+        file = (data or data_of(instance)) / "run" / "config.json"
         if not file.exists():
             raise SegmentMissing(f"no exchange of the name {instance} is running")
         self.configuration: Configuration = load(file)

@@ -22,6 +22,7 @@ Instance = Annotated[str, Parameter(help="Name of the exchange.")]
 Data = Annotated[
     Path | None, Parameter(help="Its data directory, if not that of the instance.")
 ]
+EXIT_USAGE = 2  # a wrong command line
 
 
 def data_directory(instance: str, data: Path | None) -> Path:

@@ -67,7 +67,7 @@ def test_a_missing_file_or_exchange_is_one_line(
 ) -> None:
     assert margin(tmp_path / "none.json", reference=True) == 1
     assert "No such file" in capsys.readouterr().err
-    assert margin(account=100, instance=instance) == 1
+    assert margin(account="100", instance=instance) == 1
     assert instance in capsys.readouterr().err
 
 
@@ -75,7 +75,7 @@ def test_a_file_or_an_account_is_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert margin() == 2
-    assert margin(written(tmp_path, CASE), account=100) == 2
+    assert margin(written(tmp_path, CASE), account="100") == 2
     assert margin(written(tmp_path, CASE), what_if=["buy 1 A @ 1"]) == 2
     assert "--account" in capsys.readouterr().err
 
@@ -83,5 +83,5 @@ def test_a_file_or_an_account_is_asked_for(
 def test_an_order_in_other_words_is_refused(
     instance: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert margin(account=100, what_if=["buy it"], instance=instance) == 2
+    assert margin(account="100", what_if=["buy it"], instance=instance) == 2
     assert "expected `buy 2 BTC-PERP @ 101000`" in capsys.readouterr().err

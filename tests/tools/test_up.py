@@ -81,8 +81,8 @@ def test_from_the_first_start_to_the_second(up: Up, instance: str, tmp_path: Pat
     assert seen.core_generation == 1
     assert seen.published_sequence > 60
     assert {ring.name for ring in seen.rings} >= {"sequenced", "commands.fix", "commands.binary"}
-    assert margin(account=100, instance=instance) == 0
-    assert margin(account=100, instance=instance, what_if=["buy 0.1 BTC-PERP @ 90000"]) == 0
+    assert margin(account="100", instance=instance) == 0
+    assert margin(account="100", instance=instance, what_if=["buy 0.1 BTC-PERP @ 90000"]) == 0
     assert exchange.stop() == 0
     assert not memory.segments(instance)
     data = Path(exchange.ready["data"])

@@ -14,15 +14,14 @@ from cyclopts import Parameter
 
 from core.margin_reference.case import CaseError
 from tools.case_files import load
-from tools.stores import fail
+from tools.stores import EXIT_USAGE, fail
 
-USAGE = 2
 Compute = Callable[[dict[str, Any]], dict[str, Any]]
-Live = Callable[[str, int, list[str], Compute], int]
+Live = Callable[[str, str, list[str], Compute], int]
 
 
 def margin(
-    file: Path | None = None, *, account: int | None = None,
+    file: Path | None = None, *, account: str | None = None,
     what_if: Annotated[list[str] | None, Parameter(negative="")] = None,
     instance: str = "onebook", reference: bool = False,
 ) -> int:
@@ -34,7 +33,7 @@ def margin(
         JSON: `global`, `underlying_params`, and `cases` with `usdc`, `underlyings`, `groups` and
         `orders`; numbers are decimals in quotes. `expected` may be absent, or is ignored.
     account
-        A live account instead of a file, by its number.
+        A live account instead of a file, by name or number.
     what_if
         An order such as `buy 2 BTC-PERP @ 101000`, once for each: what it would do to the account
         while it rests and when it has filled, and what hedges would free.
@@ -44,13 +43,13 @@ def margin(
         By the second implementation: plain Python in exact fractions, which shares no code with
         the core.
     """
-    if (file is None) == (account is None) or (what_if and account is None):
-        fail("expected either a FILE or --account ID; --what-if goes with an account")
-        return USAGE
     compute = _compute(reference)
-    if file is None:
+    if file is None and account is not None:
         live: Live = importlib.import_module("tools.margin_live").show
-        return live(instance, account or 0, what_if or [], compute)
+        return live(instance, account, what_if or [], compute)
+    if file is None or account is not None or what_if:
+        fail("expected either a FILE or --account; --what-if goes with an account")
+        return EXIT_USAGE
     try:
         filled = compute(load(file))
     except OSError as error:

@@ -18,9 +18,8 @@ from core.margin_reference.case import CaseError, read_file
 from tools.case_files import load
 from tools.risk.assumptions import AssumptionError, read
 from tools.risk.measure import Figures, measure
-from tools.stores import Data, Instance, data_directory, fail
+from tools.stores import EXIT_USAGE, Data, Instance, data_directory, fail
 
-USAGE = 2
 PICTURES = (".png", ".svg", ".pdf")
 
 
@@ -61,10 +60,10 @@ def risk(
     """
     if (file is None) == (account is None):
         fail("expected a file, or --account")
-        return USAGE
+        return EXIT_USAGE
     if plot is not None and plot.suffix.lower() not in PICTURES:
         fail(f"--plot: expected a name that ends in {', '.join(PICTURES)}, was {plot}")
-        return USAGE
+        return EXIT_USAGE
     try:
         assumed = read(
             assumptions, rho=rho, horizon_seconds=horizon_seconds, misresolution=misresolution,

@@ -1,8 +1,7 @@
 """A live account as a case: read from the core's own state, which is mapped and never written.
 
-The state moves on while it is read, so everything an account needs is read between two looks at the
-state's sequence, and again if a command came in between. Profit of perpetuals that isn't settled
-stands as USDC, which changes nothing but where it is written. Resting orders are left out.
+Profit of perpetuals that isn't settled stands as USDC, which changes nothing but where it is
+written. Resting orders are left out.
 """
 
 import time
@@ -12,16 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import sbe.generated.order_entry as oe
-from core.errors import CoreError, SegmentMismatch
-from core.memory import Segment
-from core.records import LAYOUT_VERSION
-from core.state import state_dtype
-from tools.inspection import configuration_of
-from tools.live_account import parameters
+from tools.live_account import account_number, parameters
+from tools.running import Running
 
 ONE = 10**8
 MILLION, BILLION = 10**6, 10**9
-_ATTEMPTS = 1000
 _KINDS = {1: "exclusive", 2: "exhaustive", 3: "nested"}
 
 
@@ -30,25 +24,9 @@ def case_of(instance: str, data: Path, account: str) -> dict[str, Any]:
 
     Raises CoreError (not running, another layout, no such account) and ConfigurationError.
     """
-    configuration = configuration_of(data)
-    limits = configuration.limits
-    volatility = {
-        source.asset: Fraction(source.volatility_millionths, MILLION)
-        for source in configuration.oracle.source
-    }
-    with Segment.open(instance, "state", writable=False) as segment:
-        try:
-            state = segment.array(state_dtype(limits))
-        except ValueError as error:
-            raise SegmentMismatch(f"the state of {instance} has another size") from error
-        if state[0]["layout_version"] != LAYOUT_VERSION:
-            raise SegmentMismatch(f"the state of {instance} has another layout")
-        for _ in range(_ATTEMPTS):
-            before = int(state[0]["sequence"])
-            content = content_of(state[0], account, time.time_ns(), volatility)
-            if int(state[0]["sequence"]) == before:
-                return content
-        raise CoreError(f"the state of {instance} didn't hold still")
+    with Running(instance, data) as running:
+        return running.read(
+            lambda s: content_of(s, account, time.time_ns(), running.volatility))
 
 
 def content_of(
@@ -58,7 +36,7 @@ def content_of(
 
     volatility: a year, by name of the underlying; a half where it says none.
     """
-    number = _number(s, account)
+    number = account_number(s, account)
     holder = s["accounts"][number]
     usdc = Fraction(int(holder["assets"][0]["balance"]), int(s["assets"][0]["unit"]) or MILLION)
     underlyings: dict[int, dict[str, Any]] = {}
@@ -91,14 +69,6 @@ def content_of(
     case = {"id": account, "usdc": _text(usdc), "underlyings": list(underlyings.values()),
             "groups": events + lone}  # fmt: skip
     return {"underlying_params": rates, "cases": [case]}
-
-
-def _number(s: Any, account: str) -> int:
-    for number in range(1, int(s["accounts_used"]) + 1):
-        known = s["accounts"][number]
-        if known["state"] != 0 and account in (_name(known["name"]), str(number)):
-            return number
-    raise CoreError(f"no account of the name or number {account}")
 
 
 def _positions(s: Any, account: int) -> Iterator[Any]:

@@ -82,17 +82,17 @@ def test_it_is_read_from_shared_memory(
         wish_and_hedge(instance, tmp_path, capsys)
         segment.array(np.uint8, 8)[:] = 99  # Another layout.
         assert risk(account="107", instance=instance, data=tmp_path) == 1
-        assert margin(account=107, instance=instance) == 1
+        assert margin(account="107", instance=instance) == 1
         assert f"the state of {instance} has another layout" in capsys.readouterr().err
 
 
 def wish_and_hedge(instance: str, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What an order would do to the account, and what hedges would free; or why it can't be."""
     capsys.readouterr()
-    assert margin(account=107, instance=instance) == 1
+    assert margin(account="107", instance=instance) == 1
     assert capsys.readouterr().err == f"onebook: no exchange of the name {instance} is running\n"
     marker_path(instance).write_text(f"1\n{data}\n")
-    assert margin(account=107, instance=instance, what_if=[f"buy 1 {SYMBOL} @ 20.48"]) == 0
+    assert margin(account="107", instance=instance, what_if=[f"buy 1 {SYMBOL} @ 20.48"]) == 0
     shown = capsys.readouterr().out
     for row in ("orders resting", "orders filled", "frees", "of the BTC perpetual"):
         assert row in shown
@@ -101,7 +101,7 @@ def wish_and_hedge(instance: str, data: Path, capsys: pytest.CaptureFixture[str]
         (f"buy 1 {SYMBOL} @ 20.481", f"price: expected a multiple of {SYMBOL}'s tick 0.01"),
         ("buy 1 ETH-PERP @ 20", "there is no instrument ETH-PERP"),
     ):
-        assert margin(account=107, instance=instance, what_if=[words]) == 1
+        assert margin(account="107", instance=instance, what_if=[words]) == 1
         error = capsys.readouterr().err
         assert rule in error
         assert error.count("\n") == 1
