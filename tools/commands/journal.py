@@ -21,7 +21,7 @@ from core.journal.errors import JournalDamaged, JournalError
 from core.journal.frame import Frame, Kind
 from core.journal.reader import Walker
 from core.journal.repair import cut_unsynced
-from core.process import EXIT_CONFIGURATION
+from core.process import EXIT_CONFIGURATION, EXIT_REFUSED
 from core.snapshot import durable_events
 
 app = App(name="journal", help=__doc__)
@@ -32,7 +32,6 @@ journal = app
 FrameVisitor = Callable[[Path, int, Frame], None]
 
 EXIT_DAMAGED = 1
-EXIT_REFUSED = 3
 
 
 class SegmentLine(msgspec.Struct):

@@ -20,10 +20,10 @@ import numpy as np
 from cyclopts import Parameter
 from rich.console import Console
 
+from core.process import EXIT_FAILED
 from tools.replay.rows import ReplayError, Row, read_rows
 from tools.replay.scale import Prices, Quantities
 
-EXIT_FAILED = 1
 PROGRESS_ROWS = 100_000
 ORDERS_MAX = (1 << 17, 1 << 22)
 
