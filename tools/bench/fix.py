@@ -1,7 +1,8 @@
-"""A new order through the FIX door and back: the gateway against a bare uvloop echo.
+"""A new order through the FIX door and back: the gateway against others that do less.
 
 The whole exchange runs as it always does (journal, core, gateways as processes of their own); this
-process is the client. Measured, each with the same bytes against both servers:
+process is the client. Beside it a bare uvloop echo and, where QuickFIX for C++ is installed, its
+acceptor with a file store (tools/bench/quickfix.py). Measured, each with the same kind of bytes:
 
     paced      one order at an offered rate; the time from when each was *due* to its report, so
                that a stall is counted against every order it delayed (no coordinated omission)
@@ -41,6 +42,7 @@ from tools.bench.pacing import (
     offered_count,
     paced_then_full,
 )
+from tools.bench.quickfix import NotInstalled, acceptor
 from tools.bench.ring import Samples, summary
 
 SENDER, TARGET = b"DESK-NORTH", b"ONEBOOK"
@@ -215,21 +217,57 @@ def measure(
     result = {"name": "fix", "policy": policy, "idle": idle, "processors": os.cpu_count()}
     if "full" not in baseline:  # Not even an echo keeps up.
         return result | {"baseline": {"name": "uvloop echo", **baseline}}
+    peer, peer_delays = _against_acceptor(rate, seconds, operations, window)
     exchange = Exchange(policy, idle)
     try:
-        session = Session(exchange.host, exchange.fix_port)
-        run = partial(_measure, session.socket.fileno())
-        parts, delays = paced_then_full(run, session.probe(), rate, seconds, operations, window)
-        session.socket.close()
+        parts, delays = _session(exchange.fix_port, rate, seconds, operations, window)
     finally:
         exchange.close()
     disk = {"write_fdatasync": bare_disk(frames=500)} if policy == "fsync" else {}
     return result | {
         **parts,
         "baseline": {"name": "uvloop echo", **baseline, **disk},
+        "acceptor": {"name": "QuickFIX acceptor (C++), file store", **peer},
         **median_ratio(parts["paced"], baseline["paced"]),
-        "samples": {"paced": delays, "baseline_paced": echo_delays},
+        **_beside_acceptor(parts["paced"], peer.get("paced", {}), disk),
+        "samples": {"paced": delays, "baseline_paced": echo_delays, **peer_delays},
     }
+
+
+def _session(
+    port: int, rate: int, seconds: float, operations: int, window: int
+) -> tuple[dict[str, Any], Samples]:
+    """Both parts through one session of a FIX server on this machine."""
+    session = Session("127.0.0.1", port)
+    try:
+        run = partial(_measure, session.socket.fileno())
+        return paced_then_full(run, session.probe(), rate, seconds, operations, window)
+    finally:
+        session.socket.close()
+
+
+def _against_acceptor(
+    rate: int, seconds: float, operations: int, window: int
+) -> tuple[dict[str, Any], dict[str, Samples]]:
+    try:
+        with acceptor(SENDER.decode(), TARGET.decode()) as port:
+            parts, delays = _session(port, rate, seconds, operations, window)
+    except NotInstalled as reason:
+        return {"not_measured": str(reason)}, {}
+    return parts, {"acceptor_paced": delays}
+
+
+def _beside_acceptor(
+    paced: dict[str, Any], peer: dict[str, Any], disk: dict[str, Any]
+) -> dict[str, float]:
+    """Our latencies over the acceptor's; under `fsync`, how many bare writes ours are longer."""
+    if "latency_ns" not in paced or "latency_ns" not in peer:
+        return {}
+    ours, its = paced["latency_ns"], peer["latency_ns"]
+    if disk:
+        write = disk["write_fdatasync"]["latency_ns"]["p50"]
+        return {"writes_beyond_acceptor": (ours["p50"] - its["p50"]) / write}
+    return {f"acceptor_ratio_{name}": ours[name] / its[name] for name in ("p50", "p90", "p99")}
 
 
 def _against_echo(

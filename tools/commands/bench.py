@@ -4,8 +4,8 @@
     margin    judging an account: order, event, fill, a new mark
     ring      the hand-over between two processes, beside a pipe
     journal   appends under both policies, beside bare write + fdatasync
-    fix       an order through the FIX door and back, beside a bare uvloop echo
-    binary    the same through the binary door
+    fix       an order through the FIX door and back, beside an echo and a QuickFIX acceptor
+    binary    the same through the binary door, beside an echo
     feed      book events to a hundred receivers
     sbe       encoding and decoding, beside struct
     sidecars  a settlement's effect on orders, attestations, proofs, the ledger
