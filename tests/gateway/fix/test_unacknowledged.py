@@ -304,7 +304,7 @@ def overtaken(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Desk:
     def with_a_fill(session: int, fields: dict[str, Any]) -> None:
         opened(session, fields)
         stage.aid.fill(1, identity, 10**8, 100 * 10**8)
-        monkeypatch.undo()
+        monkeypatch.setattr(stage.aid, "_SessionOpen", opened)
 
     monkeypatch.setattr(stage.aid, "_SessionOpen", with_a_fill)
     return stage.connect()
