@@ -61,7 +61,7 @@ def logged_on(scanner: Scanner) -> tuple[Session, Recorder]:
     """A session that is up and waits for number 2, with the scanner's connection."""
     recorder = Recorder()
     admission = Admission(
-        Profiles((PROFILE,)), 10, lambda _: False, lambda _: 1, lambda _: 0)
+        Profiles((PROFILE,)), 10, lambda _: False, lambda _: 1, lambda _: 0, lambda *_: None)
     session = Session(admission, scanner.connection, 1, "", NOW)
     session.entry = PROFILE
     session.version = "FIX.4.4"
