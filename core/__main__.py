@@ -15,11 +15,11 @@ from core.doorbell import Doorbell
 from core.engine.run import bind_events
 from core.errors import SegmentMissing
 from core.events import log_archived, log_published, log_resume, log_transfer
-from core.idle import Adaptive, Idle, Spin
+from core.idle import SPINS, Adaptive, Idle, Spin
 from core.jit import compile_lock
 from core.journal.archive import EventArchive
 from core.journal.segment import SNAPSHOTS_NAME
-from core.memory import Segment
+from core.memory import DIRECTORY, Segment
 from core.process import Process, Refused, run
 from core.producers import PRODUCERS_MAX, TOLD_BITS, ring_kind
 from core.recovery import layout_of, make_state, recover
@@ -33,6 +33,7 @@ from core.warm import compile_core
 
 NAME = "core"
 HOUSEKEEPING_NS = 50_000_000
+FILE_CLOCK_NS = 20_000_000  # The times of files are those of the kernel's last tick.
 EVENTS_BYTES_MIN = 16 << 20
 # Who waits for the core's word; sidecars and tools look by themselves, a few times a second.
 WOKEN_BY_POLICY = {"fsync": ("journal",), "async": ("fix", "binary", "feed"), "none": ("fix",
@@ -40,6 +41,9 @@ WOKEN_BY_POLICY = {"fsync": ("journal",), "async": ("fix", "binary", "feed"), "n
 # Everybody waits for the core, so it lingers longest. Others who did the same would take the
 # processor from the one they wait for, where there are fewer processors than processes.
 LINGER_NS_MAX = 2_000_000
+# A poll that finds nothing offers the processor so often by itself, and there are fewer polls for
+# it: the way through the interpreter and back takes as long as many an order.
+OFFERS = 7
 _PAGE = 4096
 
 
@@ -60,7 +64,8 @@ class CoreAgent:
         self._signers = process.configuration.risk.signer
         self._signed = np.full(PRODUCERS_MAX, -1, np.int64)
         self._signed[0] = 0
-        self._woken = WOKEN_BY_POLICY[process.configuration.exchange.policy]
+        exchange = process.configuration.exchange
+        self._woken = WOKEN_BY_POLICY[exchange.policy]
         self._state = state
         self._sequenced = sequenced.address
         self._log = events.address
@@ -70,7 +75,10 @@ class CoreAgent:
         self._addresses = np.zeros(PRODUCERS_MAX, np.int64)
         self._doorbells: dict[str, Doorbell] = {}
         self._bells = np.zeros((0, 3), np.int64)
+        # One that spins has a processor to itself; under `fsync` nobody is served before the disk.
+        self.offers = OFFERS if exchange.idle == "adaptive" and exchange.policy != "fsync" else 0
         self._next_ns = 0
+        self._looked_ns = 0  # When rings were last looked for.
         self.resume_at: NDArray[np.int64] | None = None
 
     def poll(self) -> int:
@@ -84,6 +92,7 @@ class CoreAgent:
             self._status.published_address,
             self._status.told_address,
             self._signed,
+            self.offers,
         )
         if self._signed[0]:
             self._judge_signature()
@@ -109,9 +118,11 @@ class CoreAgent:
         state = self._state[0]
         counters = (state["sequence"], state["trades"], state["orders_open"], state["jobs"])
         row.fields["counters"] = counters
-        for producer in range(1, PRODUCERS_MAX):
-            if self._rings[producer] is None:
-                self._open_ring(producer)
+        if DIRECTORY.stat().st_mtime_ns > self._looked_ns - FILE_CLOCK_NS:
+            self._looked_ns = now
+            for producer in range(1, PRODUCERS_MAX):
+                if self._rings[producer] is None:
+                    self._open_ring(producer)
         for name in self._woken:
             if name not in self._doorbells and self._status.find(name) is not None:
                 self._doorbells[name] = Doorbell(self._rundir, name)
@@ -272,7 +283,8 @@ def _serve(
     process.on_stop(bell.ring)
     exchange = process.configuration.exchange
     spinning = exchange.idle == "spin"
-    idle: Idle = Spin() if spinning else Adaptive(bell, row, linger_ns_max=linger_ns(exchange))
+    idle: Idle = Spin() if spinning else Adaptive(
+        bell, row, spins=SPINS // (1 + agent.offers), linger_ns_max=linger_ns(exchange))
     process.ready(sequence=int(state["sequence"][0]))
     run_agent(agent, idle, process)
     status.core_ready = 0

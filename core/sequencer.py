@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.atomics import clock_realtime_ns, fence_release, store_release
+from core.atomics import clock_realtime_ns, fence_release, sched_yield, store_release
 from core.engine.foresight import (
     GLANCE,
     GRASP,
@@ -76,7 +76,7 @@ _BODY_AT = 40
 @jit
 def sequence_commands(
     state: NDArray[Any], rings: NDArray[np.int64], sequenced: int, log: int,
-    bells: NDArray[np.int64], published: int, told: int, signed: NDArray[np.int64],
+    bells: NDArray[np.int64], published: int, told: int, signed: NDArray[np.int64], offers: int,
 ) -> int:
     """Take what the producers have sent, up to _ROUNDS × _TURN commands each; how many there were.
 
@@ -86,6 +86,8 @@ def sequence_commands(
     bells: int64[n, 3], of each process to be woken: see `core.wake.ring_addressed`.
     published: address of the status word for the newest sequence.
     told: address of int64[PRODUCERS], the last sequence of which sessions of each were told.
+    offers: how often to offer the processor and look again where there was nothing: whoever is
+    served by what was just published, or sends the next command, may be waiting for it.
     """
     s = state[0]
     taken = 0
@@ -93,7 +95,10 @@ def sequence_commands(
         count = _round(s, rings, sequenced, log, bells, published, told, signed)
         taken += count
         if count == 0:
-            break
+            if offers == 0 or signed[0] != 0:
+                break
+            offers -= 1
+            sched_yield()
     return taken
 
 

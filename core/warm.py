@@ -36,7 +36,7 @@ def compile_core(limits: AnyLimits, say: Callable[[str], None]) -> float:
     rings = numba.typeof(np.zeros(1, np.int64))
     bells = numba.typeof(np.zeros((1, 3), np.int64))
     word = numba.int64
-    sequencing = (state, rings, word, word, bells, word, word, rings)
+    sequencing = (state, rings, word, word, bells, word, word, rings, word)
     replaying = (state, word, word, word)
     steps: tuple[tuple[str, Any, Any], ...] = (  # A compiled function is more than a callable.
         ("the sequencer", sequence_commands, sequencing),

@@ -187,7 +187,7 @@ class BenchedCore:
         """One round of the sequencer; commands taken."""
         taken: int = sequence_commands(
             self.state, self.rings, self.sequenced.address, self.events.address, self.bells,
-            self.status.published_address, self.status.told_address, self.signed,
+            self.status.published_address, self.status.told_address, self.signed, 0,
         )
         return taken
 
