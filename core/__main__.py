@@ -1,6 +1,5 @@
 """The core process: shared memory, recovery, then the sequencer, for as long as it is wanted."""
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -10,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.agent import run_agent
-from core.config import Exchange, Limits
+from core.config import Limits
 from core.doorbell import Doorbell
 from core.engine.run import bind_events
 from core.errors import SegmentMissing
 from core.events import log_archived, log_published, log_resume, log_transfer
-from core.idle import SPINS, Adaptive, Idle, Spin
+from core.idle import SPINS, Idle, Spin, adaptive
 from core.jit import compile_lock
 from core.journal.archive import EventArchive
 from core.journal.segment import SNAPSHOTS_NAME
@@ -256,16 +255,6 @@ def main(process: Process) -> None:
     _serve(process, agent, row, status, state)
 
 
-def linger_ns(exchange: Exchange) -> int:
-    """How long the core may linger: not at all in real time while acknowledgements need the disk.
-
-    A real-time process offers its processor to its like only, and the kernel's own threads that
-    finish a write are none: on a processor shared with the core they would wait until it sleeps.
-    """
-    real_time = os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR)
-    return 0 if real_time and exchange.policy == "fsync" else LINGER_NS_MAX
-
-
 def _serve(
     process: Process,
     agent: CoreAgent,
@@ -283,8 +272,8 @@ def _serve(
     process.on_stop(bell.ring)
     exchange = process.configuration.exchange
     spinning = exchange.idle == "spin"
-    idle: Idle = Spin() if spinning else Adaptive(
-        bell, row, spins=SPINS // (1 + agent.offers), linger_ns_max=linger_ns(exchange))
+    idle: Idle = Spin() if spinning else adaptive(
+        bell, row, exchange.policy, SPINS // (1 + agent.offers), LINGER_NS_MAX)
     process.ready(sequence=int(state["sequence"][0]))
     run_agent(agent, idle, process)
     status.core_ready = 0

@@ -72,8 +72,8 @@ class Adaptive:
     ) -> None:
         self._bell = bell
         self._row = row
-        self._spins = spins
-        self._linger_ns_max = linger_ns_max
+        self.spins = spins
+        self.linger_ns_max = linger_ns_max
         self._timeout = timeout_seconds
         self._clock = clock
         self._quiet = 0  # Polls without work since the last with.
@@ -93,7 +93,7 @@ class Adaptive:
             if self._bell.wait(self._timeout):
                 self._quiet = 0
                 self._wake()
-        elif self._quiet < self._spins:
+        elif self._quiet < self.spins:
             self._quiet += 1
             os.sched_yield()
         else:
@@ -106,7 +106,7 @@ class Adaptive:
 
     def _linger_or_arm(self) -> None:
         now = self._clock()
-        if self._quiet == self._spins:
+        if self._quiet == self.spins:
             self._quiet += 1
             self._linger_until = now + self.linger_ns
         if now < self._linger_until:
@@ -117,11 +117,29 @@ class Adaptive:
 
     def _wake(self) -> None:
         slept_ns = self._clock() - self._armed_since
-        if slept_ns < self._linger_ns_max:
+        if slept_ns < self.linger_ns_max:
             longer = max(2 * self.linger_ns, LINGER_NS_MIN)
-            self.linger_ns = min(longer, self._linger_ns_max)
+            self.linger_ns = min(longer, self.linger_ns_max)
         else:
             shorter = self.linger_ns // 2
             self.linger_ns = shorter if shorter >= LINGER_NS_MIN else 0
         self._armed_since = 0
         self._bell.disarm(self._row)
+
+
+def adaptive(
+    bell: Doorbell,
+    row: StatusRow,
+    policy: str,
+    spins: int = SPINS,
+    linger_ns_max: int = LINGER_NS_MAX,
+) -> Adaptive:
+    """An Adaptive for a process that others wait for, which keeps nobody of them from the disk.
+
+    A real-time process offers its processor to its like only. The kernel's own threads that finish
+    a write are none: on a processor of ours they would wait until we sleep. So under `fsync`, where
+    everybody waits for them, such a process sleeps at once.
+    """
+    if policy == "fsync" and os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):
+        spins = linger_ns_max = 0
+    return Adaptive(bell, row, spins, linger_ns_max)

@@ -7,7 +7,7 @@ import numpy as np
 
 from core.agent import run_agent
 from core.doorbell import Doorbell
-from core.idle import Adaptive, Spin
+from core.idle import Spin, adaptive
 from core.journal.archive import EventArchive
 from core.link import CommandLink
 from core.memory import Segment
@@ -89,9 +89,9 @@ def load(_process: Process) -> None:
 def main(process: Process) -> None:
     """Serve until asked to stop."""
     gateway, bell, row, port = build(process)
-    spin = process.configuration.exchange.idle == "spin"
-    # Where cores are few, the core can only begin when we stop looking: 183 µs became 119.
-    idle = Spin() if spin else Adaptive(bell, row, spins=1)
+    exchange = process.configuration.exchange
+    # Where processors are few, the core can only begin when we stop looking.
+    idle = Spin() if exchange.idle == "spin" else adaptive(bell, row, exchange.policy, spins=1)
     process.on_stop(bell.ring)
     row.state = State.RUNNING
     process.ready(port=port)

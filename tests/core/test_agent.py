@@ -1,5 +1,6 @@
 """Agents under the three schedulers, and the ways to wait."""
 
+import os
 import signal
 import threading
 import time
@@ -8,7 +9,7 @@ import pytest
 
 from core.agent import StopFlag, run_agent, run_until, run_until_quiet, step
 from core.doorbell import Doorbell
-from core.idle import Adaptive, Spin
+from core.idle import Adaptive, Spin, adaptive
 from core.status import StatusTable
 
 SLEEPER = """
@@ -243,3 +244,17 @@ def test_a_sleeping_process_takes_no_time_and_ends_at_once_when_asked(
     assert float(seconds) < 0.2
     assert process.wait() == 0
     assert not row.asleep
+
+
+@pytest.mark.parametrize(
+    ("policy", "real_time", "waits"),
+    [("fsync", True, (0, 0)), ("async", True, (7, 9)), ("fsync", False, (7, 9))],
+)
+def test_real_time_keeps_nobody_from_the_disk(
+    policy, real_time, waits, bell, row, monkeypatch
+):
+    """The kernel's answer is stood in for: a test in real time would be ahead of all others."""
+    scheduler = os.SCHED_FIFO if real_time else os.SCHED_OTHER
+    monkeypatch.setattr(os, "sched_getscheduler", lambda pid: scheduler)
+    idle = adaptive(bell, row, policy, spins=7, linger_ns_max=9)
+    assert (idle.spins, idle.linger_ns_max) == waits
