@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hdrh.log import HistogramLogReader
 
 from core import memory
 from tools.bench.pacing import give_up_after_ns, median_ratio, offered_count, paced_then_full
+from tools.bench.scheduling import Scheduling, scheduled
 from tools.commands.bench import bench, remove_leftovers
 
 
@@ -40,6 +42,38 @@ def test_histograms_that_cannot_be_written(capfd: pytest.CaptureFixture[str]) ->
     out, err = capfd.readouterr()
     assert err.strip() == "bench sbe: /sys/onebook.hlog: Permission denied"
     assert not out
+
+
+@pytest.mark.parametrize(("wanted", "gets"), [
+    (None, ("real-time", os.SCHED_FIFO)), ("real-time", ("real-time", os.SCHED_FIFO)),
+    ("ordinary", ("ordinary", os.SCHED_OTHER)),
+])
+def test_all_that_is_measured_is_scheduled_alike(
+    wanted: Scheduling | None, gets: tuple[str, int]
+) -> None:
+    if wanted != "ordinary":
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        except PermissionError:
+            pytest.skip("a real-time policy isn't permitted here (CAP_SYS_NICE)")
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    with scheduled(wanted) as how:
+        assert (how, os.sched_getscheduler(0)) == gets
+        child = [sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"]
+        assert int(subprocess.check_output(child)) == gets[1]
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def test_real_time_that_is_not_permitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pid: int, policy: int, parameter: os.sched_param) -> None:
+        if policy != os.SCHED_OTHER:
+            raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    with scheduled(None) as how:
+        assert how == "ordinary"
+    with pytest.raises(RuntimeError, match="CAP_SYS_NICE"), scheduled("real-time"):
+        pass
 
 
 def test_json_and_histograms(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -91,12 +125,17 @@ def test_nothing_follows_a_rate_that_was_missed() -> None:
 
     def run(first: int, rate: int, seconds: float, window: int):  # type: ignore[no-untyped-def]
         offered.append((first, rate))
-        kept = {"rate_reached": rate < 5000, "latency_ns": {"p50": rate}}
-        return kept, np.zeros(1, np.int64), 10
+        kept = {"rate_reached": rate < 5000, "reached_per_second": min(rate, 5000),
+                "latency_ns": {"p50": rate}}
+        return kept, np.full(2, len(offered)), 10
 
-    whole, _ = paced_then_full(run, 1, 2000, 1.0, 100, 8)
-    assert offered == [(1, 1000), (11, 2000), (21, 100)]
+    whole, delays = paced_then_full(run, 1, 2000, 0.7, 100, 8)
+    warm = [(1, 1000), (11, 1000), (21, 1000)]
+    assert offered == [*warm, (31, 2000), (41, 2000), (51, 100)]
     assert whole["full"]["window"] == 8
+    assert (whole["paced"]["bursts"], whole["paced"]["messages"]) == (2, 20)
+    assert delays.tolist() == [4, 4, 5, 5]
+    assert whole["paced"]["latency_ns"]["max"] == 5
     missed, _ = paced_then_full(run, 1, 9000, 1.0, 100, 8)
     assert "full" not in missed
     assert median_ratio(whole["paced"], whole["paced"]) == {"median_ratio": 1}

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import uvloop
 
-from tools.bench.ring import summary
+from tools.bench.samples import summary
 
 
 def _serve(control: Any, spin: bool) -> None:

@@ -43,7 +43,8 @@ from tools.bench.pacing import (
     offered_count,
     paced_then_full,
 )
-from tools.bench.ring import Samples, summary
+from tools.bench.samples import Samples, summary
+from tools.bench.scheduling import Scheduling, scheduled
 from tools.clients.binary_codec import write_cancel, write_new_order
 
 SESSION, KEY_ID = 101, "maker-one"
@@ -300,22 +301,32 @@ def measure(
     window: int = 512,
     policy: str = "async",
     idle: str = "adaptive",
+    scheduling: Scheduling | None = None,
     price: int = 100 * ONE,
 ) -> dict[str, Any]:
     """Measure exchange and echo; see above.
 
     `rate` and `seconds` are of the paced part, `operations` messages of the full one. If
     `paced.rate_reached` is False its latencies are no result. `samples` are numpy arrays of ns,
-    all else is plain JSON.
+    all else is plain JSON. scheduling: see tools/bench/scheduling.py.
     """
     with compile_lock():
         empty = np.zeros(0, np.int64)
         nothing = np.zeros(1, np.uint8), np.zeros(1, np.int64)
         run_client(-1, *nothing, 1, 0, 1, 0, empty, empty, True)
+    with scheduled(scheduling or ("ordinary" if idle == "spin" else None)) as how:
+        result = {"name": "binary", "policy": policy, "idle": idle, "scheduling": how,
+                  "processors": os.cpu_count()}
+        return result | _both(rate, seconds, operations, window, policy, idle, price)
+
+
+def _both(
+    rate: int, seconds: float, operations: int, window: int, policy: str, idle: str, price: int
+) -> dict[str, Any]:
+    """Echo and exchange, one after the other."""
     baseline, echo_delays = _against_echo(rate, seconds, operations, window, idle == "spin")
-    result = {"name": "binary", "policy": policy, "idle": idle, "processors": os.cpu_count()}
     if "full" not in baseline:  # Not even an echo keeps up.
-        return result | {"baseline": {"name": "uvloop echo", **baseline}}
+        return {"baseline": {"name": "uvloop echo", **baseline}}
     exchange = Exchange(policy, idle)
     try:
         session = Session(exchange.host, exchange.port)
@@ -326,7 +337,7 @@ def measure(
     finally:
         exchange.close()
     disk = {"write_fdatasync": bare_disk(frames=500)} if policy == "fsync" else {}
-    return result | {
+    return {
         **parts,
         "baseline": {"name": "uvloop echo", **baseline, **disk},
         **median_ratio(parts["paced"], baseline["paced"]),

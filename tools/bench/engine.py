@@ -46,7 +46,7 @@ from sbe.generated import order_entry as oe
 from sbe.raw import copy, load_i32, load_i64
 from tools.bench.matching import CANCEL, MIDDLE, measure_matching, workload
 from tools.bench.pacing import KEPT, gave_up, give_up_after_ns, offered_count
-from tools.bench.ring import summary
+from tools.bench.samples import Samples, summary
 from tools.bench.venue import ONE, CommandStream, found_venue
 
 PRODUCER = 8
@@ -61,7 +61,6 @@ READ = 1 << 24
 EXIT_WAIT_SECONDS = 20.0
 
 Frames = NDArray[np.uint8]
-Samples = NDArray[np.int64]
 
 
 def encode_workload(operations: int, books: int, seed: int) -> Frames:

@@ -43,7 +43,8 @@ from tools.bench.pacing import (
     paced_then_full,
 )
 from tools.bench.quickfix import NotInstalled, acceptor
-from tools.bench.ring import Samples, summary
+from tools.bench.samples import Samples, summary
+from tools.bench.scheduling import Scheduling, scheduled
 
 SENDER, TARGET = b"DESK-NORTH", b"ONEBOOK"
 SECRET = b"desk-north: for trying out only"
@@ -202,21 +203,30 @@ def _measure(
 
 def measure(
     rate: int = 2_000, seconds: float = 3.0, operations: int = 60_000, window: int = 512,
-    policy: str = "async", idle: str = "adaptive",
+    policy: str = "async", idle: str = "adaptive", scheduling: Scheduling | None = None,
 ) -> dict[str, Any]:
     """Measure exchange and echo; see above.
 
     `rate` and `seconds` are of the paced part, `operations` messages of the full one. If
     `paced.rate_reached` is False its latencies are no result. `samples` are numpy arrays of ns,
-    all else is plain JSON.
+    all else is plain JSON. scheduling: see tools/bench/scheduling.py.
     """
     with compile_lock():
         empty = np.zeros(0, np.int64)
         run_client(-1, np.zeros(1, np.uint8), np.zeros(1, np.int64), 0, 1, 0, empty, empty)
+    with scheduled(scheduling or ("ordinary" if idle == "spin" else None)) as how:
+        result = {"name": "fix", "policy": policy, "idle": idle, "scheduling": how,
+                  "processors": os.cpu_count()}
+        return result | _all_three(rate, seconds, operations, window, policy, idle)
+
+
+def _all_three(
+    rate: int, seconds: float, operations: int, window: int, policy: str, idle: str
+) -> dict[str, Any]:
+    """Echo, acceptor and exchange, one after the other."""
     baseline, echo_delays = _against_echo(rate, seconds, operations, window, idle == "spin")
-    result = {"name": "fix", "policy": policy, "idle": idle, "processors": os.cpu_count()}
     if "full" not in baseline:  # Not even an echo keeps up.
-        return result | {"baseline": {"name": "uvloop echo", **baseline}}
+        return {"baseline": {"name": "uvloop echo", **baseline}}
     peer, peer_delays = _against_acceptor(rate, seconds, operations, window)
     exchange = Exchange(policy, idle)
     try:
@@ -224,7 +234,7 @@ def measure(
     finally:
         exchange.close()
     disk = {"write_fdatasync": bare_disk(frames=500)} if policy == "fsync" else {}
-    return result | {
+    return {
         **parts,
         "baseline": {"name": "uvloop echo", **baseline, **disk},
         "acceptor": {"name": "QuickFIX acceptor (C++), file store", **peer},

@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.journal.frame import HEADER_SIZE
 from core.journal.scan import scan, warm
 from core.journal.writer import Journal, Policy
 from tools.bench.pacing import KEPT, gave_up, give_up_after_ns, offered_count
-from tools.bench.ring import summary
+from tools.bench.samples import Samples, summary
 
 COMMAND_SIZE = 128
 BULK_COMMANDS = 1000
@@ -35,7 +34,6 @@ TURN = 50
 PACED_MOST = 4_000_000  # commands
 DIRECTORY = Path("/var/tmp")  # /tmp may be in memory.
 
-Samples = NDArray[np.int64]
 
 
 class _Commands:

@@ -3,22 +3,29 @@
 Messages are made before the clock starts, so their number is bounded: a rate beyond what anything
 here could keep is offered for a shorter time. A run that is `GRACE_SECONDS` behind its schedule
 gives up, and what was reached by then is told; its latencies would be no result.
+
+A rate is offered in bursts with rests between them: from real-time processes that keep busy for the
+better part of a second the kernel takes the processor for 50 ms, lest the others starve.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from tools.bench.samples import Samples, summary
 
 # (number of the first message, rate, seconds, messages under way) → (result, latencies in ns,
 # messages sent). With a number under way instead of a pace, `rate` messages are sent.
-Run = Callable[[int, int, float, int], tuple[dict[str, Any], NDArray[np.int64], int]]
+Run = Callable[[int, int, float, int], tuple[dict[str, Any], Samples, int]]
 
 WARM_RATE = 1000
 FOREVER_NS = 1 << 62
 KEPT = 0.99  # of the offered rate: what counts as reached
 GRACE_SECONDS = 1.0
+BURST_SECONDS = 0.4
+REST_SECONDS = 0.4
 
 
 def offered_count(rate: int, seconds: float, most: int) -> int:
@@ -42,21 +49,53 @@ def gave_up(done: int, rate: int, took_ns: int) -> dict[str, Any]:
 
 def paced_then_full(
     run: Run, first: int, rate: int, seconds: float, operations: int, window: int
-) -> tuple[dict[str, Any], NDArray[np.int64]]:
+) -> tuple[dict[str, Any], Samples]:
     """Warm up, offer `rate`, then keep `window` messages under way; the latencies are the paced.
 
     A missed rate ends it: what is not a result needs no company, and where the client gave up the
     session is of no use any more.
     """
-    paced, delays, sent = run(first, WARM_RATE, 1.0, 0)
+    paced, delays, sent = in_bursts(run, first, WARM_RATE, 1.0)
     if "latency_ns" not in paced:
         return {"paced": paced}, delays
     first += sent
-    paced, delays, sent = run(first, rate, seconds, 0)
+    paced, delays, sent = in_bursts(run, first, rate, seconds)
     if not paced["rate_reached"]:
         return {"paced": paced}, delays
+    time.sleep(REST_SECONDS)
     full, _, _ = run(first + sent, operations, 1.0, window)
     return {"paced": paced, "full": full | {"window": window}}, delays
+
+
+def in_bursts(
+    run: Run, first: int, rate: int, seconds: float
+) -> tuple[dict[str, Any], Samples, int]:
+    """Offer a rate for so many seconds in all; as a `Run`, of all bursts together.
+
+    A burst that gave up ends it and is the result.
+    """
+    bursts: list[dict[str, Any]] = []
+    samples: list[Samples] = []
+    sent = 0
+    left = seconds
+    while left > 0 or not bursts:
+        time.sleep(REST_SECONDS)
+        burst, delays, count = run(first + sent, rate, min(left, BURST_SECONDS), 0)
+        sent += count
+        if "latency_ns" not in burst:
+            return burst, delays, sent
+        bursts.append(burst)
+        samples.append(delays)
+        left -= BURST_SECONDS
+    together = np.concatenate(samples)
+    return {
+        "messages": sent,
+        "bursts": len(bursts),
+        "latency_ns": summary(together),
+        "offered_per_second": rate,
+        "reached_per_second": min(burst["reached_per_second"] for burst in bursts),
+        "rate_reached": all(burst["rate_reached"] for burst in bursts),
+    }, together, sent
 
 
 def median_ratio(paced: dict[str, Any], baseline: dict[str, Any]) -> dict[str, float]:

@@ -23,13 +23,13 @@ from core.config import Limits
 from sbe.generated import control as ct
 from tools.bench.engine import (
     BenchedCore,
-    Samples,
     encode_columns,
     full_speed,
     running,
 )
 from tools.bench.frames import many
 from tools.bench.matching import ADD, CANCEL, MIDDLE, workload
+from tools.bench.samples import Samples
 from tools.bench.venue import CommandStream
 
 FIRST = 100

@@ -20,7 +20,6 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.atomics import clock_monotonic_ns, pause
 from core.jit import compile_lock, jit
@@ -38,6 +37,7 @@ from core.ring import (
 )
 from sbe.raw import load_i64, store_i64
 from tools.bench.pacing import KEPT, gave_up, give_up_after_ns, offered_count
+from tools.bench.samples import Samples, summary
 
 MESSAGE_SIZE = 64
 BATCH = 32
@@ -45,9 +45,7 @@ ROUND = 100_000
 CAPACITY = 1 << 20
 PACED_MOST = 200_000_000
 GAVE_UP = -1  # the stamp of a sender that is too far behind
-QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "p99.99": 0.9999}
 
-Samples = NDArray[np.int64]
 
 
 @jit
@@ -225,13 +223,6 @@ class _Partner:
             self.process.kill()
         self.process.join()
         self.control.close()
-
-
-def summary(samples: Samples) -> dict[str, int]:
-    """Quantiles, mean and largest of latencies in ns."""
-    ranks = np.quantile(samples, list(QUANTILES.values()), method="inverted_cdf")
-    result = dict(zip(QUANTILES, map(int, ranks), strict=True))
-    return result | {"mean": int(samples.mean()), "max": int(samples.max())}
 
 
 def _rate(count: int, elapsed_ns: int) -> dict[str, float]:

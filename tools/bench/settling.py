@@ -24,14 +24,13 @@ from tools.bench.engine import (
     BOOKS,
     FRAME,
     BenchedCore,
-    Samples,
     encode_workload,
     full_speed,
     paced_run,
     running,
 )
 from tools.bench.frames import body, copies, many, padded
-from tools.bench.ring import summary
+from tools.bench.samples import Samples, summary
 from tools.bench.venue import ONE, CommandStream, new_order
 
 FIRST = 1000

@@ -61,6 +61,10 @@ def bench(
     idle: Annotated[
         Literal["adaptive", "spin"] | None, Parameter(help="How processes wait (fix, binary).")
     ] = None,
+    scheduling: Annotated[
+        Literal["real-time", "ordinary"] | None,
+        Parameter(help="Of all that is measured; real-time where it is permitted (fix, binary)."),
+    ] = None,
     as_json: Annotated[
         bool, Parameter("--json", negative="", help="Print one JSON object.")
     ] = False,
@@ -75,6 +79,7 @@ def bench(
     module = importlib.import_module(f"tools.bench.{subject}")
     asked = {
         "rate": rate, "seconds": seconds, "policy": policy, "idle": idle, "operations": operations,
+        "scheduling": scheduling,
     }
     known = inspect.signature(module.measure).parameters
     given = {name: value for name, value in asked.items() if value is not None}

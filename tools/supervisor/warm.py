@@ -81,6 +81,12 @@ def warm(
     log.info("compiled", seconds=seconds)
 
 
+def _begin() -> None:
+    """What a compiler does first: nobody waits for it in real time, whatever policy we have."""
+    die_with_parent()
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 def _compile(
     modules: list[str], options: Options, console: Console, log_descriptor: int
 ) -> None:
@@ -89,7 +95,7 @@ def _compile(
         subprocess.Popen(
             [sys.executable, "-u", "-m", name, *options.arguments()],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log_descriptor, text=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=_begin,
         )
         for name in modules
     ]
