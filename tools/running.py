@@ -31,7 +31,8 @@ class Running:
         """Raises SegmentMissing if there is none, SegmentMismatch if its state is laid out else."""
         file = (data or data_of(instance)) / "run" / "config.json"
         if not file.exists():
-            raise SegmentMissing(f"no exchange of the name {instance} is running")
+            place = f"is running on {data}" if data else f"of the name {instance} is running"
+            raise SegmentMissing(f"no exchange {place}")
         self.configuration: Configuration = load(file)
         self._segment = Segment.open(instance, "state", writable=False)
         try:

@@ -21,7 +21,9 @@ import platform
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
 
@@ -86,13 +88,31 @@ def bench(
     if unknown := sorted(given.keys() - known.keys()):
         console.print(f"bench {subject} knows no --{unknown[0]}", style="red")
         return 2
+    result = _measure(subject, partial(module.measure, **given), hlog, console)
+    if isinstance(result, int):
+        return result
+    result["environment"] = environment()
+    if as_json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(result)).decode() + "\n")
+    else:
+        show(result, Console())
+    missed = missed_rates(result)
+    for name in missed:
+        console.print(f"{name}: the offered rate was NOT reached: no result", style="bold red")
+    return EXIT_RATE_MISSED if missed else 0
+
+
+def _measure(
+    subject: str, measure: Callable[[], dict[str, Any]], hlog: Path | None, console: Console
+) -> dict[str, Any] | int:
+    """The result, its samples written where that was asked for; or the exit code."""
     # Stopped by whatever signal, it removes again what it made.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     remove_leftovers()
     try:
         with hlog.open("w") if hlog else nullcontext() as histograms:
             with console.status(f"measuring {subject} (a first run compiles)"):
-                result: dict[str, Any] = module.measure(**given)
+                result = measure()
             samples = result.pop("samples", {})
             if histograms:
                 write_histograms(histograms, samples)
@@ -108,15 +128,7 @@ def bench(
         return 1
     finally:
         signal.signal(signal.SIGTERM, before)
-    result["environment"] = environment()
-    if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(result)).decode() + "\n")
-    else:
-        show(result, Console())
-    missed = missed_rates(result)
-    for name in missed:
-        console.print(f"{name}: the offered rate was NOT reached: no result", style="bold red")
-    return EXIT_RATE_MISSED if missed else 0
+    return result
 
 
 def remove_leftovers() -> None:

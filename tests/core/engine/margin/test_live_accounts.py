@@ -111,7 +111,7 @@ def test_spot_alone_is_weighed_by_its_size(house: Exchange) -> None:
 def test_random_accounts_with_orders_agree_to_the_cent(house: Exchange) -> None:
     random = Random(11)
     now = tell_arrays(house)
-    for step in range(120):
+    for step in range(80):
         _trade_or_order(house, random)
         if step % 10 == 9:
             now = _move(house, random)
