@@ -178,6 +178,11 @@ def sched_yield() -> None:
     os.sched_yield()
 
 
+def sleep_microseconds(microseconds: int) -> None:
+    """Leave the processor to anybody, ordinary threads too; at most a second."""
+    time.sleep(microseconds / 1e6)
+
+
 def clock_realtime_ns() -> int:
     """Nanoseconds since 1970-01-01 UTC."""
     return time.time_ns()
@@ -216,6 +221,11 @@ def _(builder: Any, address: Any) -> None:
 @_lower(sched_yield, 0, types.void)
 def _(builder: Any) -> None:
     _call(builder, "sched_yield", _I32, [], [])
+
+
+@_lower(sleep_microseconds, 1, types.void)
+def _(builder: Any, microseconds: Any) -> None:
+    _call(builder, "usleep", _I32, [_I32], [builder.trunc(microseconds, _I32)])
 
 
 def _clock(builder: Any, number: int) -> Any:

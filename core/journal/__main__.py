@@ -8,7 +8,7 @@ import numpy as np
 from core.agent import run_agent
 from core.doorbell import Doorbell
 from core.errors import SegmentMissing
-from core.idle import Idle, Spin, adaptive
+from core.idle import Adaptive, Idle, Spin
 from core.journal.errors import DiskFailed, JournalError
 from core.journal.process import JournalAgent, Sizes
 from core.journal.writer import Policy
@@ -112,7 +112,8 @@ def _journal(process: Process) -> None:
     agent = JournalAgent(options.data, policy, attach, publish, sizes=sizes)
     bell = Doorbell(options.rundir, NAME)
     process.on_stop(bell.ring)
-    idle: Idle = Spin() if exchange.idle == "spin" else adaptive(bell, row, exchange.policy)
+    # It may linger in real time, too: it is the one that writes, so no write is waiting then.
+    idle: Idle = Spin() if exchange.idle == "spin" else Adaptive(bell, row)
     process.ready(sequence=agent.sequence, policy=str(policy))
     beating = _Beating(agent, row, bells)
     run_agent(beating, idle, process)

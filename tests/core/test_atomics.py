@@ -53,6 +53,11 @@ def compiled_clocks() -> tuple[int, int]:
 
 
 @jit
+def compiled_sleep(microseconds: int) -> None:
+    atomics.sleep_microseconds(microseconds)
+
+
+@jit
 def compiled_prefetch(a: int) -> int:
     atomics.prefetch(a)
     return a
@@ -124,6 +129,13 @@ def test_clocks_are_the_systems():
         assert before[1] <= found[1] <= after[1]
     atomics.pause()
     atomics.sched_yield()
+
+
+@pytest.mark.parametrize("sleep", [atomics.sleep_microseconds, compiled_sleep])
+def test_a_sleep_lasts_as_long_as_asked(sleep):
+    begin = time.monotonic()
+    sleep(20_000)
+    assert time.monotonic() - begin >= 0.02
 
 
 def test_any_address_may_be_prefetched():

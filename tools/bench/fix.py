@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from core.atomics import clock_monotonic_ns, pause
+from core.atomics import clock_monotonic_ns, pause, sleep_microseconds
 from core.jit import compile_lock, jit
 from gateway.binary.system import EAGAIN, send
 from gateway.fix.frame import body_length, body_start
@@ -36,6 +36,8 @@ from tools.bench.binary import Exchange, take
 from tools.bench.pacing import (
     FOREVER_NS,
     KEPT,
+    NAP_MICROSECONDS,
+    STALL_NS,
     gave_up,
     give_up_after_ns,
     median_ratio,
@@ -117,6 +119,8 @@ def run_client(
             last = now
         elif now - last > WAIT_NS:
             return int(state[0])
+        elif state[0] < sent and now - due[state[0]] > STALL_NS:
+            sleep_microseconds(NAP_MICROSECONDS)
         else:
             pause()
     return int(state[0])

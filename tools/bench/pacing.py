@@ -24,6 +24,10 @@ WARM_RATE = 1000
 FOREVER_NS = 1 << 62
 KEPT = 0.99  # of the offered rate: what counts as reached
 GRACE_SECONDS = 1.0
+# A client in real time that only spins could wait for ever: the thread of the kernel that finishes
+# the server's write may belong to this very processor.
+STALL_NS = 3_000_000
+NAP_MICROSECONDS = 100
 BURST_SECONDS = 0.4
 REST_SECONDS = 0.4
 
