@@ -20,7 +20,7 @@ def test_nothing_acknowledged_is_lost_or_doubled(
 ) -> None:
     lines: list[str] = []
     campaign = kind(tmp_path, seed=seed, policy=policy, rate=80.0, say=lines.append)
-    assert campaign.run(lambda: campaign.kills(4, 0.5)) == [], "\n".join(lines)
+    assert campaign.run(lambda: campaign.kills(6, 0.5)) == [], "\n".join(lines)
     assert all(len(party.sent) > 50 for party in campaign.parties), "there was no load"
     wires = campaign.wires if isinstance(campaign, WireCampaign) else []
     assert all(wire.lost and wire.repeated for wire in wires), "the wires were good"

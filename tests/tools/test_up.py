@@ -100,7 +100,8 @@ def test_every_process_comes_back(up: Up, instance: str) -> None:
     for name in PROCESSES:
         exchange.wait_running(name)
         killed = exchange.kill(name)
-        exchange.wait_running(name, other_than=killed)
+        # A patient one gets little of a processor that others are compiling on.
+        exchange.wait_running(name, other_than=killed, seconds=120)
     wait(lambda: look(instance).core_ready, "the core takes no commands again")
     seen = look(instance)
     assert seen.core_generation == 2

@@ -126,10 +126,11 @@ class FixDesk:
         message = simplefix.FixMessage()
         message.append_pair(8, self.version, header=True)
         message.append_pair(35, kind, header=True)
-        parts: list[tuple[str, str]] = [
-            ("34", str(number)), ("49", self.sender), ("52", sent or stamp()), ("56", self.target)]
-        for text in (head, fields):
-            parts += [split(part) for part in self.fill(text).split("|") if part]
+        filled = [split(part) for text in (head, fields)
+                  for part in self.fill(text).split("|") if part]
+        parts: list[tuple[str, str]] = [  # No time in the fields is later than that of sending.
+            ("34", str(number)), ("49", self.sender), ("52", sent or stamp()), ("56", self.target),
+            *filled]
         for tag, value in parts:
             message.append_pair(tag, value)
         self.raw(message.encode())

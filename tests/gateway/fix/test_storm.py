@@ -17,7 +17,7 @@ GROWTH_MAX = 400  # MiB: twenty clients that read nothing have 4 MiB each, five 
 def test_five_hundred_sessions_and_rude_crowds_harm_nobody(tmp_path: Path) -> None:
     names = [f"CROWD{number}" for number in range(SESSIONS)]
     with running(tmp_path, f"storm-{uuid.uuid4().hex[:8]}", venue(names)) as exchange:
-        rows = phases(exchange, 2, names)
+        rows = phases(exchange, 3, names)
     assert [row.unanswered for row in rows] == [0] * len(rows)
     together = next(row for row in rows if row.phase == "all logged on at once")
     assert f"{SESSIONS} logons" in together.done
