@@ -33,6 +33,7 @@ SPINS = 20
 LINGER_NS_MIN = 10_000
 LINGER_NS_MAX = 200_000
 TIMEOUT_SECONDS = 0.05
+REAL_TIME = (os.SCHED_FIFO, os.SCHED_RR)
 
 
 class Idle(Protocol):
@@ -140,6 +141,6 @@ def adaptive(
     a write are none: on a processor of ours they would wait until we sleep. So under `fsync`, where
     everybody waits for them, such a process sleeps at once.
     """
-    if policy == "fsync" and os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):
+    if policy == "fsync" and os.sched_getscheduler(0) in REAL_TIME:
         spins = linger_ns_max = 0
     return Adaptive(bell, row, spins, linger_ns_max)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from tools.supervisor.turns import REAL_TIME
+from core.idle import REAL_TIME
 
 Scheduling = Literal["real-time", "ordinary"]
 PRIORITY = 40  # Of 1 to 99; interrupt threads of a real-time kernel have 50.

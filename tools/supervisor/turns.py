@@ -23,12 +23,12 @@ import os
 import platform
 from pathlib import Path
 
+from core.idle import REAL_TIME
 from core.process import Refused
 
 SHORT_TURN_NS = 100_000  # the shortest the kernel grants
 LONG_TURN_NS = 5_000_000
 NICENESS = 10  # A tenth of the weight of a process that answers clients.
-REAL_TIME = (os.SCHED_FIFO, os.SCHED_RR)
 
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}.get(platform.machine())
 
